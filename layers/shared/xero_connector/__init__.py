@@ -1,0 +1,1 @@
+"""Keeps the Xero grants of OneEnterprise's customers alive."""

@@ -1,0 +1,1 @@
+"""What the connector knows about Xero and grants: standard library only, no clock, no network."""

@@ -1,0 +1,93 @@
+"""The admin API: each route parses, calls one use case and answers (see `docs/api.md`)."""
+
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from xero_connector.adapters import admin_requests, problem_details
+from xero_connector.adapters.credential_resource import connect_link_resource, credential_resource
+from xero_connector.bootstrap import application, observer
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.status import Status
+from xero_connector.domain.submission import parse_client_id, parse_secret_body, parse_submission
+from xero_connector.observability import flushing
+
+app = problem_details.resolver()
+
+
+@app.post("/credentials")
+def submit() -> Response[str]:
+    """Prove and store a pair: 201 proven, 202 to be proven later."""
+    submission = parse_submission(problem_details.json_body(app))
+    submitted = application().submit_credential(submission, submitted_by=admin_requests.caller(app))
+    link = submitted.connect_link
+    content = _resource(submitted.credential) | {"connect_url": link.connect_url if link else None}
+    return problem_details.answer(HTTPStatus.CREATED if link else HTTPStatus.ACCEPTED, content)
+
+
+@app.get("/credentials")
+def page() -> Response[str]:
+    """List credentials, a page at a time."""
+    found = application().registry.page(
+        status=admin_requests.status(app),
+        limit=admin_requests.limit(app),
+        next_token=admin_requests.query(app, "next_token"),
+    )
+    items = [_resource(row) for row in found.items]
+    return problem_details.answer(HTTPStatus.OK, {"items": items, "next_token": found.next_token})
+
+
+@app.get("/credentials/<client_id>")
+def look_up(client_id: str) -> Response[str]:
+    """Show one credential."""
+    return _ok(application().find_credential(parse_client_id(client_id)))
+
+
+@app.post("/credentials/<client_id>/connect-link")
+def connect_link(client_id: str) -> Response[str]:
+    """Make a link that takes a Xero user through consent."""
+    link = application().create_connect_link(parse_client_id(client_id))
+    return problem_details.answer(HTTPStatus.CREATED, connect_link_resource(link))
+
+
+@app.post("/credentials/<client_id>/validation")
+def validate(client_id: str) -> Response[str]:
+    """Prove the stored pair again."""
+    return _ok(application().revalidate_credential(parse_client_id(client_id)))
+
+
+@app.put("/credentials/<client_id>/secret")
+def replace_secret(client_id: str) -> Response[str]:
+    """Prove a new secret and swap it in."""
+    client_secret = parse_secret_body(problem_details.json_body(app))
+    return _ok(application().replace_client_secret(parse_client_id(client_id), client_secret))
+
+
+@app.post("/credentials/<client_id>/refresh")
+def refresh(client_id: str) -> Response[str]:
+    """Refresh the tokens now."""
+    return _ok(application().refresh_now(parse_client_id(client_id)))
+
+
+@app.delete("/credentials/<client_id>")
+def disconnect(client_id: str) -> Response[str]:
+    """Revoke the grant and delete the secrets: 202 while Xero cannot be reached."""
+    row = application().disconnect_credential(parse_client_id(client_id))
+    ended = row.status is not Status.DISCONNECTING
+    return problem_details.answer(HTTPStatus.OK if ended else HTTPStatus.ACCEPTED, _resource(row))
+
+
+def _ok(row: Credential) -> Response[str]:
+    return problem_details.answer(HTTPStatus.OK, _resource(row))
+
+
+def _resource(row: Credential) -> dict[str, Any]:
+    return credential_resource(row, tokens_secret_name=application().tokens_secret_name(row.client_id))
+
+
+@flushing(observer)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request of API Gateway (REST API, Lambda proxy integration)."""
+    return app.resolve(event, context)

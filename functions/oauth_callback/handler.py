@@ -1,0 +1,77 @@
+"""What Xero users' browsers meet: the connect link, and the way back from Xero."""
+
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from xero_connector.adapters import browser_cookie, problem_details
+from xero_connector.adapters.admin_requests import query
+from xero_connector.adapters.html_pages import HEADERS, HtmlPages
+from xero_connector.bootstrap import application, observer
+from xero_connector.domain.consent import digest
+from xero_connector.domain.errors import ConsentRefused, LeaseUnavailable, StoreUnavailable
+from xero_connector.observability import flushing
+from xero_connector.use_cases.complete_consent import Callback
+
+app = problem_details.resolver()
+
+
+@app.get("/connect/<ticket>")
+def connect(ticket: str) -> Response[str]:
+    """Send a browser to Xero's consent; opening the link consumes nothing."""
+    known = browser_cookie.read_binding(app, digest(ticket))
+    started = application().start_consent(ticket, binding=known.binding if known else None)
+    return Response(
+        status_code=int(HTTPStatus.FOUND),
+        content_type="text/html; charset=utf-8",
+        headers={**HEADERS, "Location": started.authorization_url},
+        cookies=[browser_cookie.binding_cookie(started.browser)],
+    )
+
+
+@app.get("/oAuth2CallBack")
+def callback() -> Response[str]:
+    """Receive a browser back from Xero."""
+    connected = application().complete_consent(
+        Callback(
+            state=query(app, "state"),
+            code=query(app, "code"),
+            error=query(app, "error"),
+            error_description=query(app, "error_description"),
+            bindings=lambda ticket_hash: browser_cookie.read_binding(app, ticket_hash),
+        )
+    )
+    return _pages().connected(connected.tenants, pending=connected.tenants_pending, reference=_reference())
+
+
+def refuse(refusal: ConsentRefused) -> Response[str]:
+    """Answer a refusal with a page."""
+    application().observer.event("consent_refused", code=refusal.code)
+    return _pages().refused(refusal, reference=_reference())
+
+
+def unavailable(error: StoreUnavailable | LeaseUnavailable) -> Response[str]:
+    """Answer an outage of our own with a page."""
+    return refuse(
+        ConsentRefused("This cannot be done at the moment.", code=error.code, hint="Start again in a minute.")
+    )
+
+
+app.exception_handler(ConsentRefused)(refuse)
+app.exception_handler([StoreUnavailable, LeaseUnavailable])(unavailable)
+
+
+def _pages() -> HtmlPages:
+    return HtmlPages(application().settings.console_url)
+
+
+def _reference() -> str:
+    return str(app.current_event.request_context.request_id)
+
+
+@flushing(observer)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request of API Gateway (REST API, Lambda proxy integration)."""
+    return app.resolve(event, context)

@@ -1,0 +1,203 @@
+"""Xero's identity server through Authlib over requests."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote_plus
+
+import requests
+from authlib.integrations.requests_client import OAuth2Session
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
+from xero_connector.domain.ports import Clock
+from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure, classify
+from xero_connector.domain.tokens import ClientPair, TokenAnswer, TokenSet
+
+CONNECT_TIMEOUT = 3
+READ_TIMEOUT = 10
+_OK = 200
+_CORRELATION_ID = "Xero-Correlation-Id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthlibXeroIdentity:
+    """`XeroIdentity` on Authlib: one connection a call, so that a thawed Lambda never meets a dead one."""
+
+    login_url: str
+    identity_url: str
+    redirect_uri: str
+    pkce: bool
+    id_tokens: IdTokenVerifier
+    clock: Clock
+
+    def authorization_url(
+        self, *, client_id: str, scopes: Sequence[str], state: str, code_verifier: str, nonce: str
+    ) -> str:
+        with OAuth2Session(
+            client_id,
+            scope=" ".join(scopes),
+            redirect_uri=self.redirect_uri,
+            code_challenge_method="S256",
+        ) as session:
+            url, _ = session.create_authorization_url(
+                f"{self.login_url}/identity/connect/authorize",
+                state=state,
+                nonce=nonce,
+                **self._pkce(code_verifier),
+            )
+        # A literal plus sign is %2B at this point, so every + stands for a space; Xero wants that as %20.
+        return str(url).replace("+", "%20")
+
+    def load_keys(self) -> None:
+        with _translating_transport():
+            self.id_tokens.load_keys()
+
+    def exchange_code(self, pair: ClientPair, *, code: str, code_verifier: str) -> TokenAnswer:
+        return self._fetch(
+            pair,
+            lambda session: session.fetch_token(
+                f"{self.identity_url}/connect/token",
+                grant_type="authorization_code",
+                code=code,
+                redirect_uri=self.redirect_uri,
+                allow_redirects=False,
+                **self._pkce(code_verifier),
+            ),
+        )
+
+    def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
+        return self._fetch(
+            pair,
+            lambda session: session.refresh_token(
+                f"{self.identity_url}/connect/token",
+                refresh_token=refresh_token,
+                allow_redirects=False,
+            ),
+        )
+
+    def revoke(self, pair: ClientPair, *, refresh_token: str) -> None:
+        with self._session(pair) as session, _translating_transport():
+            answer = session.revoke_token(
+                f"{self.identity_url}/connect/revocation",
+                token=refresh_token,
+                token_type_hint="refresh_token",  # noqa: S106 - the name of a kind of token
+                allow_redirects=False,
+            )
+        if answer.status_code != _OK:
+            _raise_failure(answer)
+
+    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> None:
+        self.id_tokens.verify(id_token, client_id=client_id, nonce=nonce, now=self.clock())
+
+    def _pkce(self, code_verifier: str) -> dict[str, str]:
+        return {"code_verifier": code_verifier} if self.pkce else {}
+
+    def _session(self, pair: ClientPair) -> OAuth2Session:
+        session = OAuth2Session(
+            pair.client_id,
+            pair.client_secret,
+            token_endpoint_auth_method="client_secret_basic",  # noqa: S106 - the name of a method
+            revocation_endpoint_auth_method="client_secret_basic",
+            default_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+        )
+        # A .netrc or proxy of the environment must never replace the pair in the Authorization header.
+        session.trust_env = False
+        session.register_client_auth_method(("client_secret_basic", _form_encoded_basic))
+        for hook in ("access_token_response", "refresh_token_response"):
+            session.register_compliance_hook(hook, _token_answers_only)
+        return session
+
+    def _fetch(self, pair: ClientPair, call: Callable[[OAuth2Session], dict[str, Any]]) -> TokenAnswer:
+        # Taken before the call: however slow the answer, the token's end is never estimated too late.
+        asked_at = self.clock()
+        with self._session(pair) as session, _translating_transport():
+            token = call(session)
+        return _answer(token, asked_at)
+
+
+def _form_encoded_basic(
+    client: OAuth2Session, _method: str, uri: str, headers: dict[str, str], body: str
+) -> tuple[str, dict[str, str], str]:
+    """Authenticate by HTTP Basic with both halves form-encoded (RFC 6749 §2.3.1), which Authlib leaves out."""
+    credentials = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
+    return uri, headers, body
+
+
+def _token_answers_only(answer: requests.Response) -> requests.Response:
+    if answer.status_code != _OK:
+        _raise_failure(answer)
+    content = _json_object(answer)
+    if not isinstance(content.get("access_token"), str) or not isinstance(content.get("expires_in"), int):
+        raise TokenEndpointFailure(
+            FailureKind.UNEXPECTED if content else FailureKind.EDGE_REFUSED,
+            correlation_id=answer.headers.get(_CORRELATION_ID),
+        )
+    return answer
+
+
+def _raise_failure(answer: requests.Response) -> None:
+    error = _json_object(answer).get("error")
+    retry_after = answer.headers.get("Retry-After", "")
+    raise TokenEndpointFailure(
+        classify(answer.status_code, error if isinstance(error, str) else None),
+        retry_after=int(retry_after) if retry_after.isdecimal() else None,
+        correlation_id=answer.headers.get(_CORRELATION_ID),
+    )
+
+
+def _json_object(answer: requests.Response) -> dict[str, Any]:
+    try:
+        content = answer.json()
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+@contextmanager
+def _translating_transport() -> Iterator[None]:
+    """Tell a request that was never sent from one whose answer is lost: only the first is free of effect."""
+    try:
+        yield
+    except requests.ConnectTimeout:
+        raise TokenEndpointFailure(FailureKind.NOT_SENT) from None
+    except requests.ConnectionError as error:
+        cause = error.args[0] if error.args else None
+        reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+        never_connected = isinstance(reason, NewConnectionError | ConnectTimeoutError)
+        raise TokenEndpointFailure(FailureKind.NOT_SENT if never_connected else FailureKind.UNANSWERED) from None
+    except requests.RequestException:
+        raise TokenEndpointFailure(FailureKind.UNANSWERED) from None
+
+
+def _answer(token: dict[str, Any], asked_at: datetime) -> TokenAnswer:
+    expires_in = int(token["expires_in"])
+    return TokenAnswer(
+        token=TokenSet(
+            access_token=token["access_token"],
+            token_type=token.get("token_type", "Bearer"),
+            refresh_token=token.get("refresh_token"),
+            expires_in=expires_in,
+            expires_at=int(asked_at.astimezone(UTC).timestamp()) + expires_in,
+            scope=token.get("scope", ""),
+        ),
+        obtained_at=asked_at,
+        id_token=token.get("id_token"),
+        auth_event_id=_auth_event_id(token["access_token"]),
+    )
+
+
+def _auth_event_id(access_token: str) -> str | None:
+    """Read a claim of the access token, unverified: it came from Xero over TLS and only filters a list."""
+    try:
+        payload = access_token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return None
+    found = claims.get("authentication_event_id") if isinstance(claims, dict) else None
+    return found if isinstance(found, str) else None

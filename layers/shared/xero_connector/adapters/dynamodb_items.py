@@ -1,0 +1,236 @@
+"""How rows of the registry look as DynamoDB items.
+
+Keys: a credential is `CREDENTIAL#{client_id}` / `CREDENTIAL`, its reservation `CREDENTIAL#{client_id}` /
+`RESERVATION`, a connect ticket `TICKET#{hash}` / `TICKET`, an authorization request `REQUEST#{hash}` / `REQUEST`.
+Index `due`: `due_shard`, `due_at` (epoch seconds), only on items that are due at some time. Index
+`credentials`: `listing`, `client_id`. Attributes without a value are left out.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from math import floor
+from typing import Any
+from uuid import UUID
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase
+from xero_connector.domain.credential import (
+    Check,
+    CheckResult,
+    Credential,
+    IntegrationType,
+    LastError,
+    Lease,
+)
+from xero_connector.domain.status import Status
+from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.version_allowance import VersionAllowance
+
+type Item = dict[str, Any]
+
+LISTING = "CREDENTIAL"
+_SERIALIZER = TypeSerializer()
+_DESERIALIZER = TypeDeserializer()
+
+
+def to_wire(item: Mapping[str, Any]) -> Item:
+    """Return an item in DynamoDB's typed JSON, without the attributes that have no value."""
+    return {name: _SERIALIZER.serialize(value) for name, value in item.items() if value is not None}
+
+
+def from_wire(item: Mapping[str, Any]) -> Item:
+    """Read DynamoDB's typed JSON."""
+    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+
+
+def credential_key(client_id: str) -> Item:
+    """The key of a credential's row."""
+    return {"pk": f"CREDENTIAL#{client_id}", "sk": "CREDENTIAL"}
+
+
+def reservation_key(client_id: str) -> Item:
+    """The key of the reservation that a running submission holds."""
+    return {"pk": f"CREDENTIAL#{client_id}", "sk": "RESERVATION"}
+
+
+def ticket_key(ticket_hash: str) -> Item:
+    """The key of a connect ticket."""
+    return {"pk": f"TICKET#{ticket_hash}", "sk": "TICKET"}
+
+
+def request_key(state_hash: str) -> Item:
+    """The key of an authorization request."""
+    return {"pk": f"REQUEST#{state_hash}", "sk": "REQUEST"}
+
+
+def shard_of(client_id: str, shards: int) -> str:
+    """Spread credentials over the shards of the due index."""
+    return str(int.from_bytes(sha256(client_id.encode()).digest()[:4]) % shards)
+
+
+def credential_to_item(row: Credential, *, shards: int) -> Item:
+    """Return the item of a credential; the due index sees it only while it has a due time."""
+    return {
+        **credential_key(row.client_id),
+        "listing": LISTING,
+        "client_id": row.client_id,
+        "incarnation": str(row.incarnation),
+        "revision": row.revision,
+        "status": str(row.status),
+        "label": row.label,
+        "integration_type": str(row.integration_type),
+        "requested_scopes": list(row.requested_scopes),
+        "granted_scopes": list(row.granted_scopes),
+        "checks": {name: _check_to_item(check) for name, check in row.checks.items()},
+        "tenants": [tenant.to_dict() for tenant in row.tenants],
+        "tenants_pending": row.tenants_pending,
+        "client_secret_number": row.client_secret_number,
+        "generation": row.generation,
+        "tokens_secret_arn": row.tokens_secret_arn,
+        "access_token_expires_at": _text(row.access_token_expires_at),
+        "refresh_token_expires_at": _text(row.refresh_token_expires_at),
+        "last_refreshed_at": _text(row.last_refreshed_at),
+        "due_shard": None if row.due_at is None else shard_of(row.client_id, shards),
+        "due_at": None if row.due_at is None else epoch(row.due_at),
+        "due_exactly_at": _text(row.due_at),
+        "lease_owner": None if row.lease is None else row.lease.owner,
+        "lease_until": None if row.lease is None else _text(row.lease.until),
+        "attempt_started_at": _text(row.attempt_started_at),
+        "failures": row.failures,
+        "last_error": None
+        if row.last_error is None
+        else {
+            "code": row.last_error.code,
+            "detail": row.last_error.detail,
+            "at": row.last_error.at.isoformat(),
+        },
+        "allowance_level": Decimal(str(round(row.allowance.level, 6))),
+        "allowance_at": row.allowance.at.isoformat(),
+        "created_at": row.created_at.isoformat(),
+        "created_by": row.created_by,
+        "updated_at": row.updated_at.isoformat(),
+    }
+
+
+def credential_from_item(item: Item) -> Credential:
+    """Read the item of a credential."""
+    return Credential(
+        client_id=item["client_id"],
+        incarnation=UUID(item["incarnation"]),
+        revision=int(item["revision"]),
+        status=Status(item["status"]),
+        label=item.get("label"),
+        integration_type=IntegrationType(item["integration_type"]),
+        requested_scopes=tuple(item["requested_scopes"]),
+        granted_scopes=tuple(item["granted_scopes"]),
+        checks={name: _check_from_item(check) for name, check in item["checks"].items()},
+        tenants=tuple(Tenant.from_dict(tenant) for tenant in item["tenants"]),
+        tenants_pending=item["tenants_pending"],
+        client_secret_number=int(item["client_secret_number"]),
+        generation=int(item["generation"]),
+        tokens_secret_arn=item.get("tokens_secret_arn"),
+        access_token_expires_at=_moment(item.get("access_token_expires_at")),
+        refresh_token_expires_at=_moment(item.get("refresh_token_expires_at")),
+        last_refreshed_at=_moment(item.get("last_refreshed_at")),
+        due_at=_moment(item.get("due_exactly_at")),
+        lease=Lease(item["lease_owner"], datetime.fromisoformat(item["lease_until"]))
+        if "lease_owner" in item
+        else None,
+        attempt_started_at=_moment(item.get("attempt_started_at")),
+        failures=int(item["failures"]),
+        last_error=LastError(
+            item["last_error"]["code"],
+            item["last_error"]["detail"],
+            datetime.fromisoformat(item["last_error"]["at"]),
+        )
+        if "last_error" in item
+        else None,
+        allowance=VersionAllowance(float(item["allowance_level"]), datetime.fromisoformat(item["allowance_at"])),
+        created_at=datetime.fromisoformat(item["created_at"]),
+        created_by=item["created_by"],
+        updated_at=datetime.fromisoformat(item["updated_at"]),
+    )
+
+
+def ticket_to_item(ticket: ConnectTicket) -> Item:
+    """Return the item of a connect ticket."""
+    return {
+        **ticket_key(ticket.ticket_hash),
+        "client_id": ticket.client_id,
+        "created_at": ticket.created_at.isoformat(),
+        "expires_at": ticket.expires_at.isoformat(),
+        "ttl": _time_to_live(ticket.expires_at),
+    }
+
+
+def ticket_from_item(item: Item) -> ConnectTicket:
+    """Read the item of a connect ticket."""
+    return ConnectTicket(
+        ticket_hash=item["pk"].removeprefix("TICKET#"),
+        client_id=item["client_id"],
+        created_at=datetime.fromisoformat(item["created_at"]),
+        expires_at=datetime.fromisoformat(item["expires_at"]),
+    )
+
+
+def request_to_item(request: AuthorizationRequest) -> Item:
+    """Return the item of an authorization request."""
+    return {
+        **request_key(request.state_hash),
+        "revision": request.revision,
+        "client_id": request.client_id,
+        "ticket_hash": request.ticket_hash,
+        "binding_hash": request.binding_hash,
+        "created_at": request.created_at.isoformat(),
+        "expires_at": request.expires_at.isoformat(),
+        "phase": str(request.phase),
+        "claimed_at": _text(request.claimed_at),
+        "tenants": [tenant.to_dict() for tenant in request.tenants],
+        "ttl": _time_to_live(request.expires_at),
+    }
+
+
+def request_from_item(item: Item) -> AuthorizationRequest:
+    """Read the item of an authorization request."""
+    return AuthorizationRequest(
+        state_hash=item["pk"].removeprefix("REQUEST#"),
+        revision=int(item["revision"]),
+        client_id=item["client_id"],
+        ticket_hash=item["ticket_hash"],
+        binding_hash=item["binding_hash"],
+        created_at=datetime.fromisoformat(item["created_at"]),
+        expires_at=datetime.fromisoformat(item["expires_at"]),
+        phase=RequestPhase(item["phase"]),
+        claimed_at=_moment(item.get("claimed_at")),
+        tenants=tuple(Tenant.from_dict(tenant) for tenant in item["tenants"]),
+    )
+
+
+def epoch(moment: datetime) -> int:
+    """Return whole epoch seconds, as the due index and the TTL take them."""
+    return floor(moment.timestamp())
+
+
+def _time_to_live(expires_at: datetime) -> int:
+    # A day longer than it is good for: an expired link can then say that it expired.
+    return epoch(expires_at) + 86_400
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _check_to_item(check: Check) -> Item:
+    item = {"result": str(check.result), "detail": check.detail, "checked_at": _text(check.checked_at)}
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _check_from_item(item: Item) -> Check:
+    return Check(CheckResult(item["result"]), item["detail"], _moment(item.get("checked_at")))

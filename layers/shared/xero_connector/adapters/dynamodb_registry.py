@@ -1,0 +1,210 @@
+"""The registry and the consents in one DynamoDB table: see `dynamodb_items` for its shape."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from botocore.exceptions import ClientError
+
+from xero_connector.adapters import dynamodb_items as items
+from xero_connector.adapters.aws_errors import error_code, translating
+from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import MalformedRequest, RevisionConflict
+from xero_connector.domain.ports import Page
+from xero_connector.domain.status import Status
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_READ_AHEAD = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    client: "DynamoDBClient"
+    name: str
+
+    def read(self, key: items.Item) -> items.Item | None:
+        with translating("GetItem"):
+            answer = self.client.get_item(TableName=self.name, Key=items.to_wire(key), ConsistentRead=True)
+        return items.from_wire(answer["Item"]) if "Item" in answer else None
+
+    def write(self, item: items.Item, *, only_if: str, values: Mapping[str, Any] | None = None) -> bool:
+        """Write an item under a condition; False if the condition does not hold.
+
+        A retry after a lost answer meets its own first write: the id of the write tells it from another's.
+        """
+        write_id = str(uuid4())
+        arguments: dict[str, Any] = {
+            "TableName": self.name,
+            "Item": items.to_wire({**item, "write_id": write_id}),
+            "ConditionExpression": only_if,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if values:
+            arguments["ExpressionAttributeValues"] = items.to_wire(values)
+        with translating("PutItem"):
+            try:
+                self.client.put_item(**arguments)
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                found: Any = error.response.get("Item", {})
+                return bool(items.from_wire(found).get("write_id") == write_id)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoDBRegistry:
+    """`Registry` on DynamoDB: each write is conditional on the revision that the writer saw."""
+
+    client: "DynamoDBClient"
+    table_name: str
+    shards: int
+
+    @property
+    def _table(self) -> _Table:
+        return _Table(self.client, self.table_name)
+
+    def get(self, client_id: str) -> Credential | None:
+        item = self._table.read(items.credential_key(client_id))
+        return None if item is None else items.credential_from_item(item)
+
+    def create(self, credential: Credential, *, replacing: Credential | None) -> Credential:
+        if replacing is None:
+            first = replace(credential, revision=1)
+            return self._write(first, only_if="attribute_not_exists(pk)", values=None)
+        later = replace(credential, revision=replacing.revision + 1)
+        return self._write(later, only_if="revision = :seen", values={":seen": replacing.revision})
+
+    def save(self, credential: Credential) -> Credential:
+        changed = replace(credential, revision=credential.revision + 1)
+        return self._write(changed, only_if="revision = :seen", values={":seen": credential.revision})
+
+    def _write(self, row: Credential, *, only_if: str, values: Mapping[str, Any] | None) -> Credential:
+        item = items.credential_to_item(row, shards=self.shards)
+        if not self._table.write(item, only_if=only_if, values=values):
+            raise RevisionConflict(row.client_id)
+        return row
+
+    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page:
+        found: list[Credential] = []
+        start = None if next_token is None else _start_key(next_token)
+        while len(found) < limit:
+            arguments: dict[str, Any] = {
+                "TableName": self.table_name,
+                "IndexName": "credentials",
+                "KeyConditionExpression": "listing = :listing",
+                "ExpressionAttributeValues": items.to_wire({":listing": items.LISTING}),
+                # A filter is applied after the limit: read ahead, and cut the page to size below.
+                "Limit": limit if status is None else max(limit, _READ_AHEAD),
+            }
+            if start is not None:
+                arguments["ExclusiveStartKey"] = start
+            with translating("Query"):
+                answer = self.client.query(**arguments)
+            rows = [items.credential_from_item(items.from_wire(item)) for item in answer["Items"]]
+            found += [row for row in rows if status is None or row.status is status]
+            start = answer.get("LastEvaluatedKey")
+            if start is None:
+                break
+        more = start is not None or len(found) > limit
+        found = found[:limit]
+        return Page(found, _next_token(found[-1].client_id) if more and found else None)
+
+    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
+        with translating("Query"):
+            answer = self.client.query(
+                TableName=self.table_name,
+                IndexName="due",
+                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+                ExpressionAttributeValues=items.to_wire({":shard": shard, ":now": items.epoch(now)}),
+                Limit=limit,
+            )
+        return [items.from_wire(item)["pk"].removeprefix("CREDENTIAL#") for item in answer["Items"]]
+
+    def reserve(self, client_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
+        return self._table.write(
+            {
+                **items.reservation_key(client_id),
+                "reserved_by": owner,
+                "reserved_until": items.epoch(until),
+                "ttl": items.epoch(until),
+            },
+            only_if="attribute_not_exists(pk) OR reserved_until < :now",
+            values={":now": items.epoch(now)},
+        )
+
+    def unreserve(self, client_id: str, *, owner: str) -> None:
+        with translating("DeleteItem"):
+            try:
+                self.client.delete_item(
+                    TableName=self.table_name,
+                    Key=items.to_wire(items.reservation_key(client_id)),
+                    ConditionExpression="reserved_by = :owner",
+                    ExpressionAttributeValues=items.to_wire({":owner": owner}),
+                )
+            except ClientError as error:
+                # Overrun and taken over by another submission: its reservation stays.
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoDBConsents:
+    """`Consents` on the same table; DynamoDB removes expired items by itself."""
+
+    client: "DynamoDBClient"
+    table_name: str
+
+    @property
+    def _table(self) -> _Table:
+        return _Table(self.client, self.table_name)
+
+    def add_ticket(self, ticket: ConnectTicket) -> None:
+        self._table.write(items.ticket_to_item(ticket), only_if="attribute_not_exists(pk)")
+
+    def get_ticket(self, ticket_hash: str) -> ConnectTicket | None:
+        item = self._table.read(items.ticket_key(ticket_hash))
+        return None if item is None else items.ticket_from_item(item)
+
+    def add_request(self, request: AuthorizationRequest) -> None:
+        self._table.write(items.request_to_item(request), only_if="attribute_not_exists(pk)")
+
+    def get_request(self, state_hash: str) -> AuthorizationRequest | None:
+        item = self._table.read(items.request_key(state_hash))
+        return None if item is None else items.request_from_item(item)
+
+    def save_request(self, request: AuthorizationRequest) -> AuthorizationRequest:
+        changed = replace(request, revision=request.revision + 1)
+        if not self._table.write(
+            items.request_to_item(changed),
+            only_if="revision = :seen",
+            values={":seen": request.revision},
+        ):
+            raise RevisionConflict(request.client_id)
+        return changed
+
+
+def _next_token(client_id: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([client_id]).encode()).decode().rstrip("=")
+
+
+def _start_key(next_token: str) -> items.Item:
+    try:
+        padded = next_token + "=" * (-len(next_token) % 4)
+        (client_id,) = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, TypeError):
+        client_id = None
+    if not isinstance(client_id, str):
+        raise MalformedRequest(
+            "The next_token is not one that this list gave.",
+            code="malformed_next_token",
+            hint="Pass the next_token of the page before, or none for the first page.",
+        )
+    return items.to_wire({**items.credential_key(client_id), "listing": items.LISTING, "client_id": client_id})

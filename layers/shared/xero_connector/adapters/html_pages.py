@@ -1,0 +1,139 @@
+"""The pages that Xero users meet: one template, no script, nothing from anywhere else."""
+
+from base64 import b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from html import escape
+from http import HTTPStatus
+from string import Template
+
+from aws_lambda_powertools.event_handler import Response
+
+from xero_connector.domain.errors import ConsentRefused
+from xero_connector.domain.tenant import Tenant
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { margin: 0; font: 1.0625rem/1.6 system-ui, sans-serif; background: #f3f5f8; color: #17202c; }
+main { box-sizing: border-box; max-width: 36rem; margin: 8vh auto; padding: 2rem; background: #fff;
+  border-top: .375rem solid #a3261b; border-radius: .5rem; box-shadow: 0 .125rem .75rem rgb(23 32 44 / 12%); }
+main.done { border-top-color: #16703c; }
+h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25; }
+ul { padding-left: 1.25rem; }
+li { overflow-wrap: anywhere; }
+a.button { display: inline-block; margin: .5rem .75rem .5rem 0; padding: .625rem 1.125rem; border-radius: .375rem;
+  background: #0b5cab; color: #fff; text-decoration: none; }
+a.button:focus-visible { outline: .1875rem solid #f2a900; outline-offset: .125rem; }
+small { display: block; margin-top: 1.5rem; color: #55606e; overflow-wrap: anywhere; }
+@media (max-width: 40rem) { main { margin: 0; min-height: 100vh; border-radius: 0; } }
+@media (prefers-color-scheme: dark) {
+  body { background: #10151c; color: #e6ebf2; }
+  main { background: #1a212b; box-shadow: none; }
+  small { color: #a5b0be; }
+  a.button { background: #2f7fd0; }
+}
+"""
+
+_PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>$title | OneEnterprise</title>
+<style>$style</style>
+</head>
+<body>
+<main class="$kind">
+<h1>$title</h1>
+$content
+<small>Reference: $reference</small>
+</main>
+</body>
+</html>
+""")
+
+_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+_STATUSES = {
+    "ticket_unknown": HTTPStatus.NOT_FOUND,
+    "ticket_expired": HTTPStatus.GONE,
+    "state_expired": HTTPStatus.GONE,
+    "wrong_browser": HTTPStatus.FORBIDDEN,
+    "busy": HTTPStatus.CONFLICT,
+    "not_connectable": HTTPStatus.CONFLICT,
+    "xero_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "store_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlPages:
+    """Renders pages; `console_url` is the optional way back to OneEnterprise."""
+
+    console_url: str | None
+
+    def connected(self, tenants: tuple[Tenant, ...], *, pending: bool, reference: str) -> Response[str]:
+        """Say which organisations are connected now."""
+        if tenants:
+            names = "".join(f"<li>{escape(tenant.tenant_name)}</li>" for tenant in tenants)
+            content = f"<p>OneEnterprise can now work with:</p>\n<ul>{names}</ul>\n"
+        elif pending:
+            content = (
+                "<p>Xero did not list your organisations yet. They will show in OneEnterprise within "
+                "half an hour; there is nothing more to do here.</p>\n"
+            )
+        else:
+            content = (
+                "<p>Xero allowed the connection, but no organisation was chosen. To add one, open the connect "
+                "link again and tick it.</p>\n"
+            )
+        content += f"<p>You can close this page.</p>\n{self._way_back()}"
+        return self._page(
+            HTTPStatus.OK, "Xero is connected", content, kind="done", reference=reference, headers={}
+        )
+
+    def refused(self, refusal: ConsentRefused, *, reference: str) -> Response[str]:
+        """Say what went wrong, what to do, and offer to try again where this browser may."""
+        content = f"<p>{escape(refusal.detail)}</p>\n<p><strong>What to do:</strong> {escape(refusal.hint)}</p>\n"
+        if refusal.can_retry and refusal.ticket is not None:
+            # Relative to /oAuth2CallBack: right behind a custom domain and behind a stage alike.
+            content += f'<a class="button" href="connect/{escape(refusal.ticket)}">Try again</a>\n'
+        return self._page(
+            _STATUSES.get(refusal.code, HTTPStatus.BAD_REQUEST),
+            "Xero was not connected",
+            content + self._way_back(),
+            kind="refused",
+            reference=f"{refusal.code} / {reference}",
+            headers={},
+        )
+
+    def _way_back(self) -> str:
+        if self.console_url is None:
+            return ""
+        return f'<a class="button" href="{escape(self.console_url)}">Back to OneEnterprise</a>\n'
+
+    @staticmethod
+    def _page(
+        status: HTTPStatus, title: str, content: str, *, kind: str, reference: str, headers: dict[str, str]
+    ) -> Response[str]:
+        body = _PAGE.substitute(
+            title=escape(title), style=_STYLE, kind=kind, content=content, reference=escape(reference)
+        )
+        return Response(
+            status_code=int(status),
+            content_type="text/html; charset=utf-8",
+            body=body,
+            headers={**HEADERS, **headers},
+        )

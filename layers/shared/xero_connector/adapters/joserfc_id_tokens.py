@@ -1,0 +1,79 @@
+"""ID-token verification with joserfc (OpenID Connect Core §3.1.3.7)."""
+
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+
+import requests
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from xero_connector.domain.errors import IdTokenRefused
+from xero_connector.domain.ports import Clock
+
+LEEWAY = 60
+"""Seconds that Xero's clock and ours may differ."""
+_KEYS_ARE_FRESH_FOR = timedelta(hours=24)
+_REFETCH_AT_MOST_EVERY = timedelta(minutes=1)
+_TIMEOUT = (3, 5)
+
+
+class IdTokenVerifier:
+    """Verifies ID tokens of one issuer; its keys are fetched when first needed and when an unknown one signs."""
+
+    def __init__(self, issuer: str, clock: Clock) -> None:
+        self._issuer = issuer
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._keys: KeySet | None = None
+        self._fetched_at: datetime | None = None
+
+    def load_keys(self) -> None:
+        """Have keys that are not too old; raises what requests raises."""
+        self._keys_not_older_than(_KEYS_ARE_FRESH_FOR)
+
+    def verify(self, id_token: str | None, *, client_id: str, nonce: str, now: datetime) -> None:
+        """Raise `IdTokenRefused` unless signature, issuer, audience, times and nonce are right."""
+        if id_token is None:
+            raise IdTokenRefused("Xero sent no ID token.", code="id_token_missing")
+        try:
+            claims = self._decode(id_token)
+            jwt.JWTClaimsRegistry(
+                now=int(now.timestamp()),
+                leeway=LEEWAY,
+                iss={"essential": True, "value": self._issuer},
+                aud={"essential": True, "value": client_id},
+                exp={"essential": True},
+                iat={"essential": True},
+                nonce={"essential": True, "value": nonce},
+            ).validate(claims)
+        except JoseError as error:
+            raise IdTokenRefused("The ID token is not acceptable.", code=error.error) from None
+        except ValueError:
+            raise IdTokenRefused("The ID token is not a signed JWT.", code="id_token_malformed") from None
+        except requests.RequestException:
+            raise IdTokenRefused("Xero's signing keys could not be read.", code="keys_unavailable") from None
+
+    def _decode(self, id_token: str) -> dict[str, Any]:
+        try:
+            return self._decode_with(self._keys_not_older_than(_KEYS_ARE_FRESH_FOR), id_token)
+        except (JoseError, ValueError):
+            # Xero may have begun to sign with a new key; a forger cannot make us ask more than once a minute.
+            return self._decode_with(self._keys_not_older_than(_REFETCH_AT_MOST_EVERY), id_token)
+
+    @staticmethod
+    def _decode_with(keys: KeySet, id_token: str) -> dict[str, Any]:
+        return jwt.decode(id_token, keys, algorithms=["RS256"]).claims
+
+    def _keys_not_older_than(self, age: timedelta) -> KeySet:
+        with self._lock:
+            now = self._clock()
+            if self._keys is None or self._fetched_at is None or now - self._fetched_at > age:
+                with requests.Session() as session:
+                    session.trust_env = False
+                    answer = session.get(f"{self._issuer}/.well-known/openid-configuration/jwks", timeout=_TIMEOUT)
+                answer.raise_for_status()
+                self._keys = KeySet.import_key_set(answer.json())
+                self._fetched_at = now
+            return self._keys

@@ -1,0 +1,97 @@
+"""Errors as RFC 9457 problem details: the one place that knows which error has which HTTP status."""
+
+import json
+from http import HTTPStatus
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+
+from xero_connector.domain import errors
+from xero_connector.domain.errors import ConnectorError, MalformedRequest
+
+PROBLEM_JSON = "application/problem+json"
+NO_STORE = {"Cache-Control": "no-store"}
+LARGEST_BODY = 16_384
+"""Characters: more than the largest allowed submission needs."""
+
+# The first class that fits; an error that is not here is a defect and ends the invocation.
+_STATUSES: tuple[tuple[type[ConnectorError], HTTPStatus], ...] = (
+    (errors.BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (errors.MalformedRequest, HTTPStatus.BAD_REQUEST),
+    (errors.NotFound, HTTPStatus.NOT_FOUND),
+    (errors.Conflict, HTTPStatus.CONFLICT),
+    (errors.LeaseUnavailable, HTTPStatus.CONFLICT),
+    (errors.RevisionConflict, HTTPStatus.CONFLICT),
+    (errors.PairRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (errors.QuotaReached, HTTPStatus.TOO_MANY_REQUESTS),
+    (errors.XeroUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.StoreUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.SecretDeleted, HTTPStatus.CONFLICT),
+)
+
+
+def resolver() -> APIGatewayRestResolver:
+    """Return a router that answers every `ConnectorError` of the table with a problem."""
+    app = APIGatewayRestResolver()
+
+    def on_error(error: ConnectorError) -> Response[str]:
+        for kind, status in _STATUSES:
+            if isinstance(error, kind):
+                return _problem(app, error, status)
+        raise error
+
+    def on_unknown_route(_: NotFoundError) -> Response[str]:
+        return _problem(
+            app,
+            errors.NotFound(
+                "There is no such route.", code="route_not_found", hint="See docs/api.md for the routes."
+            ),
+            HTTPStatus.NOT_FOUND,
+        )
+
+    app.exception_handler(ConnectorError)(on_error)
+    app.not_found(on_unknown_route)
+    return app
+
+
+def answer(status: HTTPStatus, content: object, headers: dict[str, str] | None = None) -> Response[str]:
+    """Return a JSON answer that nobody may cache."""
+    return Response(
+        status_code=int(status),
+        content_type="application/json",
+        body=json.dumps(content),
+        headers={**NO_STORE, **(headers or {})},
+    )
+
+
+def json_body(app: APIGatewayRestResolver) -> object:
+    """Return the request's JSON body, or raise `MalformedRequest`."""
+    event = app.current_event
+    if len(event.body or "") > LARGEST_BODY:
+        raise errors.BodyTooLarge(
+            "The body is too large.",
+            code="body_too_large",
+            hint=f"Send only the documented fields: they never need {LARGEST_BODY} characters.",
+        )
+    try:
+        return json.loads(event.decoded_body or "")
+    except (ValueError, RecursionError):
+        raise MalformedRequest(
+            "The body is not JSON.", code="malformed_json", hint="Send a JSON object as the body."
+        ) from None
+
+
+def _problem(app: APIGatewayRestResolver, error: ConnectorError, status: HTTPStatus) -> Response[str]:
+    headers = dict(NO_STORE)
+    if isinstance(error, errors.QuotaReached):
+        headers["Retry-After"] = str(error.retry_after)
+    problem = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": error.detail,
+        "code": error.code,
+        "hint": error.hint,
+        "request_id": app.current_event.request_context.request_id,
+    }
+    return Response(status_code=int(status), content_type=PROBLEM_JSON, body=json.dumps(problem), headers=headers)

@@ -1,0 +1,118 @@
+"""The vault in AWS Secrets Manager: two secrets a credential, every version under an id of our own."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from xero_connector.adapters.aws_errors import error_code, translating
+from xero_connector.domain.errors import SecretDeleted, StoreUnavailable, VersionTaken
+from xero_connector.domain.tokens import ClientPair, StoredTokens, TokensSecret
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
+
+_NOT_FOUND = "ResourceNotFoundException"
+_EXISTS = "ResourceExistsException"
+_SCHEDULED_FOR_DELETION = "InvalidRequestException"
+_MOST_STEPS = 4
+RECOVERY_WINDOW_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsManagerVault:
+    """`Vault` on Secrets Manager; names are `{prefix}/{client_id}/client` and `{prefix}/{client_id}/tokens`."""
+
+    client: "SecretsManagerClient"
+    prefix: str
+    kms_key_arn: str
+
+    def put_client_pair(self, pair: ClientPair, *, version_id: str) -> None:
+        content = json.dumps({"client_id": pair.client_id, "client_secret": pair.client_secret})
+        self._put(self._client_secret_name(pair.client_id), content, version_id, "Xero app's pair")
+
+    def get_client_pair(self, client_id: str, *, version_id: str) -> ClientPair | None:
+        found = self._get(self._client_secret_name(client_id), version_id)
+        if found is None:
+            return None
+        content = json.loads(found[0])
+        return ClientPair(content["client_id"], content["client_secret"])
+
+    def delete_client_pair(self, client_id: str) -> None:
+        self._delete(self._client_secret_name(client_id))
+
+    def put_tokens(self, secret: TokensSecret, *, version_id: str) -> StoredTokens:
+        name = self.tokens_secret_name(secret.client_id)
+        return StoredTokens(secret, self._put(name, secret.to_json(), version_id, "Xero tokens"))
+
+    def get_tokens(self, client_id: str, *, version_id: str) -> StoredTokens | None:
+        found = self._get(self.tokens_secret_name(client_id), version_id)
+        return None if found is None else StoredTokens(TokensSecret.from_json(found[0]), found[1])
+
+    def delete_tokens(self, client_id: str) -> None:
+        self._delete(self.tokens_secret_name(client_id))
+
+    def tokens_secret_name(self, client_id: str) -> str:
+        return f"{self.prefix}/{client_id}/tokens"
+
+    def _client_secret_name(self, client_id: str) -> str:
+        return f"{self.prefix}/{client_id}/client"
+
+    def _put(self, name: str, content: str, version_id: str, description: str) -> str:
+        """Put a version, creating or restoring the secret where needed; each step may meet another's."""
+        reason = ""
+        for _ in range(_MOST_STEPS):
+            with translating("PutSecretValue"):
+                try:
+                    return self.client.put_secret_value(
+                        SecretId=name, ClientRequestToken=version_id, SecretString=content
+                    )["ARN"]
+                except ClientError as error:
+                    reason = error_code(error)
+                    if reason not in {_NOT_FOUND, _EXISTS, _SCHEDULED_FOR_DELETION}:
+                        raise
+            if reason == _EXISTS:
+                raise VersionTaken(version_id)
+            if reason == _SCHEDULED_FOR_DELETION:
+                with translating("RestoreSecret"):
+                    self.client.restore_secret(SecretId=name)
+            elif arn := self._create(name, content, version_id, description):
+                return arn
+        raise StoreUnavailable("PutSecretValue", reason)
+
+    def _create(self, name: str, content: str, version_id: str, description: str) -> str | None:
+        with translating("CreateSecret"):
+            try:
+                return self.client.create_secret(
+                    Name=name,
+                    ClientRequestToken=version_id,
+                    SecretString=content,
+                    KmsKeyId=self.kms_key_arn,
+                    Description=description,
+                )["ARN"]
+            except ClientError as error:
+                # Somebody created it meanwhile, or it is scheduled for deletion: put again and see.
+                if error_code(error) not in {_EXISTS, _SCHEDULED_FOR_DELETION}:
+                    raise
+                return None
+
+    def _get(self, name: str, version_id: str) -> tuple[str, str] | None:
+        with translating("GetSecretValue"):
+            try:
+                answer = self.client.get_secret_value(SecretId=name, VersionId=version_id)
+            except ClientError as error:
+                if error_code(error) == _NOT_FOUND:
+                    return None
+                if error_code(error) == _SCHEDULED_FOR_DELETION:
+                    raise SecretDeleted(name) from None
+                raise
+        return answer["SecretString"], answer["ARN"]
+
+    def _delete(self, name: str) -> None:
+        with translating("DeleteSecret"):
+            try:
+                self.client.delete_secret(SecretId=name, RecoveryWindowInDays=RECOVERY_WINDOW_DAYS)
+            except ClientError as error:
+                if error_code(error) not in {_NOT_FOUND, _SCHEDULED_FOR_DELETION}:
+                    raise

@@ -1,0 +1,172 @@
+"""Puts each function together: the only place that knows concrete classes."""
+
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+
+from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.aws_errors import CLIENT_CONFIG
+from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
+from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
+from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
+from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
+from xero_connector.domain.ports import (
+    Clock,
+    Consents,
+    LeaseHolder,
+    Observer,
+    Pause,
+    Registry,
+    Vault,
+    XeroConnections,
+    XeroIdentity,
+)
+from xero_connector.observability import PowertoolsObserver
+from xero_connector.settings import Settings
+from xero_connector.use_cases.change_credential import ChangeCredential
+from xero_connector.use_cases.complete_consent import CompleteConsent
+from xero_connector.use_cases.create_connect_link import CreateConnectLink
+from xero_connector.use_cases.disconnect_credential import DisconnectCredential
+from xero_connector.use_cases.find_credential import FindCredential
+from xero_connector.use_cases.hold_lease import HoldLease
+from xero_connector.use_cases.prove_pair import ProvePair
+from xero_connector.use_cases.refresh_credential import RefreshCredential
+from xero_connector.use_cases.refresh_now import RefreshNow
+from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
+from xero_connector.use_cases.revalidate_credential import RevalidateCredential
+from xero_connector.use_cases.start_consent import StartConsent
+from xero_connector.use_cases.store_tokens import StoreTokens
+from xero_connector.use_cases.submit_credential import SubmitCredential
+from xero_connector.use_cases.sweep_due_credentials import SweepDueCredentials
+from xero_connector.use_cases.validate_pending import ValidatePending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The outside world as the use cases see it: real here, fake or broken on purpose in tests."""
+
+    registry: Registry
+    consents: Consents
+    vault: Vault
+    identity: XeroIdentity
+    connections: XeroConnections
+    observer: Observer
+    clock: Clock
+    pause: Pause
+    lease_holder: LeaseHolder
+
+
+class Application:
+    """Every use case, put together over one set of ports."""
+
+    def __init__(self, ports: Ports, settings: Settings) -> None:
+        registry, vault, identity = ports.registry, ports.vault, ports.identity
+        clock, observer = ports.clock, ports.observer
+        hold_lease = HoldLease(registry, clock, ports.pause, ports.lease_holder)
+        store_tokens = StoreTokens(vault)
+        prove_pair = ProvePair(identity)
+        self.settings = settings
+        self.registry = registry
+        self.observer = observer
+        self.tokens_secret_name = vault.tokens_secret_name
+        self.find_credential = FindCredential(registry)
+        change_credential = ChangeCredential(registry, self.find_credential)
+        self.create_connect_link = CreateConnectLink(
+            ports.consents,
+            self.find_credential,
+            clock,
+            public_url=settings.public_url,
+            lifetime=settings.connect_link_lifetime,
+        )
+        self.submit_credential = SubmitCredential(
+            registry,
+            vault,
+            prove_pair,
+            self.create_connect_link,
+            clock,
+            ports.lease_holder,
+            observer,
+            default_scopes=settings.scopes,
+        )
+        self.revalidate_credential = RevalidateCredential(
+            vault, prove_pair, self.find_credential, change_credential, clock
+        )
+        self.replace_client_secret = ReplaceClientSecret(
+            vault, prove_pair, hold_lease, self.find_credential, clock, observer
+        )
+        self.refresh_credential = RefreshCredential(
+            registry, vault, identity, ports.connections, hold_lease, store_tokens, clock, observer
+        )
+        self.refresh_now = RefreshNow(self.refresh_credential, self.find_credential, clock)
+        self.disconnect_credential = DisconnectCredential(
+            vault, identity, hold_lease, store_tokens, self.find_credential, clock, observer
+        )
+        self.start_consent = StartConsent(registry, ports.consents, identity, clock, observer)
+        self.complete_consent = CompleteConsent(
+            registry,
+            ports.consents,
+            vault,
+            identity,
+            ports.connections,
+            hold_lease,
+            store_tokens,
+            change_credential,
+            clock,
+            observer,
+        )
+        self.sweep_due_credentials = SweepDueCredentials(
+            registry,
+            self.refresh_credential,
+            ValidatePending(registry, vault, prove_pair, hold_lease, clock, observer),
+            self.revalidate_credential,
+            self.disconnect_credential,
+            clock,
+            observer,
+        )
+
+
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(tz=UTC)
+
+
+@cache
+def observer() -> PowertoolsObserver:
+    """The logs and metrics of this function."""
+    return PowertoolsObserver(Logger(), Metrics())
+
+
+@cache
+def application() -> Application:
+    """Put the function together once per execution environment, at the first invocation."""
+    settings = Settings.from_env(os.environ)
+    dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
+    ports = Ports(
+        registry=DynamoDBRegistry(dynamodb, settings.table_name, settings.due_shards),
+        consents=DynamoDBConsents(dynamodb, settings.table_name),
+        vault=SecretsManagerVault(
+            boto3.client("secretsmanager", config=CLIENT_CONFIG),
+            settings.secret_prefix,
+            settings.kms_key_arn,
+        ),
+        identity=AuthlibXeroIdentity(
+            login_url=settings.xero_login_url,
+            identity_url=settings.xero_identity_url,
+            redirect_uri=settings.redirect_uri,
+            pkce=settings.pkce,
+            id_tokens=IdTokenVerifier(settings.xero_identity_url, utc_now),
+            clock=utc_now,
+        ),
+        connections=RequestsXeroConnections(settings.xero_api_url),
+        observer=observer(),
+        clock=utc_now,
+        pause=time.sleep,
+        lease_holder=lambda: secrets.token_hex(8),
+    )
+    return Application(ports, settings)

@@ -1,0 +1,145 @@
+"""Every error that the connector raises on purpose, by what its reader must do.
+
+::
+
+    ConnectorError
+    ├── RequestRefused            change the request
+    │   ├── MalformedRequest        its form is wrong                       400
+    │   │   └── BodyTooLarge          it is larger than it could be           413
+    │   ├── NotFound                it names something that is not there    404
+    │   ├── Conflict                it does not fit the present state       409
+    │   ├── PairRefused             Xero refuses the pair                   422
+    │   └── QuotaReached            it comes too soon                       429
+    ├── ConsentRefused            start the consent again, or ask the administrator (a page)
+    ├── TokenEndpointFailure      see `token_endpoint`: each kind has its own remedy
+    ├── ConnectionsUnavailable    try again: Xero did not list the organisations
+    ├── IdTokenRefused            do not trust this answer
+    ├── XeroUnavailable           try again: Xero gave no definite answer
+    ├── StoreUnavailable          try again: DynamoDB or Secrets Manager did not do it
+    ├── RevisionConflict          read again: somebody else wrote the row
+    ├── LeaseUnavailable          wait: somebody else works on this credential
+    ├── SecretDeleted             submit the pair again
+    ├── VersionTaken              the version id holds other content
+    ├── IllegalMove               a defect: the status table forbids this
+    └── ConfigurationError        fix the deployment
+"""
+
+
+class ConnectorError(Exception):
+    """Root of the tree: a stable code, what happened, and a hint that says what to do next."""
+
+    def __init__(self, detail: str, *, code: str, hint: str = "") -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.hint = hint
+
+
+class RequestRefused(ConnectorError):
+    """The caller has to change the request."""
+
+
+class MalformedRequest(RequestRefused):
+    """The request is not of the documented form."""
+
+    def __init__(self, detail: str, *, code: str = "malformed_request", hint: str) -> None:
+        super().__init__(detail, code=code, hint=hint)
+
+
+class NotFound(RequestRefused):
+    """The request names something that does not exist."""
+
+
+class BodyTooLarge(MalformedRequest):
+    """The body is larger than any pair could make it."""
+
+
+class Conflict(RequestRefused):
+    """The request does not fit the present state."""
+
+
+class PairRefused(RequestRefused):
+    """Xero gave a definite answer against the pair: nothing of it is kept."""
+
+
+class QuotaReached(RequestRefused):
+    """The request would use up what Secrets Manager allows; `retry_after` is in seconds."""
+
+    def __init__(self, detail: str, *, code: str, hint: str, retry_after: int) -> None:
+        super().__init__(detail, code=code, hint=hint)
+        self.retry_after = retry_after
+
+
+class ConsentRefused(ConnectorError):
+    """A consent cannot go on; `can_retry` tells whether opening the connect link again may help."""
+
+    def __init__(self, detail: str, *, code: str, hint: str, can_retry: bool = True) -> None:
+        super().__init__(detail, code=code, hint=hint)
+        self.can_retry = can_retry
+        self.ticket: str | None = None
+
+
+class ConnectionsUnavailable(ConnectorError):
+    """Xero did not list the organisations."""
+
+
+class IdTokenRefused(ConnectorError):
+    """The ID token does not prove what it must (OpenID Connect Core §3.1.3.7)."""
+
+
+class XeroUnavailable(ConnectorError):
+    """Xero gave no definite answer; nothing was changed by the request."""
+
+
+class StoreUnavailable(ConnectorError):
+    """DynamoDB or Secrets Manager did not do what was asked, or did not say whether it did.
+
+    `operation` is the API action and `reason` the service's error code: both are safe to log.
+    """
+
+    def __init__(self, operation: str, reason: str) -> None:
+        super().__init__(
+            f"{operation} failed: {reason}.",
+            code="store_unavailable",
+            hint="Try again in a minute. If it goes on, look at the alarms of this deployment.",
+        )
+        self.operation = operation
+        self.reason = reason
+
+
+class RevisionConflict(ConnectorError):
+    """Somebody else wrote the registry row since it was read."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__(f"The registry row of {client_id} changed meanwhile.", code="revision_conflict")
+
+
+class LeaseUnavailable(ConnectorError):
+    """Somebody else holds the lease of this credential, or took it over."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__(
+            f"Another run works on {client_id}.", code="busy", hint="Try again in a minute: nothing is lost."
+        )
+
+
+class SecretDeleted(ConnectorError):
+    """The secret is scheduled for deletion: nobody reads it any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The secret {name} is scheduled for deletion.", code="secret_deleted")
+
+
+class VersionTaken(ConnectorError):
+    """The version id is in use for other content."""
+
+    def __init__(self, version_id: str) -> None:
+        super().__init__(f"Version {version_id} holds other content.", code="version_taken")
+
+
+class IllegalMove(ConnectorError):
+    """The status table does not allow this move."""
+
+
+class ConfigurationError(ConnectorError):
+    """The deployment lacks a setting or holds one that makes no sense."""

@@ -1,0 +1,160 @@
+"""What the use cases need from outside, in the connector's own words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.status import Status
+from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer, TokensSecret
+
+type Clock = Callable[[], datetime]
+"""Returns the present moment, aware and in UTC."""
+type Pause = Callable[[float], None]
+"""Waits for some seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of credentials; `next_token` leads to the next, None on the last."""
+
+    items: Sequence[Credential]
+    next_token: str | None
+
+
+class Registry(Protocol):
+    """The authority on every credential: strongly consistent, and without secrets.
+
+    Every method of the three stores may raise `StoreUnavailable`.
+    """
+
+    def get(self, client_id: str) -> Credential | None:
+        """Read a row as it stands after the last write."""
+
+    def create(self, credential: Credential, *, replacing: Credential | None) -> Credential:
+        """Write the first row of an incarnation; `replacing` is the ended one that was there, if any.
+
+        Raises `RevisionConflict` if the row is not what the caller saw.
+        """
+
+    def save(self, credential: Credential) -> Credential:
+        """Write a changed row and return it with its new revision.
+
+        Raises `RevisionConflict` if the row's revision is no longer the one that `credential` carries.
+        """
+
+    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page:
+        """List credentials by client ID; raises `MalformedRequest` for a next_token that is not one."""
+
+    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
+        """Return the client IDs of a shard that are due, the longest overdue first; may lag a little."""
+
+    def reserve(self, client_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
+        """Reserve a client ID for one submission; False while another submission of it runs."""
+
+    def unreserve(self, client_id: str, *, owner: str) -> None:
+        """End one's own reservation."""
+
+
+class Consents(Protocol):
+    """Connect tickets and authorization requests, by hash."""
+
+    def add_ticket(self, ticket: ConnectTicket) -> None:
+        """Keep a ticket until it expires."""
+
+    def get_ticket(self, ticket_hash: str) -> ConnectTicket | None:
+        """Find a ticket; it may be expired."""
+
+    def add_request(self, request: AuthorizationRequest) -> None:
+        """Keep an authorization request until some time after it expires."""
+
+    def get_request(self, state_hash: str) -> AuthorizationRequest | None:
+        """Find an authorization request; it may be expired."""
+
+    def save_request(self, request: AuthorizationRequest) -> AuthorizationRequest:
+        """Write a changed request; raises `RevisionConflict` if somebody else was first."""
+
+
+class Vault(Protocol):
+    """The secrets: read by version id only, and every write names the id of its version.
+
+    Reads raise `SecretDeleted` once the secret is scheduled for deletion; writes bring it back.
+    """
+
+    def put_client_pair(self, pair: ClientPair, *, version_id: str) -> None:
+        """Store a pair as the current version; the same again changes nothing.
+
+        Raises `VersionTaken` if the id holds another pair.
+        """
+
+    def get_client_pair(self, client_id: str, *, version_id: str) -> ClientPair | None:
+        """Read a pair; None if this version does not exist, or not yet for this reader."""
+
+    def delete_client_pair(self, client_id: str) -> None:
+        """Schedule the secret for deletion; nothing happens if that was done or there is none."""
+
+    def put_tokens(self, secret: TokensSecret, *, version_id: str) -> StoredTokens:
+        """Store an answer as the current version; the same again changes nothing.
+
+        Raises `VersionTaken` if the id holds another answer.
+        """
+
+    def get_tokens(self, client_id: str, *, version_id: str) -> StoredTokens | None:
+        """Read an answer; None if this version does not exist, or not yet for this reader."""
+
+    def delete_tokens(self, client_id: str) -> None:
+        """Schedule the secret for deletion; nothing happens if that was done or there is none."""
+
+    def tokens_secret_name(self, client_id: str) -> str:
+        """The name that consumers read the tokens by."""
+
+
+class XeroIdentity(Protocol):
+    """Xero's identity server, seen by one app. Calls raise `TokenEndpointFailure`."""
+
+    def authorization_url(
+        self, *, client_id: str, scopes: Sequence[str], state: str, code_verifier: str, nonce: str
+    ) -> str:
+        """Return where the browser goes for consent (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
+
+    def load_keys(self) -> None:
+        """Have the keys at hand that sign ID tokens, so that no code is spent on an answer nobody can check."""
+
+    def exchange_code(self, pair: ClientPair, *, code: str, code_verifier: str) -> TokenAnswer:
+        """Exchange an authorization code (RFC 6749 §4.1.3)."""
+
+    def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
+        """Present a refresh token (RFC 6749 §6): the answer is the only copy of its successor."""
+
+    def revoke(self, pair: ClientPair, *, refresh_token: str) -> None:
+        """Revoke a grant (RFC 7009 §2.1); a token that is dead already counts as revoked."""
+
+    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> None:
+        """Check signature, issuer, audience, times and nonce, or raise `IdTokenRefused`."""
+
+
+class XeroConnections(Protocol):
+    """Xero's list of the organisations that a token reaches."""
+
+    def tenants(self, access_token: str, *, auth_event_id: str | None) -> tuple[Tenant, ...]:
+        """Return the organisations of one consent, or all of the user's where Xero kept an older consent's id.
+
+        Raises `ConnectionsUnavailable`.
+        """
+
+
+class Observer(Protocol):
+    """Where the use cases report what operators need to see; never a secret."""
+
+    def count(self, name: str, value: int = 1) -> None:
+        """Add to a metric."""
+
+    def event(self, message: str, **fields: str | int | None) -> None:
+        """Write a log line."""
+
+
+type LeaseHolder = Callable[[], str]
+"""Returns a new owner name for a lease."""

@@ -1,0 +1,85 @@
+"""When a credential is due, and what a failed refresh leads to: one table, a row for each kind of failure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from types import MappingProxyType
+
+from xero_connector.domain.status import Status
+from xero_connector.domain.token_endpoint import FailureKind
+
+LEASE = timedelta(seconds=60)
+"""How long a holder works on a credential alone."""
+POST_BUDGET = timedelta(seconds=20)
+"""Connect 3 s and read 10 s, with room for a slow machine: no POST starts with less of the lease left."""
+GRACE = timedelta(minutes=30)
+"""How long Xero accepts the old refresh token after a lost response."""
+
+_JITTER = 0.05
+_SOONEST = timedelta(minutes=1)
+
+
+def next_refresh(client_id: str, *, generation: int, obtained_at: datetime, expires_in: int) -> datetime:
+    """Due at two thirds of the access token's life (`expires_in` in seconds), ± 5 %.
+
+    The jitter is hashed from the credential and its generation: no two credentials stay in step, and the
+    same inputs give the same moment again.
+    """
+    digest = sha256(f"{client_id}/{generation}".encode()).digest()
+    position = int.from_bytes(digest[:4]) / 2**32
+    factor = 1 + _JITTER * (2 * position - 1)
+    return obtained_at + timedelta(seconds=expires_in) * (2 / 3) * factor
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What follows a failed refresh.
+
+    `first_pause` doubles with each further failure up to `longest_pause`. `attempt_finished` says that the
+    refresh token was certainly not rotated. `status` is where a credential with a grant goes.
+    """
+
+    status: Status
+    first_pause: timedelta
+    longest_pause: timedelta
+    attempt_finished: bool
+
+
+_A_MINUTE = timedelta(minutes=1)
+# Within the grace, the sooner the old token is presented again the better: five minutes leave six tries.
+_WITHIN_GRACE = timedelta(minutes=5)
+
+REACTIONS: Mapping[FailureKind, Reaction] = MappingProxyType(
+    {
+        FailureKind.NOT_SENT: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=True),
+        FailureKind.UNANSWERED: Reaction(Status.DEGRADED, _A_MINUTE, _A_MINUTE, attempt_finished=False),
+        FailureKind.THROTTLED: Reaction(Status.DEGRADED, _A_MINUTE, timedelta(minutes=15), attempt_finished=True),
+        FailureKind.UNAVAILABLE: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
+        FailureKind.EDGE_REFUSED: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
+        FailureKind.UNEXPECTED: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
+        # The first answer of this kind only raises suspicion; `confirms_dead_grant` decides on the second.
+        FailureKind.INVALID_GRANT: Reaction(Status.DEGRADED, _A_MINUTE, _A_MINUTE, attempt_finished=False),
+        # A secret that was just made can be refused for minutes; after that only a person can help.
+        FailureKind.INVALID_CLIENT: Reaction(
+            Status.CLIENT_REJECTED, _WITHIN_GRACE, timedelta(hours=1), attempt_finished=True
+        ),
+        FailureKind.UNAUTHORIZED_CLIENT: Reaction(
+            Status.DEGRADED, _WITHIN_GRACE, timedelta(hours=1), attempt_finished=True
+        ),
+    }
+)
+
+
+def retry_at(kind: FailureKind, *, failures: int, retry_after: int | None, now: datetime) -> datetime:
+    """When to try again after the `failures`-th failure in a row; `retry_after` (seconds) is a lower bound."""
+    reaction = REACTIONS[kind]
+    pause = min(reaction.first_pause * 2.0 ** min(failures - 1, 10), reaction.longest_pause)
+    if retry_after is not None:
+        pause = max(pause, min(timedelta(seconds=retry_after), reaction.longest_pause))
+    return now + max(pause, _SOONEST)
+
+
+def confirms_dead_grant(kind: FailureKind, *, previous_error: str | None) -> bool:
+    """Whether this failure, after the one before, proves that only a new consent helps."""
+    return kind is FailureKind.INVALID_GRANT and previous_error == FailureKind.INVALID_GRANT

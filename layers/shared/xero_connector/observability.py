@@ -1,0 +1,60 @@
+"""Logs and metrics through Powertools: fields by name, never an event, a request or an environment."""
+
+import functools
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
+
+class PowertoolsObserver:
+    """`Observer` that writes structured log lines, and one EMF line at the end of an invocation.
+
+    Metrics are added up here: Powertools' own collection is not made for the threads of a sweep.
+    """
+
+    def __init__(self, logger: Logger, metrics: Metrics) -> None:
+        self._logger = logger
+        self._metrics = metrics
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def count(self, name: str, value: int = 1) -> None:
+        """Add to a metric."""
+        with self._lock:
+            self._counts[name] += value
+
+    def event(self, message: str, **fields: str | int | None) -> None:
+        """Write one line of JSON."""
+        self._logger.info(message, extra=fields)
+
+    def flush(self) -> None:
+        """Write the metrics that were counted since the last flush, if any."""
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+        for name, value in counts.items():
+            self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+        if counts:
+            self._metrics.flush_metrics()
+
+
+def flushing(observer: Callable[[], PowertoolsObserver]) -> Callable[[Handler], Handler]:
+    """Decorate a handler so that its metrics are written even when it fails."""
+
+    def decorate(handler: Handler) -> Handler:
+        @functools.wraps(handler)
+        def flushed(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+            try:
+                return handler(event, context)
+            finally:
+                observer().flush()
+
+        return flushed
+
+    return decorate

@@ -1,0 +1,333 @@
+"""Receive the browser back from Xero: code to tokens, organisations, and all of it stored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from xero_connector.domain.consent import AuthorizationRequest, BrowserBinding, RequestPhase, digest, is_token
+from xero_connector.domain.credential import Check, CheckResult, Credential
+from xero_connector.domain.errors import (
+    ConnectionsUnavailable,
+    ConsentRefused,
+    IdTokenRefused,
+    LeaseUnavailable,
+    RevisionConflict,
+    StoreUnavailable,
+)
+from xero_connector.domain.ports import (
+    Clock,
+    Consents,
+    Observer,
+    Registry,
+    Vault,
+    XeroConnections,
+    XeroIdentity,
+)
+from xero_connector.domain.refresh_policy import POST_BUDGET
+from xero_connector.domain.status import CONSENTABLE, Status
+from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
+from xero_connector.domain.tokens import ClientPair, TokenAnswer
+from xero_connector.use_cases.change_credential import ChangeCredential
+from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
+from xero_connector.use_cases.store_tokens import StoreTokens
+
+_PATIENCE = timedelta(seconds=6)
+"""How long a callback waits for a refresh that is under way; API Gateway waits 29 s for the whole."""
+_RECHECK_REFUSED_PAIR = timedelta(minutes=5)
+_WRONG_SCOPES = "Requested wrong apps scopes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """The query of the redirect back from Xero (RFC 6749 §4.1.2).
+
+    `bindings` finds what this browser's cookie holds for a ticket, given the ticket's hash.
+    """
+
+    state: str | None = field(repr=False)
+    code: str | None = field(repr=False)
+    error: str | None
+    error_description: str | None
+    bindings: Callable[[str], BrowserBinding | None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The organisations of this consent; `repeated` if it was complete already."""
+
+    tenants: tuple[Tenant, ...]
+    tenants_pending: bool
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteConsent:
+    """Exchanges at most one code per authorization request, under the lease of the credential."""
+
+    registry: Registry
+    consents: Consents
+    vault: Vault
+    identity: XeroIdentity
+    connections: XeroConnections
+    hold_lease: HoldLease
+    store_tokens: StoreTokens
+    change_credential: ChangeCredential
+    clock: Clock
+    observer: Observer
+
+    def __call__(self, callback: Callback) -> Connected:
+        """Complete a consent, or raise `ConsentRefused` with a reason and, where it helps, the ticket."""
+        if not callback.state and callback.error:
+            raise _refused_by_xero(callback)
+        request = self._find(callback.state)
+        browser = callback.bindings(request.ticket_hash)
+        if browser is None or not request.is_bound_to(browser.binding):
+            raise ConsentRefused(
+                "This consent was started in another browser, or the cookie that marks it is gone.",
+                code="wrong_browser",
+                hint="Open the connect link again, in the browser in which you log in to Xero, and allow "
+                "cookies for this page.",
+            )
+        try:
+            return self._go_on(callback, request, browser)
+        except ConsentRefused as refusal:
+            refusal.ticket = browser.ticket
+            raise
+
+    def _find(self, state: str | None) -> AuthorizationRequest:
+        request = self.consents.get_request(digest(state)) if state and is_token(state) else None
+        if request is None:
+            raise ConsentRefused(
+                "This page was reached without a consent that was started here.",
+                code="state_unknown",
+                hint="Open the connect link that your administrator gave you.",
+            )
+        return request
+
+    def _go_on(self, callback: Callback, request: AuthorizationRequest, browser: BrowserBinding) -> Connected:
+        if request.phase is RequestPhase.COMPLETED:
+            return Connected(request.tenants, tenants_pending=False, repeated=True)
+        if request.phase is RequestPhase.FAILED:
+            raise ConsentRefused(
+                "This consent has ended already.",
+                code="state_used",
+                hint="Start again: each consent has a link of its own at Xero.",
+            )
+        now = self.clock()
+        if request.expires_at <= now:
+            raise ConsentRefused(
+                "This consent took longer than an hour.", code="state_expired", hint="Start again."
+            )
+        if request.is_claimed(now):
+            raise _busy()
+        if callback.error:
+            self._end(request.failed())
+            refusal = _refused_by_xero(callback)
+            if refusal.code == "scopes_refused":
+                self._note_refused_scopes(request.client_id)
+            raise refusal
+        if not callback.code or callback.state is None:
+            raise ConsentRefused("Xero sent no authorization code.", code="code_missing", hint="Start again.")
+        try:
+            claimed = self.consents.save_request(request.claimed(now))
+        except RevisionConflict:
+            raise _busy() from None
+        held = self._hold(claimed)
+        return self._exchange(held, claimed, browser, state=callback.state, code=callback.code)
+
+    def _hold(self, claimed: AuthorizationRequest) -> HeldLease:
+        row = self.registry.get(claimed.client_id)
+        if row is None or row.status not in CONSENTABLE:
+            self._end(claimed.failed())
+            raise ConsentRefused(
+                "This connection cannot be made any more.",
+                code="not_connectable",
+                hint="Ask your administrator.",
+                can_retry=False,
+            )
+        try:
+            return self.hold_lease.waiting(row, patience=_PATIENCE)
+        except LeaseUnavailable:
+            # Nothing was presented to Xero yet: the same callback may be opened again.
+            self._end(claimed.reopened())
+            raise _busy() from None
+
+    def _exchange(
+        self,
+        held: HeldLease,
+        claimed: AuthorizationRequest,
+        browser: BrowserBinding,
+        *,
+        state: str,
+        code: str,
+    ) -> Connected:
+        row = held.row
+        try:
+            pair = self._pair(row)
+            self.identity.load_keys()
+            held.ensure(POST_BUDGET)
+        except (StoreUnavailable, TokenEndpointFailure) as unavailable:
+            # Nothing was presented to Xero yet: the same callback may be opened again.
+            held.save(_give_back(held))
+            self._end(claimed.reopened())
+            raise ConsentRefused(
+                "This consent could not be completed right now.",
+                code=unavailable.code,
+                hint="Wait a minute and reload this page: nothing is lost.",
+                can_retry=False,
+            ) from None
+        try:
+            answer = self.identity.exchange_code(pair, code=code, code_verifier=browser.code_verifier(state))
+            self.identity.verify_id_token(answer.id_token, client_id=row.client_id, nonce=browser.nonce(state))
+        except TokenEndpointFailure as failure:
+            self._note_failed_exchange(held, failure)
+            self._end(claimed.failed())
+            raise _exchange_failed(failure) from None
+        except IdTokenRefused as refused:
+            held.save(_give_back(held))
+            self._end(claimed.failed())
+            self.observer.count("IdTokenRefused")
+            self.observer.event("id_token_refused", client_id=row.client_id, reason=refused.code)
+            raise ConsentRefused(
+                "Xero's answer could not be verified, and nothing of it was kept.",
+                code="id_token_refused",
+                hint="Start again. If it happens again, tell your administrator.",
+            ) from None
+        return self._keep(held, claimed, answer)
+
+    def _pair(self, row: Credential) -> ClientPair:
+        pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
+        if pair is None:
+            raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
+        return pair
+
+    def _keep(self, held: HeldLease, claimed: AuthorizationRequest, answer: TokenAnswer) -> Connected:
+        pending = False
+        try:
+            tenants = self.connections.tenants(answer.token.access_token, auth_event_id=answer.auth_event_id)
+        except ConnectionsUnavailable:
+            # The grant must not be lost for want of a list: the next refresh brings it.
+            tenants, pending = held.row.tenants, True
+        row = self.store_tokens(
+            held,
+            answer,
+            tenants,
+            also=lambda row, now: _with_findings(row, answer, tenants_pending=pending, now=now),
+        )
+        self._end(claimed.completed(tenants))
+        self.observer.count("CredentialConnected")
+        self.observer.event(
+            "credential_connected",
+            client_id=row.client_id,
+            generation=row.generation,
+            tenants=len(tenants),
+        )
+        return Connected(tenants, tenants_pending=pending, repeated=False)
+
+    def _note_refused_scopes(self, client_id: str) -> None:
+        now = self.clock()
+        check = Check(
+            CheckResult.FAIL,
+            "Xero refused the scopes: enable them for the app in Xero's portal, or ask for fewer.",
+            now,
+        )
+        self.change_credential(client_id, lambda row: replace(row.checked(scopes=check), updated_at=now))
+
+    def _note_failed_exchange(self, held: HeldLease, failure: TokenEndpointFailure) -> None:
+        self.observer.count("ExchangeFailed")
+        self.observer.event(
+            "exchange_failed",
+            client_id=held.row.client_id,
+            failure=failure.code,
+            correlation_id=failure.correlation_id,
+        )
+        if failure.kind is not FailureKind.INVALID_CLIENT:
+            held.save(_give_back(held))
+            return
+        held.save(
+            lambda row, now: (
+                row.failed(code=failure.code, detail=failure.detail, now=now)
+                .move_to(Status.CLIENT_REJECTED)
+                .released(due_at=now + _RECHECK_REFUSED_PAIR, attempt_finished=not held.unfinished, now=now)
+            )
+        )
+
+    def _end(self, request: AuthorizationRequest) -> None:
+        try:
+            self.consents.save_request(request)
+        except RevisionConflict:
+            # The claim ran out and a later callback of the same browser took over: that one decides.
+            self.observer.count("ClaimOverrun")
+
+
+def _with_findings(row: Credential, answer: TokenAnswer, *, tenants_pending: bool, now: datetime) -> Credential:
+    # Xero may grant more than was asked for, and says so.
+    missing = sorted(set(row.requested_scopes) - set(answer.token.scopes))
+    scopes = (
+        Check(CheckResult.FAIL, f"Xero did not grant: {' '.join(missing)}.", now)
+        if missing
+        else Check(CheckResult.PASS, "Xero granted every scope that was asked for.", now)
+    )
+    return replace(
+        row.checked(
+            scopes=scopes,
+            redirect_uri=Check(CheckResult.PASS, "Xero sent a user back to the redirect URI.", now),
+            pair=Check(CheckResult.PASS, "Xero accepted the pair for a consent.", now),
+        ),
+        tenants_pending=tenants_pending,
+    )
+
+
+def _give_back(held: HeldLease) -> Callable[[Credential, datetime], Credential]:
+    """Release a lease under which nothing new came to be, leaving earlier unfinished work as it was."""
+    return lambda row, now: row.released(due_at=held.before.due_at, attempt_finished=not held.unfinished, now=now)
+
+
+def _busy() -> ConsentRefused:
+    return ConsentRefused(
+        "This consent is being completed right now.",
+        code="busy",
+        hint="Wait a few seconds and reload this page: nothing is lost.",
+        can_retry=False,
+    )
+
+
+def _refused_by_xero(callback: Callback) -> ConsentRefused:
+    if callback.error == "access_denied" and callback.error_description == _WRONG_SCOPES:
+        return ConsentRefused(
+            "Xero does not allow this app the permissions that it asked for.",
+            code="scopes_refused",
+            hint="Tell your administrator: the scopes of the Xero app and of this connection differ.",
+        )
+    if callback.error == "access_denied":
+        return ConsentRefused(
+            "Access was not allowed at Xero, so nothing was connected.",
+            code="consent_denied",
+            hint="If that was a mistake, start again and choose Allow access.",
+        )
+    return ConsentRefused(
+        "Xero ended the consent with an error.",
+        code="authorization_failed",
+        hint="Start again. If it happens again, tell your administrator.",
+    )
+
+
+def _exchange_failed(failure: TokenEndpointFailure) -> ConsentRefused:
+    if failure.kind is FailureKind.INVALID_CLIENT:
+        return ConsentRefused(
+            "Xero refuses the client ID and client secret of this app.",
+            code="client_rejected",
+            hint="Ask your administrator to enter a new client secret; then open the connect link again.",
+        )
+    if failure.kind in INCONCLUSIVE:
+        return ConsentRefused(
+            "Xero could not be reached to complete the consent.",
+            code="xero_unavailable",
+            hint="Start again in a few minutes.",
+        )
+    return ConsentRefused(
+        "Xero no longer accepts this consent: it took longer than five minutes, or was used already.",
+        code="code_refused",
+        hint="Start again.",
+    )

@@ -1,0 +1,107 @@
+"""End a credential: revoke the grant at Xero, then schedule its secrets for deletion."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import Conflict, LeaseUnavailable, SecretDeleted, StoreUnavailable
+from xero_connector.domain.ports import Clock, Observer, Vault, XeroIdentity
+from xero_connector.domain.refresh_policy import POST_BUDGET
+from xero_connector.domain.status import FINAL, Status
+from xero_connector.domain.token_endpoint import INCONCLUSIVE, TokenEndpointFailure
+from xero_connector.use_cases.find_credential import FindCredential
+from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
+from xero_connector.use_cases.store_tokens import StoreTokens
+
+_PATIENCE = timedelta(seconds=6)
+_FIRST_PAUSE = timedelta(minutes=1)
+_LONGEST_PAUSE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class DisconnectCredential:
+    """Ends a credential step by step; each step may be repeated, so the sweep finishes what was cut off."""
+
+    vault: Vault
+    identity: XeroIdentity
+    hold_lease: HoldLease
+    store_tokens: StoreTokens
+    find_credential: FindCredential
+    clock: Clock
+    observer: Observer
+
+    def __call__(self, client_id: str) -> Credential:
+        """Disconnect for an admin: `disconnected`, or `disconnecting` while Xero cannot be reached.
+
+        Raises `NotFound`, and `Conflict` while somebody else works on the credential.
+        """
+        row = self.find_credential(client_id)
+        if row.status in FINAL:
+            return row
+        try:
+            held = self.hold_lease.waiting(row, patience=_PATIENCE)
+        except LeaseUnavailable as busy:
+            raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
+        return self._go_on(held)
+
+    def resume(self, row: Credential) -> Credential:
+        """Go on with a credential that is `disconnecting`; raises `LeaseUnavailable`."""
+        return self._go_on(self.hold_lease(row))
+
+    def _go_on(self, held: HeldLease) -> Credential:
+        if held.row.status is not Status.DISCONNECTING:
+            if held.unfinished and held.row.status is not Status.PENDING_VALIDATION:
+                # The grant to revoke is the newest one, even if an earlier attempt never said that it had it.
+                self._adopt(held)
+            held.save(lambda row, now: replace(row.move_to(Status.DISCONNECTING), updated_at=now))
+        try:
+            self._revoke(held)
+        except TokenEndpointFailure as failure:
+            if failure.kind in INCONCLUSIVE:
+                return self._later(held, failure)
+            self._note_unrevoked(held, failure)
+        self.vault.delete_tokens(held.row.client_id)
+        self.vault.delete_client_pair(held.row.client_id)
+        self.observer.count("CredentialDisconnected")
+        return held.save(
+            lambda row, now: replace(row.move_to(Status.DISCONNECTED), tenants=()).released(
+                due_at=None, attempt_finished=True, now=now
+            )
+        )
+
+    def _adopt(self, held: HeldLease) -> None:
+        if self.store_tokens.adopt_newer(held) is not None:
+            # Adopting commits and gives the lease back.
+            held.renew()
+
+    def _revoke(self, held: HeldLease) -> None:
+        row = held.row
+        if row.generation == 0:
+            return
+        try:
+            pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
+            current = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation))
+        except SecretDeleted:
+            # An earlier run revoked the grant and began to delete the secrets.
+            return
+        if pair is None or current is None:
+            raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
+        if current.secret.token.refresh_token is not None:
+            held.ensure(POST_BUDGET)
+            self.identity.revoke(pair, refresh_token=current.secret.token.refresh_token)
+
+    @staticmethod
+    def _note_unrevoked(held: HeldLease, failure: TokenEndpointFailure) -> None:
+        # Xero refuses the pair, so nobody can revoke with it: the user has to, in Xero.
+        detail = f"{failure.detail} Remove the connection in Xero under Connected apps."
+        held.save(lambda row, now: row.failed(code=failure.code, detail=detail, now=now))
+
+    def _later(self, held: HeldLease, failure: TokenEndpointFailure) -> Credential:
+        self.observer.event("disconnect_postponed", client_id=held.row.client_id, failure=failure.code)
+        return held.save(
+            lambda row, now: row.failed(code=failure.code, detail=failure.detail, now=now).released(
+                due_at=now + min(_FIRST_PAUSE * 2 ** min(row.failures, 10), _LONGEST_PAUSE),
+                attempt_finished=True,
+                now=now,
+            )
+        )

@@ -1,0 +1,104 @@
+"""Working on a credential alone: every write under a lease is fenced by its owner and by the generation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import LeaseUnavailable, RevisionConflict
+from xero_connector.domain.ports import Clock, LeaseHolder, Pause, Registry
+from xero_connector.domain.refresh_policy import LEASE
+
+_MOST_CONFLICTS = 5
+_WAIT_BETWEEN_TRIES = 0.5
+"""Seconds."""
+
+
+@dataclass(slots=True)
+class HeldLease:
+    """A lease that was taken, and the row as its holder last wrote it.
+
+    `before` is the row as it was before the lease: its attempt tells whether earlier work was cut off, and its
+    due time is what to go back to when nothing came of this one.
+    """
+
+    registry: Registry
+    clock: Clock
+    before: Credential
+    row: Credential
+    owner: str
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether an earlier attempt ended without telling its outcome."""
+        return self.before.attempt_started_at is not None
+
+    def ensure(self, needed: timedelta) -> None:
+        """Have at least this much of the lease left, or raise `LeaseUnavailable` if it was taken over."""
+        if self.row.lease is None or self.row.lease.until - self.clock() < needed:
+            self.renew()
+
+    def renew(self) -> None:
+        """Start the lease's time anew, or raise `LeaseUnavailable` if it was taken over."""
+        self.save(lambda row, now: row.leased(self.owner, now=now, duration=LEASE))
+
+    def save(self, change: Callable[[Credential, datetime], Credential]) -> Credential:
+        """Write a change, or raise `LeaseUnavailable` if somebody took the lease over.
+
+        A write that lost against one that needs no lease (a label, a check) is made again on the new row.
+        """
+        for _ in range(_MOST_CONFLICTS):
+            try:
+                self.row = self.registry.save(change(self.row, self.clock()))
+            except RevisionConflict:
+                self._reread()
+            else:
+                return self.row
+        raise RevisionConflict(self.row.client_id)
+
+    def _reread(self) -> None:
+        row = self.registry.get(self.row.client_id)
+        if (
+            row is None
+            or row.incarnation != self.row.incarnation
+            or row.generation != self.row.generation
+            or row.lease is None
+            or row.lease.owner != self.owner
+        ):
+            raise LeaseUnavailable(self.row.client_id) from None
+        self.row = row
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLease:
+    """Takes the lease of a credential."""
+
+    registry: Registry
+    clock: Clock
+    pause: Pause
+    lease_holder: LeaseHolder
+
+    def __call__(self, row: Credential) -> HeldLease:
+        """Take the lease of a row that was just read; raises `LeaseUnavailable`."""
+        owner = self.lease_holder()
+        leased = row.leased(owner, now=self.clock(), duration=LEASE)
+        try:
+            saved = self.registry.save(leased)
+        except RevisionConflict:
+            raise LeaseUnavailable(row.client_id) from None
+        return HeldLease(self.registry, self.clock, before=row, row=saved, owner=owner)
+
+    def waiting(self, row: Credential, *, patience: timedelta) -> HeldLease:
+        """Take the lease, waiting for its holder for a while; raises `LeaseUnavailable`."""
+        give_up_at = self.clock() + patience
+        while True:
+            try:
+                return self(row)
+            except LeaseUnavailable:
+                if self.clock() >= give_up_at:
+                    raise
+            self.pause(_WAIT_BETWEEN_TRIES)
+            fresh = self.registry.get(row.client_id)
+            if fresh is None or fresh.incarnation != row.incarnation:
+                raise LeaseUnavailable(row.client_id)
+            row = fresh

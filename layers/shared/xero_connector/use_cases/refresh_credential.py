@@ -1,0 +1,147 @@
+"""Refresh one credential's tokens without ever losing the grant."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import ConnectionsUnavailable, LeaseUnavailable, StoreUnavailable
+from xero_connector.domain.ports import Clock, Observer, Registry, Vault, XeroConnections, XeroIdentity
+from xero_connector.domain.refresh_policy import POST_BUDGET, REACTIONS, confirms_dead_grant, retry_at
+from xero_connector.domain.status import Status
+from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.token_endpoint import INCONCLUSIVE, TokenEndpointFailure
+from xero_connector.domain.tokens import TokenAnswer, TokensSecret
+from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
+from xero_connector.use_cases.store_tokens import StoreTokens
+
+_WITH_A_GRANT = frozenset({Status.CONNECTED, Status.DEGRADED, Status.CLIENT_REJECTED})
+
+
+class Outcome(StrEnum):
+    """What came of a refresh."""
+
+    REFRESHED = "refreshed"
+    ROLLED_FORWARD = "rolled_forward"
+    FAILED = "failed"
+    BUSY = "busy"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """The outcome, and the row as it stands now."""
+
+    outcome: Outcome
+    row: Credential | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshCredential:
+    """The refresh protocol (see `docs/decisions/0003`): lease, roll forward, replay, put, commit."""
+
+    registry: Registry
+    vault: Vault
+    identity: XeroIdentity
+    connections: XeroConnections
+    hold_lease: HoldLease
+    store_tokens: StoreTokens
+    clock: Clock
+    observer: Observer
+
+    def __call__(self, client_id: str, *, only_if_due: bool) -> Refresh:
+        """Refresh a credential that has a grant, or finish what an earlier attempt left behind."""
+        row = self.registry.get(client_id)
+        if row is None or (only_if_due and not row.is_due(self.clock())):
+            return Refresh(Outcome.SKIPPED, row)
+        if row.attempt_started_at is None and (row.status not in _WITH_A_GRANT or row.generation == 0):
+            return Refresh(Outcome.SKIPPED, row)
+        try:
+            held = self.hold_lease(row)
+        except LeaseUnavailable:
+            return Refresh(Outcome.BUSY, row)
+        if held.unfinished and (adopted := self.store_tokens.adopt_newer(held)):
+            return self._done(Outcome.ROLLED_FORWARD, adopted)
+        if row.status not in _WITH_A_GRANT or row.generation == 0:
+            # A consent was cut off before it stored anything: there is no grant to go on with.
+            return Refresh(Outcome.SKIPPED, held.save(_abandon))
+        return self._present(held)
+
+    def _present(self, held: HeldLease) -> Refresh:
+        row = held.row
+        pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
+        current = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation))
+        if pair is None or current is None or current.secret.token.refresh_token is None:
+            # A version that the registry vouches for exists: this reader cannot see it yet.
+            raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
+        held.ensure(POST_BUDGET)
+        try:
+            answer = self.identity.refresh(pair, refresh_token=current.secret.token.refresh_token)
+        except TokenEndpointFailure as failure:
+            return self._failed(held, failure)
+        answer = answer.keeping(current.secret.token)
+        tenants, pending = self._tenants(row, current.secret, answer)
+        refreshed = self.store_tokens(
+            held, answer, tenants, also=lambda row, _: replace(row, tenants_pending=pending)
+        )
+        return self._done(Outcome.REFRESHED, refreshed)
+
+    def _tenants(
+        self, row: Credential, current: TokensSecret, answer: TokenAnswer
+    ) -> tuple[tuple[Tenant, ...], bool]:
+        if not row.tenants_pending:
+            return current.tenants, False
+        try:
+            tenants = self.connections.tenants(answer.token.access_token, auth_event_id=answer.auth_event_id)
+        except ConnectionsUnavailable:
+            self.observer.count("ConnectionsUnavailable")
+            return current.tenants, True
+        return tenants, False
+
+    def _failed(self, held: HeldLease, failure: TokenEndpointFailure) -> Refresh:
+        previous_error = held.row.last_error.code if held.row.last_error else None
+        if confirms_dead_grant(failure.kind, previous_error=previous_error):
+            # Before a grant is given up: somebody may have stored its successor unseen.
+            if adopted := self.store_tokens.adopt_newer(held):
+                return self._done(Outcome.ROLLED_FORWARD, adopted)
+            row = held.save(
+                lambda row, now: (
+                    row.failed(code=failure.code, detail=failure.detail, now=now)
+                    .move_to(Status.REAUTHORIZATION_REQUIRED)
+                    .released(due_at=None, attempt_finished=True, now=now)
+                )
+            )
+            self.observer.count("ReauthorizationRequired")
+        else:
+            row = held.save(lambda row, now: _after(row, failure, now=now))
+        self.observer.count("RefreshFailed")
+        self.observer.event(
+            "refresh_failed",
+            client_id=row.client_id,
+            failure=failure.code,
+            status=row.status,
+            failures=row.failures,
+            correlation_id=failure.correlation_id,
+        )
+        return Refresh(Outcome.FAILED, row)
+
+    def _done(self, outcome: Outcome, row: Credential) -> Refresh:
+        self.observer.count("Refreshed")
+        self.observer.event(outcome, client_id=row.client_id, generation=row.generation, status=row.status)
+        return Refresh(outcome, row)
+
+
+def _after(row: Credential, failure: TokenEndpointFailure, *, now: datetime) -> Credential:
+    reaction = REACTIONS[failure.kind]
+    # While Xero says nothing definite, a refused pair stays a refused pair.
+    stays = row.status is Status.CLIENT_REJECTED and failure.kind in INCONCLUSIVE
+    counted = row.failed(code=failure.code, detail=failure.detail, now=now)
+    return counted.move_to(row.status if stays else reaction.status).released(
+        due_at=retry_at(failure.kind, failures=counted.failures, retry_after=failure.retry_after, now=now),
+        attempt_finished=reaction.attempt_finished,
+        now=now,
+    )
+
+
+def _abandon(row: Credential, now: datetime) -> Credential:
+    return row.released(due_at=None, attempt_finished=True, now=now)

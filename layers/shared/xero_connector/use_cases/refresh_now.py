@@ -1,0 +1,58 @@
+"""Refresh a credential because an admin asks."""
+
+import math
+from dataclasses import dataclass
+
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import Conflict, QuotaReached, XeroUnavailable
+from xero_connector.domain.ports import Clock
+from xero_connector.domain.status import Status
+from xero_connector.use_cases.find_credential import FindCredential
+from xero_connector.use_cases.refresh_credential import Outcome, RefreshCredential
+
+_HEALED_BY = {
+    Status.REAUTHORIZATION_REQUIRED: "Make a connect link and have a Xero user open it.",
+    Status.CLIENT_REJECTED: "Generate a client secret at Xero and PUT it to /credentials/{client_id}/secret.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshNow:
+    """Runs the refresh protocol at once, within what the version quota leaves to spare."""
+
+    refresh_credential: RefreshCredential
+    find_credential: FindCredential
+    clock: Clock
+
+    def __call__(self, client_id: str) -> Credential:
+        """Raises `NotFound`, `Conflict`, `QuotaReached`, or `XeroUnavailable` if Xero gave no new token."""
+        wait = self.find_credential(client_id).allowance.wait_for_spare(self.clock())
+        if wait:
+            seconds = math.ceil(wait.total_seconds())
+            raise QuotaReached(
+                "More refreshes would use up the versions that Secrets Manager keeps of one secret.",
+                code="version_quota",
+                hint=f"Try again in {seconds} seconds; the schedule refreshes this credential meanwhile.",
+                retry_after=seconds,
+            )
+        refresh = self.refresh_credential(client_id, only_if_due=False)
+        if refresh.outcome is Outcome.BUSY:
+            raise Conflict(
+                "This credential is being refreshed right now.", code="busy", hint="Look at it in a minute."
+            )
+        if refresh.outcome is Outcome.SKIPPED or refresh.row is None:
+            raise Conflict(
+                "This credential has no grant to refresh.",
+                code="not_connected",
+                hint="Make a connect link and have a Xero user open it.",
+            )
+        error = refresh.row.last_error
+        if refresh.outcome is Outcome.FAILED and error is not None:
+            if refresh.row.due_at is None or refresh.row.status is Status.CLIENT_REJECTED:
+                raise Conflict(error.detail, code=str(refresh.row.status), hint=_HEALED_BY[refresh.row.status])
+            raise XeroUnavailable(
+                error.detail,
+                code=error.code,
+                hint="The grant is safe and the refresh goes on by itself: look again in a minute.",
+            )
+        return refresh.row

@@ -1,0 +1,68 @@
+"""Prove a stored pair again because an admin asks."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import Conflict, StoreUnavailable
+from xero_connector.domain.ports import Clock, Vault
+from xero_connector.domain.status import FINAL, Status
+from xero_connector.use_cases.change_credential import ChangeCredential
+from xero_connector.use_cases.find_credential import FindCredential
+from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict
+
+_RECHECK_REFUSED_PAIR = timedelta(minutes=5)
+_RECHECK_LATER = timedelta(hours=1)
+_WITH_A_SECRET_IN_DOUBT = frozenset(
+    {Status.VALIDATED, Status.CONNECTED, Status.DEGRADED, Status.REAUTHORIZATION_REQUIRED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RevalidateCredential:
+    """Makes the proof and writes down what it found; only a definite refusal changes the status."""
+
+    vault: Vault
+    prove_pair: ProvePair
+    find_credential: FindCredential
+    change_credential: ChangeCredential
+    clock: Clock
+
+    def __call__(self, client_id: str) -> Credential:
+        """Raises `NotFound`, or `Conflict` where there is no secret to prove."""
+        row = self.find_credential(client_id)
+        if row.status in FINAL or row.status is Status.DISCONNECTING:
+            raise Conflict(
+                f"A credential that is {row.status} has no secret to prove.",
+                code="nothing_to_prove",
+                hint="Submit the pair again with POST /credentials.",
+            )
+        pair = self.vault.get_client_pair(client_id, version_id=row.client_version_id)
+        if pair is None:
+            raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
+        proof = self.prove_pair(pair)
+        now = self.clock()
+        return self.change_credential(client_id, lambda row: _with_finding(row, proof, now))
+
+
+def _with_finding(row: Credential, proof: Proof, now: datetime) -> Credential:
+    row = replace(row.checked(pair=proof.as_check(now)), updated_at=now)
+    if row.status is Status.PENDING_VALIDATION:
+        # The sweep decides, and deletes the secret where it must: have it do so at once.
+        return replace(row, due_at=now) if proof.verdict is not Verdict.UNKNOWN else row
+    if proof.verdict is Verdict.INVALID_CLIENT and row.status in _WITH_A_SECRET_IN_DOUBT:
+        failed = row.failed(code=proof.verdict, detail=proof.detail, now=now)
+        return replace(failed.move_to(Status.CLIENT_REJECTED), due_at=now + _RECHECK_REFUSED_PAIR)
+    if row.status is Status.CLIENT_REJECTED:
+        if proof.verdict is Verdict.GOOD:
+            return accepted_again(row, now)
+        if row.generation == 0:
+            return replace(row, due_at=now + _RECHECK_LATER)
+    return row
+
+
+def accepted_again(row: Credential, now: datetime) -> Credential:
+    """Lead a refused credential back: to `validated`, or to a refresh that proves the grant."""
+    if row.generation > 0:
+        return replace(row, due_at=now)
+    return replace(row.move_to(Status.VALIDATED), due_at=None, failures=0, last_error=None)

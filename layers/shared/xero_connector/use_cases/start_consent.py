@@ -1,0 +1,88 @@
+"""Open a connect link: send the browser to Xero, with everything needed to recognise its return."""
+
+from dataclasses import dataclass, field
+
+from xero_connector.domain.consent import (
+    AUTHORIZATION_REQUEST_LIFETIME,
+    AuthorizationRequest,
+    BrowserBinding,
+    digest,
+    is_token,
+    new_token,
+)
+from xero_connector.domain.errors import ConsentRefused
+from xero_connector.domain.ports import Clock, Consents, Observer, Registry, XeroIdentity
+from xero_connector.domain.status import CONSENTABLE
+
+
+@dataclass(frozen=True, slots=True)
+class StartedConsent:
+    """Where the browser goes, and what its cookie has to hold until it returns."""
+
+    authorization_url: str = field(repr=False)
+    browser: BrowserBinding
+
+
+@dataclass(frozen=True, slots=True)
+class StartConsent:
+    """Makes a new authorization request each time: a ticket can be opened again after a failure."""
+
+    registry: Registry
+    consents: Consents
+    identity: XeroIdentity
+    clock: Clock
+    observer: Observer
+
+    def __call__(self, ticket: str, *, binding: str | None) -> StartedConsent:
+        """Start a consent; `binding` is what this browser's cookie for the ticket holds already, if any.
+
+        Raises `ConsentRefused`.
+        """
+        found = self.consents.get_ticket(digest(ticket)) if is_token(ticket) else None
+        if found is None:
+            raise ConsentRefused(
+                "This connect link is not known.",
+                code="ticket_unknown",
+                hint="Check that the whole link was copied, or ask your administrator for a new one.",
+                can_retry=False,
+            )
+        now = self.clock()
+        if found.expires_at <= now:
+            raise ConsentRefused(
+                "This connect link has expired.",
+                code="ticket_expired",
+                hint="Ask your administrator for a new one.",
+                can_retry=False,
+            )
+        row = self.registry.get(found.client_id)
+        if row is None or row.status not in CONSENTABLE:
+            raise ConsentRefused(
+                "This connection cannot be made at the moment.",
+                code="not_connectable",
+                hint="Ask your administrator: the client ID and client secret need attention first.",
+                can_retry=False,
+            )
+        # A second tab with the same link shares the cookie, so the first one's request must stay usable.
+        if binding is None or not is_token(binding):
+            binding = new_token()
+        browser = BrowserBinding(ticket, binding)
+        state = new_token()
+        self.consents.add_request(
+            AuthorizationRequest(
+                state_hash=digest(state),
+                client_id=row.client_id,
+                ticket_hash=found.ticket_hash,
+                binding_hash=digest(binding),
+                created_at=now,
+                expires_at=now + AUTHORIZATION_REQUEST_LIFETIME,
+            )
+        )
+        self.observer.event("consent_started", client_id=row.client_id)
+        url = self.identity.authorization_url(
+            client_id=row.client_id,
+            scopes=row.requested_scopes,
+            state=state,
+            code_verifier=browser.code_verifier(state),
+            nonce=browser.nonce(state),
+        )
+        return StartedConsent(url, browser)

@@ -1,0 +1,78 @@
+"""The one way by which tokens become current: write the version, and only then the registry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import VersionTaken
+from xero_connector.domain.ports import Vault
+from xero_connector.domain.refresh_policy import next_refresh
+from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.tokens import StoredTokens, TokenAnswer, TokensSecret
+from xero_connector.use_cases.hold_lease import HeldLease
+
+type Change = Callable[[Credential, datetime], Credential]
+
+_MOST_TAKEN = 5
+_PUT_BUDGET = timedelta(seconds=15)
+"""The vault's time-outs and retries: no put starts with less of the lease left."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTokens:
+    """Stores answers of the token endpoint, and adopts those that an earlier attempt stored."""
+
+    vault: Vault
+
+    def __call__(
+        self, held: HeldLease, answer: TokenAnswer, tenants: tuple[Tenant, ...], *, also: Change
+    ) -> Credential:
+        """Store an answer under the next generation and commit it, with a further change to the same row.
+
+        A version id that is taken means that an earlier attempt got as far as storing and this reader could
+        not see it yet. The answer in hand is the newer one, provided that the lease is still held: it goes
+        under the generation after.
+        """
+        held.ensure(_PUT_BUDGET)
+        row = held.row
+        for generation in range(row.generation + 1, row.generation + 1 + _MOST_TAKEN):
+            secret = TokensSecret(
+                client_id=row.client_id,
+                generation=generation,
+                obtained_at=answer.obtained_at,
+                token=answer.token,
+                tenants=tenants,
+            )
+            try:
+                stored = self.vault.put_tokens(secret, version_id=row.tokens_version_id(generation))
+            except VersionTaken:
+                held.renew()
+            else:
+                return self._commit(held, stored, also)
+        raise VersionTaken(row.tokens_version_id(row.generation + _MOST_TAKEN))
+
+    def adopt_newer(self, held: HeldLease) -> Credential | None:
+        """Commit the newest version that an earlier attempt stored; None if none is (yet) to be seen."""
+        row = held.row
+        newest: StoredTokens | None = None
+        for generation in range(row.generation + 1, row.generation + 1 + _MOST_TAKEN):
+            stored = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(generation))
+            if stored is None:
+                break
+            newest = stored
+        if newest is None:
+            return None
+        # Cut-off work may have stored its answer before it could list the organisations.
+        pending = not newest.secret.tenants
+        return self._commit(held, newest, lambda row, _: replace(row, tenants_pending=pending))
+
+    @staticmethod
+    def _commit(held: HeldLease, stored: StoredTokens, also: Change) -> Credential:
+        due_at = next_refresh(
+            held.row.client_id,
+            generation=stored.secret.generation,
+            obtained_at=stored.secret.obtained_at,
+            expires_in=stored.secret.token.expires_in,
+        )
+        return held.save(lambda row, now: also(row.holding(stored, due_at=due_at, now=now), now))

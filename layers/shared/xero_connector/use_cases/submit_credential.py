@@ -1,0 +1,119 @@
+"""Take in a pair: prove it, keep it safe, and only then say yes."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from xero_connector.domain.credential import Credential, IntegrationType
+from xero_connector.domain.errors import Conflict, PairRefused, RevisionConflict
+from xero_connector.domain.ports import Clock, LeaseHolder, Observer, Registry, Vault
+from xero_connector.domain.status import FINAL, Status
+from xero_connector.domain.submission import Submission
+from xero_connector.domain.tokens import client_version_id
+from xero_connector.domain.version_allowance import VersionAllowance
+from xero_connector.use_cases.create_connect_link import ConnectLink, CreateConnectLink
+from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict
+
+RESERVATION = timedelta(seconds=60)
+"""Longer than a submission can run: a submission that died blocks its client ID no longer than this."""
+FIRST_PROOF_AFTER = timedelta(minutes=1)
+"""With a sweep every minute, a pair of unknown worth is proven within two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The stored credential; the connect link is there once the pair is proven."""
+
+    credential: Credential
+    connect_link: ConnectLink | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitCredential:
+    """Proves a pair and stores it; a pair that Xero definitely refuses leaves no trace."""
+
+    registry: Registry
+    vault: Vault
+    prove_pair: ProvePair
+    create_connect_link: CreateConnectLink
+    clock: Clock
+    lease_holder: LeaseHolder
+    observer: Observer
+    default_scopes: tuple[str, ...]
+
+    def __call__(self, submission: Submission, *, submitted_by: str) -> Submitted:
+        """Raises `Conflict` for a known client ID and `PairRefused` for a pair that cannot work."""
+        if submission.integration_type is IntegrationType.CUSTOM_CONNECTION:
+            raise PairRefused(
+                "Custom connections are not taken in yet.",
+                code="integration_type_not_supported",
+                hint="Create an app of the integration type Web app at Xero and submit its pair.",
+            )
+        client_id = submission.pair.client_id
+        known = self.registry.get(client_id)
+        if known is not None and known.status not in FINAL:
+            raise _known(client_id)
+        owner = self.lease_holder()
+        now = self.clock()
+        if not self.registry.reserve(client_id, owner=owner, now=now, until=now + RESERVATION):
+            raise Conflict(
+                "This client_id is being submitted right now.",
+                code="submission_in_progress",
+                hint="Wait for the other submission to end; look the credential up in a minute.",
+            )
+        try:
+            return self._prove_and_store(submission, submitted_by=submitted_by, known=known)
+        finally:
+            self.registry.unreserve(client_id, owner=owner)
+
+    def _prove_and_store(
+        self, submission: Submission, *, submitted_by: str, known: Credential | None
+    ) -> Submitted:
+        pair = submission.pair
+        proof = self.prove_pair(pair)
+        self.observer.event("pair_proven", client_id=pair.client_id, verdict=proof.verdict)
+        proof.raise_if_refused()
+        incarnation = uuid4()
+        # The secret first: from the moment that the answer promises it, it must be there. A process that dies
+        # in between leaves a secret that nobody was promised, and the next submission takes its place.
+        self.vault.put_client_pair(pair, version_id=client_version_id(incarnation, 1))
+        row = self._row(submission, proof, incarnation, submitted_by=submitted_by, now=self.clock())
+        try:
+            credential = self.registry.create(row, replacing=known)
+        except RevisionConflict:
+            raise _known(pair.client_id) from None
+        if credential.status is Status.PENDING_VALIDATION:
+            return Submitted(credential, None)
+        return Submitted(credential, self.create_connect_link(pair.client_id))
+
+    def _row(
+        self,
+        submission: Submission,
+        proof: Proof,
+        incarnation: UUID,
+        *,
+        submitted_by: str,
+        now: datetime,
+    ) -> Credential:
+        proven = proof.verdict is Verdict.GOOD
+        return Credential(
+            client_id=submission.pair.client_id,
+            incarnation=incarnation,
+            status=Status.VALIDATED if proven else Status.PENDING_VALIDATION,
+            label=submission.label,
+            integration_type=submission.integration_type,
+            requested_scopes=submission.scopes or self.default_scopes,
+            due_at=None if proven else now + FIRST_PROOF_AFTER,
+            allowance=VersionAllowance.full(now),
+            created_at=now,
+            created_by=submitted_by,
+            updated_at=now,
+        ).checked(pair=proof.as_check(now))
+
+
+def _known(client_id: str) -> Conflict:
+    return Conflict(
+        f"The client_id {client_id} is known already.",
+        code="credential_exists",
+        hint="To replace its secret, PUT it to /credentials/{client_id}/secret; to start over, DELETE it.",
+    )

@@ -1,0 +1,158 @@
+"""In-memory stores, as strict as the real ones; the contract suites run on both."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import (
+    MalformedRequest,
+    RevisionConflict,
+    SecretDeleted,
+    VersionTaken,
+)
+from xero_connector.domain.ports import Page
+from xero_connector.domain.status import Status
+from xero_connector.domain.tokens import ClientPair, StoredTokens, TokensSecret
+
+
+class InMemoryRegistry:
+    def __init__(self) -> None:
+        self.rows: dict[str, Credential] = {}
+        self.reservations: dict[str, tuple[str, datetime]] = {}
+
+    def get(self, client_id: str) -> Credential | None:
+        return self.rows.get(client_id)
+
+    def create(self, credential: Credential, *, replacing: Credential | None) -> Credential:
+        seen = 0 if replacing is None else replacing.revision
+        return self._write(replace(credential, revision=seen + 1), seen=seen)
+
+    def save(self, credential: Credential) -> Credential:
+        return self._write(replace(credential, revision=credential.revision + 1), seen=credential.revision)
+
+    def _write(self, row: Credential, *, seen: int) -> Credential:
+        present = self.rows.get(row.client_id)
+        if (present.revision if present else 0) != seen:
+            raise RevisionConflict(row.client_id)
+        self.rows[row.client_id] = row
+        return row
+
+    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page:
+        if next_token is not None and next_token not in self.rows:
+            raise MalformedRequest("Not a token.", code="malformed_next_token", hint="")
+        after = [
+            row
+            for client_id, row in sorted(self.rows.items())
+            if (next_token is None or client_id > next_token) and (status is None or row.status is status)
+        ]
+        found = after[:limit]
+        return Page(found, found[-1].client_id if len(after) > limit else None)
+
+    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
+        if shard != "0":
+            return []
+        due = [row for row in self.rows.values() if row.is_due(now)]
+        return [row.client_id for row in sorted(due, key=lambda row: row.due_at or now)][:limit]
+
+    def reserve(self, client_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
+        held = self.reservations.get(client_id)
+        if held is not None and held[1] > now:
+            return False
+        self.reservations[client_id] = (owner, until)
+        return True
+
+    def unreserve(self, client_id: str, *, owner: str) -> None:
+        held = self.reservations.get(client_id)
+        if held is not None and held[0] == owner:
+            del self.reservations[client_id]
+
+
+class InMemoryConsents:
+    def __init__(self) -> None:
+        self.tickets: dict[str, ConnectTicket] = {}
+        self.requests: dict[str, AuthorizationRequest] = {}
+
+    def add_ticket(self, ticket: ConnectTicket) -> None:
+        self.tickets[ticket.ticket_hash] = ticket
+
+    def get_ticket(self, ticket_hash: str) -> ConnectTicket | None:
+        return self.tickets.get(ticket_hash)
+
+    def add_request(self, request: AuthorizationRequest) -> None:
+        self.requests[request.state_hash] = request
+
+    def get_request(self, state_hash: str) -> AuthorizationRequest | None:
+        return self.requests.get(state_hash)
+
+    def save_request(self, request: AuthorizationRequest) -> AuthorizationRequest:
+        present = self.requests.get(request.state_hash)
+        if present is None or present.revision != request.revision:
+            raise RevisionConflict(request.client_id)
+        changed = replace(request, revision=request.revision + 1)
+        self.requests[request.state_hash] = changed
+        return changed
+
+
+class InMemoryVault:
+    """Keeps every version; a version id that holds other content is taken, as on AWS."""
+
+    def __init__(self, prefix: str = "oneenterprise/xero") -> None:
+        self.prefix = prefix
+        self.versions: dict[str, dict[str, ClientPair | TokensSecret]] = {}
+        self.deleted: set[str] = set()
+
+    def put_client_pair(self, pair: ClientPair, *, version_id: str) -> None:
+        self._put(self.client_secret_name(pair.client_id), version_id, pair)
+
+    def get_client_pair(self, client_id: str, *, version_id: str) -> ClientPair | None:
+        found = self._get(self.client_secret_name(client_id), version_id)
+        return found if isinstance(found, ClientPair) else None
+
+    def delete_client_pair(self, client_id: str) -> None:
+        self._delete(self.client_secret_name(client_id))
+
+    def put_tokens(self, secret: TokensSecret, *, version_id: str) -> StoredTokens:
+        name = self.tokens_secret_name(secret.client_id)
+        self._put(name, version_id, secret)
+        return StoredTokens(secret, self._arn(name))
+
+    def get_tokens(self, client_id: str, *, version_id: str) -> StoredTokens | None:
+        name = self.tokens_secret_name(client_id)
+        found = self._get(name, version_id)
+        return StoredTokens(found, self._arn(name)) if isinstance(found, TokensSecret) else None
+
+    def delete_tokens(self, client_id: str) -> None:
+        self._delete(self.tokens_secret_name(client_id))
+
+    def tokens_secret_name(self, client_id: str) -> str:
+        return f"{self.prefix}/{client_id}/tokens"
+
+    def client_secret_name(self, client_id: str) -> str:
+        return f"{self.prefix}/{client_id}/client"
+
+    def current_tokens(self, client_id: str) -> TokensSecret:
+        """What a consumer reads: the version that was written last."""
+        found = list(self.versions[self.tokens_secret_name(client_id)].values())[-1]
+        assert isinstance(found, TokensSecret)
+        return found
+
+    def _put(self, name: str, version_id: str, content: ClientPair | TokensSecret) -> None:
+        self.deleted.discard(name)
+        versions = self.versions.setdefault(name, {})
+        if versions.setdefault(version_id, content) != content:
+            raise VersionTaken(version_id)
+
+    def _get(self, name: str, version_id: str) -> ClientPair | TokensSecret | None:
+        if name in self.deleted:
+            raise SecretDeleted(name)
+        return self.versions.get(name, {}).get(version_id)
+
+    def _delete(self, name: str) -> None:
+        if name in self.versions:
+            self.deleted.add(name)
+
+    @staticmethod
+    def _arn(name: str) -> str:
+        return f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-a1B2c3"

@@ -1,0 +1,144 @@
+"""The whole application over fakes, with a clock that moves only when told."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from tests.fakes.stores import InMemoryConsents, InMemoryRegistry, InMemoryVault
+from tests.fakes.xero import ScriptedXero
+from xero_connector.bootstrap import Application, Ports
+from xero_connector.domain.consent import BrowserBinding, new_token
+from xero_connector.domain.credential import Credential, IntegrationType
+from xero_connector.domain.submission import Submission
+from xero_connector.domain.tokens import ClientPair
+from xero_connector.settings import Settings
+from xero_connector.use_cases.complete_consent import Callback, Connected
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+CLIENT_ID = "0123456789ABCDEF0123456789ABCDEF"
+CLIENT_SECRET = "correct-horse-battery-staple"
+
+SETTINGS = Settings(
+    table_name="registry",
+    due_shards=8,
+    secret_prefix="oneenterprise/xero",
+    kms_key_arn="arn:aws:kms:eu-west-1:123456789012:key/1",
+    redirect_uri="https://cloudmanager.oneenterprise.com/oAuth2CallBack",
+    xero_login_url="https://login.xero.test",
+    xero_identity_url="https://identity.xero.test",
+    xero_api_url="https://api.xero.test",
+    scopes=("offline_access", "openid", "accounting.contacts"),
+    pkce=True,
+    connect_link_lifetime=timedelta(days=7),
+    console_url=None,
+)
+
+
+class RecordingObserver:
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.events: list[tuple[str, dict[str, str | int | None]]] = []
+
+    def count(self, name: str, value: int = 1) -> None:
+        self.counts[name] += value
+
+    def event(self, message: str, **fields: str | int | None) -> None:
+        self.events.append((message, fields))
+
+
+class World:
+    """One deployment in memory, with the steps that most tests begin with."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.registry = InMemoryRegistry()
+        self.consents = InMemoryConsents()
+        self.vault = InMemoryVault()
+        self.xero = ScriptedXero(self.clock)
+        self.observer = RecordingObserver()
+        holders = count(1)
+        self.app = Application(
+            Ports(
+                registry=self.registry,
+                consents=self.consents,
+                vault=self.vault,
+                identity=self.xero,
+                connections=self.xero,
+                observer=self.observer,
+                clock=self.clock,
+                pause=self.advance,
+                lease_holder=lambda: f"holder-{next(holders)}",
+            ),
+            SETTINGS,
+        )
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def row(self, client_id: str = CLIENT_ID) -> Credential:
+        row = self.registry.get(client_id)
+        assert row is not None
+        return row
+
+    def submit(
+        self, client_id: str = CLIENT_ID, *, secret: str = CLIENT_SECRET, known_to_xero: bool = True
+    ) -> Credential:
+        if known_to_xero:
+            self.xero.secrets[client_id] = secret
+        submission = Submission(
+            pair=ClientPair(client_id, secret),
+            label="Electro Land",
+            integration_type=IntegrationType.WEB_APP,
+            scopes=None,
+        )
+        return self.app.submit_credential(
+            submission, submitted_by="arn:aws:iam::123456789012:user/admin"
+        ).credential
+
+    def open_link(self, client_id: str = CLIENT_ID) -> tuple[BrowserBinding, str]:
+        """Make a connect link and open it; returns the browser's cookie and the state."""
+        link = self.app.create_connect_link(client_id)
+        started = self.app.start_consent(link.connect_url.rsplit("/", 1)[1], binding=None)
+        return started.browser, started.authorization_url.rsplit("state=", 1)[1]
+
+    def call_back(
+        self,
+        browser: BrowserBinding | None,
+        state: str | None,
+        *,
+        code: str | None = None,
+        error: str | None = None,
+        error_description: str | None = None,
+    ) -> Connected:
+        return self.app.complete_consent(
+            Callback(
+                state=state,
+                code=code,
+                error=error,
+                error_description=error_description,
+                bindings=lambda _: browser,
+            )
+        )
+
+    def consent(self, client_id: str = CLIENT_ID) -> Credential:
+        browser, state = self.open_link(client_id)
+        code = new_token()
+        self.xero.codes.add(code)
+        self.call_back(browser, state, code=code)
+        return self.row(client_id)
+
+    def connect(self, client_id: str = CLIENT_ID) -> Credential:
+        self.submit(client_id)
+        return self.consent(client_id)
+
+    def sweep(self) -> Counter[str]:
+        return self.app.sweep_due_credentials(shards=["0", "1"], deadline=self.now + timedelta(seconds=58))
+
+    def sweep_when_due(self, client_id: str = CLIENT_ID) -> Counter[str]:
+        due_at = self.row(client_id).due_at
+        assert due_at is not None
+        self.now = max(self.now, due_at)
+        return self.sweep()

@@ -1,0 +1,104 @@
+"""A Xero that answers as it is told, and remembers what it was asked."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import count
+
+from xero_connector.domain.errors import ConnectionsUnavailable, IdTokenRefused
+from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
+from xero_connector.domain.tokens import ClientPair, TokenAnswer, TokenSet
+
+DEMO_COMPANY = Tenant(
+    tenant_id="t-1", tenant_name="Demo Company (UK)", tenant_type="ORGANISATION", connection_id="c-1"
+)
+ELECTRO_LAND = Tenant(tenant_id="t-2", tenant_name="Electro Land", tenant_type="ORGANISATION", connection_id="c-2")
+GRANTED = "offline_access openid accounting.contacts"
+
+
+class ScriptedXero:
+    """Accepts the pairs it knows; answers failures from a queue first, then with fresh tokens.
+
+    `rejected` lists the refresh tokens that a rotation used up.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self.clock = clock
+        self.secrets: dict[str, str] = {}
+        self.checks_secrets = True
+        self.failures: deque[FailureKind | TokenEndpointFailure] = deque()
+        self.key_failures: deque[FailureKind] = deque()
+        self.codes: set[str] = set()
+        self.refresh_tokens: list[str] = []
+        self.revoked: list[str] = []
+        self.granted = GRANTED
+        self.organisations: tuple[Tenant, ...] = (DEMO_COMPANY, ELECTRO_LAND)
+        self.connections_down = False
+        self.id_token_code: str | None = None
+        self.calls: list[str] = []
+        self._serial = count(1)
+
+    def authorization_url(
+        self, *, client_id: str, scopes: Sequence[str], state: str, code_verifier: str, nonce: str
+    ) -> str:
+        del code_verifier, nonce
+        return f"https://login.xero.test/authorize?client_id={client_id}&scope={'%20'.join(scopes)}&state={state}"
+
+    def load_keys(self) -> None:
+        if self.key_failures:
+            raise TokenEndpointFailure(self.key_failures.popleft())
+
+    def exchange_code(self, pair: ClientPair, *, code: str, code_verifier: str) -> TokenAnswer:
+        del code_verifier
+        self._enter("exchange_code", pair)
+        if code not in self.codes:
+            raise TokenEndpointFailure(FailureKind.INVALID_GRANT)
+        self.codes.discard(code)
+        return self._answer()
+
+    def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
+        self._enter("refresh", pair)
+        self.refresh_tokens.append(refresh_token)
+        return self._answer()
+
+    def revoke(self, pair: ClientPair, *, refresh_token: str) -> None:
+        self._enter("revoke", pair)
+        self.revoked.append(refresh_token)
+
+    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> None:
+        del id_token, client_id, nonce
+        if self.id_token_code is not None:
+            raise IdTokenRefused("Not acceptable.", code=self.id_token_code)
+
+    def tenants(self, access_token: str, *, auth_event_id: str | None) -> tuple[Tenant, ...]:
+        del access_token, auth_event_id
+        self.calls.append("tenants")
+        if self.connections_down:
+            raise ConnectionsUnavailable("Down.", code="connections_down")
+        return self.organisations
+
+    def _enter(self, call: str, pair: ClientPair) -> None:
+        self.calls.append(call)
+        if self.failures:
+            failure = self.failures.popleft()
+            raise failure if isinstance(failure, TokenEndpointFailure) else TokenEndpointFailure(failure)
+        if self.checks_secrets and self.secrets.get(pair.client_id) != pair.client_secret:
+            raise TokenEndpointFailure(FailureKind.INVALID_CLIENT)
+
+    def _answer(self) -> TokenAnswer:
+        serial = next(self._serial)
+        now = self.clock()
+        return TokenAnswer(
+            token=TokenSet(
+                access_token=f"access-{serial}",
+                token_type="Bearer",
+                refresh_token=f"refresh-{serial}",
+                expires_in=1800,
+                expires_at=int(now.timestamp()) + 1800,
+                scope=self.granted,
+            ),
+            obtained_at=now,
+            id_token="id-token",
+            auth_event_id="event-1",
+        )
