@@ -1,0 +1,49 @@
+"""The real handlers on the sample events of `events/`, over an application of fakes."""
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.fakes.world import World
+
+_ROOT = Path(__file__).parents[2]
+
+type Event = dict[str, Any]
+type Invoke = Callable[[str, Event], dict[str, Any]]
+
+
+def sample_event(name: str) -> Event:
+    event: Event = json.loads((_ROOT / "events" / f"{name}.json").read_text())
+    return event
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def invoke(world: World, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Invoke a function by name with an event, as Lambda does."""
+
+    def call(function: str, event: Event) -> dict[str, Any]:
+        handler = importlib.import_module(f"functions.{function}.handler")
+        monkeypatch.setattr(handler, "application", lambda: world.app)
+        context = SimpleNamespace(
+            function_name=function,
+            memory_limit_in_mb=512,
+            invoked_function_arn=f"arn:aws:lambda:eu-west-1:123456789012:function:{function}",
+            aws_request_id="request-1",
+            get_remaining_time_in_millis=lambda: 58_000,
+        )
+        if function == "token_refresh":
+            monkeypatch.setattr(handler, "utc_now", world.clock)
+        answer: dict[str, Any] = handler.lambda_handler(event, context)
+        return answer
+
+    return call

@@ -1,0 +1,170 @@
+"""What a developer sets up in Xero's portal under "New app"."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+from uuid import NAMESPACE_DNS, uuid5
+
+DEFAULT_REDIRECT_URI = "https://cloudmanager.oneenterprise.com/oAuth2CallBack"
+DEFAULT_ORGANISATIONS = ("Demo Company (UK)", "Electro Land")
+MOST_REDIRECT_URIS = 50
+
+# Every app may ask for these: the portal does not list them.
+OIDC_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
+DEFAULT_API_SCOPES = (
+    "accounting.invoices",
+    "accounting.payments",
+    "accounting.contacts",
+    "accounting.settings",
+    "accounting.manualjournals",
+    "accounting.attachments",
+)
+APP_CONNECTIONS_SCOPE = "app.connections"
+RETIRED_SCOPES = frozenset({"accounting.transactions", "accounting.transactions.read", "accounting.reports.read"})
+_READ_AND_WRITE_SCOPES = frozenset(
+    {*DEFAULT_API_SCOPES, "accounting.banktransactions", "assets", "files", "projects"}
+)
+_READ_ONLY_SCOPES = frozenset(
+    {
+        "accounting.budgets.read",
+        "accounting.journals.read",
+        "accounting.reports.aged.read",
+        "accounting.reports.balancesheet.read",
+        "accounting.reports.banksummary.read",
+        "accounting.reports.budgetsummary.read",
+        "accounting.reports.executivesummary.read",
+        "accounting.reports.profitandloss.read",
+        "accounting.reports.trialbalance.read",
+    }
+)
+API_SCOPES = _READ_AND_WRITE_SCOPES | {f"{scope}.read" for scope in _READ_AND_WRITE_SCOPES} | _READ_ONLY_SCOPES
+
+_ORGANISATIONS = uuid5(NAMESPACE_DNS, "organisations.xero-simulator.test")
+
+
+class InvalidRegistrationError(ValueError):
+    """The portal would not accept this app; the message says why."""
+
+
+class IntegrationType(StrEnum):
+    """The choice an admin makes under "New app"."""
+
+    WEB_APP = "web_app"
+    MOBILE_APP = "mobile_app"
+    CUSTOM_CONNECTION = "custom_connection"
+
+
+_GRANT_TYPES = {
+    IntegrationType.WEB_APP: frozenset({"authorization_code", "refresh_token"}),
+    IntegrationType.MOBILE_APP: frozenset({"authorization_code", "refresh_token"}),
+    IntegrationType.CUSTOM_CONNECTION: frozenset({"client_credentials"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """An organisation; the same name is the same organisation, whichever app asks for it."""
+
+    name: str
+
+    @property
+    def tenant_id(self) -> str:
+        return str(uuid5(_ORGANISATIONS, self.name))
+
+
+@dataclass(slots=True)
+class App:
+    """A registered app: the client of RFC 6749."""
+
+    client_id: str
+    integration_type: IntegrationType
+    redirect_uris: tuple[str, ...]
+    scopes: frozenset[str]
+    organisations: tuple[Organisation, ...]
+    granular_scopes: bool
+    client_secrets: set[str] = field(default_factory=set, repr=False)
+
+    @property
+    def is_public(self) -> bool:
+        return self.integration_type is IntegrationType.MOBILE_APP
+
+    @property
+    def grant_types(self) -> frozenset[str]:
+        return _GRANT_TYPES[self.integration_type]
+
+    @property
+    def known_scopes(self) -> frozenset[str]:
+        """The scopes that exist for this app, registered or not."""
+        # Only apps made before 2 March 2026 still know the retired ones.
+        retired = frozenset() if self.granular_scopes else RETIRED_SCOPES
+        return API_SCOPES | OIDC_SCOPES | retired | {APP_CONNECTIONS_SCOPE}
+
+    def has_redirect_uri(self, redirect_uri: str) -> bool:
+        """Tell whether the URI is registered, comparing as the authorize endpoint does: without case."""
+        return redirect_uri.lower() in {registered.lower() for registered in self.redirect_uris}
+
+    def accepts_secret(self, client_secret: str | None) -> bool:
+        """Tell whether the client is who it says; a public app has no secret, so any "fits"."""
+        return self.is_public or client_secret in self.client_secrets
+
+
+def new_app(
+    integration_type: IntegrationType = IntegrationType.WEB_APP,
+    *,
+    redirect_uris: Iterable[str] = (DEFAULT_REDIRECT_URI,),
+    scopes: Iterable[str] = DEFAULT_API_SCOPES,
+    organisations: Iterable[str] | None = None,
+    granular_scopes: bool = True,
+) -> App:
+    """Make an app without a secret; raises `InvalidRegistrationError` for what the portal refuses."""
+    is_custom = integration_type is IntegrationType.CUSTOM_CONNECTION
+    if organisations is None:
+        # A Custom connection is bound to exactly one organisation.
+        organisations = DEFAULT_ORGANISATIONS[:1] if is_custom else DEFAULT_ORGANISATIONS
+    names = tuple(organisations)
+    if len(set(names)) != len(names) or not all(name.strip() for name in names):
+        raise InvalidRegistrationError("organisations must be different, non-empty names")
+    if is_custom and len(names) != 1:
+        raise InvalidRegistrationError("a custom_connection has exactly one organisation")
+    app = App(
+        client_id=secrets.token_hex(16).upper(),
+        integration_type=integration_type,
+        redirect_uris=_checked_redirect_uris(redirect_uris),
+        scopes=frozenset(scopes) | OIDC_SCOPES,
+        organisations=tuple(map(Organisation, names)),
+        granular_scopes=granular_scopes,
+    )
+    unknown = sorted((app.scopes - app.known_scopes) | (app.scopes & {APP_CONNECTIONS_SCOPE}))
+    if unknown:
+        raise InvalidRegistrationError(f"no scope to register: {', '.join(unknown)}")
+    return app
+
+
+def _checked_redirect_uris(redirect_uris: Iterable[str]) -> tuple[str, ...]:
+    checked = tuple(redirect_uris)
+    if not 1 <= len(checked) <= MOST_REDIRECT_URIS:
+        raise InvalidRegistrationError(f"an app has 1 to {MOST_REDIRECT_URIS} redirect_uris")
+    for redirect_uri in checked:
+        try:
+            parts = urlsplit(redirect_uri)
+            secure = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
+        except ValueError:
+            raise InvalidRegistrationError(f"not a URI: {redirect_uri}") from None
+        if not secure or not parts.hostname:
+            raise InvalidRegistrationError(f"redirect URIs are https, except on localhost: {redirect_uri}")
+        if parts.fragment or "*" in redirect_uri:
+            raise InvalidRegistrationError(f"redirect URIs have no fragment and no wildcard: {redirect_uri}")
+    return checked
+
+
+def _is_loopback(host: str | None) -> bool:
+    # Xero says "localhost". Loopback addresses are let in too, since local stacks listen there.
+    if host is None or host == "localhost" or host.endswith(".localhost"):
+        return host is not None
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
