@@ -14,7 +14,7 @@ from xero_connector.domain.status import Status
 from xero_connector.domain.submission import parse_client_id, parse_secret_body, parse_submission
 from xero_connector.observability import flushing
 
-app = problem_details.resolver()
+app = problem_details.resolver(lambda error: application().report(error))
 
 
 @app.post("/credentials")

@@ -15,7 +15,7 @@ from xero_connector.domain.errors import ConsentRefused, LeaseUnavailable, Store
 from xero_connector.observability import flushing
 from xero_connector.use_cases.complete_consent import Callback
 
-app = problem_details.resolver()
+app = problem_details.resolver(lambda error: application().report(error))
 
 
 @app.get("/connect/<ticket>")
@@ -26,6 +26,7 @@ def connect(ticket: str) -> Response[str]:
     return Response(
         status_code=int(HTTPStatus.FOUND),
         content_type="text/html; charset=utf-8",
+        body="",
         headers={**HEADERS, "Location": started.authorization_url},
         cookies=[browser_cookie.binding_cookie(started.browser)],
     )
@@ -48,12 +49,13 @@ def callback() -> Response[str]:
 
 def refuse(refusal: ConsentRefused) -> Response[str]:
     """Answer a refusal with a page."""
-    application().observer.event("consent_refused", code=refusal.code)
+    application().report(refusal)
     return _pages().refused(refusal, reference=_reference())
 
 
 def unavailable(error: StoreUnavailable | LeaseUnavailable) -> Response[str]:
     """Answer an outage of our own with a page."""
+    application().report(error)
     return refuse(
         ConsentRefused("This cannot be done at the moment.", code=error.code, hint="Start again in a minute.")
     )

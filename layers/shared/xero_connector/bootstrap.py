@@ -16,6 +16,7 @@ from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDB
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
+from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.ports import (
     Clock,
     Consents,
@@ -73,7 +74,7 @@ class Application:
         prove_pair = ProvePair(identity)
         self.settings = settings
         self.registry = registry
-        self.observer = observer
+        self._observer = observer
         self.tokens_secret_name = vault.tokens_secret_name
         self.find_credential = FindCredential(registry)
         change_credential = ChangeCredential(registry, self.find_credential)
@@ -129,6 +130,10 @@ class Application:
             clock,
             observer,
         )
+
+    def report(self, error: ConnectorError) -> None:
+        """Write down why a request was refused."""
+        self._observer.event("request_refused", code=error.code, detail=error.detail)
 
 
 def utc_now() -> datetime:

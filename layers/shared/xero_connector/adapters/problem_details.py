@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details: the one place that knows which error has which HTTP status."""
 
 import json
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
@@ -30,13 +31,14 @@ _STATUSES: tuple[tuple[type[ConnectorError], HTTPStatus], ...] = (
 )
 
 
-def resolver() -> APIGatewayRestResolver:
-    """Return a router that answers every `ConnectorError` of the table with a problem."""
+def resolver(report: Callable[[ConnectorError], None]) -> APIGatewayRestResolver:
+    """Return a router that reports every `ConnectorError` of the table and answers it with a problem."""
     app = APIGatewayRestResolver()
 
     def on_error(error: ConnectorError) -> Response[str]:
         for kind, status in _STATUSES:
             if isinstance(error, kind):
+                report(error)
                 return _problem(app, error, status)
         raise error
 

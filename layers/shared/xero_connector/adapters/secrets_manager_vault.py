@@ -77,25 +77,19 @@ class SecretsManagerVault:
             if reason == _SCHEDULED_FOR_DELETION:
                 with translating("RestoreSecret"):
                     self.client.restore_secret(SecretId=name)
-            elif arn := self._create(name, content, version_id, description):
-                return arn
+            else:
+                self._create(name, description)
         raise StoreUnavailable("PutSecretValue", reason)
 
-    def _create(self, name: str, content: str, version_id: str, description: str) -> str | None:
+    def _create(self, name: str, description: str) -> None:
+        """Create a secret without a version, so that every version comes by the same way."""
         with translating("CreateSecret"):
             try:
-                return self.client.create_secret(
-                    Name=name,
-                    ClientRequestToken=version_id,
-                    SecretString=content,
-                    KmsKeyId=self.kms_key_arn,
-                    Description=description,
-                )["ARN"]
+                self.client.create_secret(Name=name, KmsKeyId=self.kms_key_arn, Description=description)
             except ClientError as error:
                 # Somebody created it meanwhile, or it is scheduled for deletion: put again and see.
                 if error_code(error) not in {_EXISTS, _SCHEDULED_FOR_DELETION}:
                     raise
-                return None
 
     def _get(self, name: str, version_id: str) -> tuple[str, str] | None:
         with translating("GetSecretValue"):

@@ -171,6 +171,13 @@ class CompleteConsent:
             # Nothing was presented to Xero yet: the same callback may be opened again.
             held.save(_give_back(held))
             self._end(claimed.reopened())
+            self.observer.count("ConsentPostponed")
+            self.observer.event(
+                "consent_postponed",
+                client_id=row.client_id,
+                code=unavailable.code,
+                detail=unavailable.detail,
+            )
             raise ConsentRefused(
                 "This consent could not be completed right now.",
                 code=unavailable.code,

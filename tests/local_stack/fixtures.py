@@ -1,0 +1,14 @@
+from collections.abc import Generator
+
+import pytest
+
+from tests.local_stack.stack import LocalStack
+
+
+@pytest.fixture(scope="session")
+def local_stack(request: pytest.FixtureRequest) -> Generator[LocalStack]:
+    """The deployed stack, one for the whole session; how it comes up is told past pytest's capture."""
+    terminal = request.config.get_terminal_writer()
+    terminal.line()
+    with LocalStack(report=lambda line: terminal.line(f"local stack: {line}", flush=True)) as stack:
+        yield stack
