@@ -37,10 +37,14 @@ SETTINGS = Settings(
 class RecordingObserver:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.measures: list[tuple[str, float]] = []
         self.events: list[tuple[str, dict[str, str | int | None]]] = []
 
     def count(self, name: str, value: int = 1) -> None:
         self.counts[name] += value
+
+    def measure(self, name: str, seconds: float) -> None:
+        self.measures.append((name, seconds))
 
     def event(self, message: str, **fields: str | int | None) -> None:
         self.events.append((message, fields))

@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -23,12 +23,18 @@ class PowertoolsObserver:
         self._logger = logger
         self._metrics = metrics
         self._counts: Counter[str] = Counter()
+        self._seconds: defaultdict[str, list[float]] = defaultdict(list)
         self._lock = threading.Lock()
 
     def count(self, name: str, value: int = 1) -> None:
         """Add to a metric."""
         with self._lock:
             self._counts[name] += value
+
+    def measure(self, name: str, seconds: float) -> None:
+        """Record a duration; the alarms look at the extremes of a minute."""
+        with self._lock:
+            self._seconds[name].append(seconds)
 
     def event(self, message: str, **fields: str | int | None) -> None:
         """Write one line of JSON."""
@@ -38,9 +44,13 @@ class PowertoolsObserver:
         """Write the metrics that were counted since the last flush, if any."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
+            seconds, self._seconds = self._seconds, defaultdict(list)
         for name, value in counts.items():
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-        if counts:
+        for name, values in seconds.items():
+            for extreme in {min(values), max(values)}:
+                self._metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=extreme)
+        if counts or seconds:
             self._metrics.flush_metrics()
 
 

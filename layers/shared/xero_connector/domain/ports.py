@@ -152,6 +152,9 @@ class Observer(Protocol):
     def count(self, name: str, value: int = 1) -> None:
         """Add to a metric."""
 
+    def measure(self, name: str, seconds: float) -> None:
+        """Record a duration."""
+
     def event(self, message: str, **fields: str | int | None) -> None:
         """Write a log line."""
 

@@ -44,15 +44,15 @@ INCONCLUSIVE = frozenset(
 )
 """Says nothing about the pair: never a reason to call it bad."""
 
-MAY_HAVE_TAKEN_EFFECT = frozenset(
+OUTAGE = frozenset(
     {
+        FailureKind.NOT_SENT,
         FailureKind.UNANSWERED,
         FailureKind.UNAVAILABLE,
         FailureKind.EDGE_REFUSED,
-        FailureKind.UNEXPECTED,
     }
 )
-"""The refresh token may be rotated already: present it again within the grace."""
+"""Says nothing about one app: many of these in a row mean that Xero is away for everybody."""
 
 _OAUTH_ERRORS = {
     "invalid_grant": FailureKind.INVALID_GRANT,

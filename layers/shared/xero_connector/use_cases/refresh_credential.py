@@ -115,6 +115,7 @@ class RefreshCredential:
         else:
             row = held.save(lambda row, now: _after(row, failure, now=now))
         self.observer.count("RefreshFailed")
+        self.observer.count(f"RefreshFailed.{failure.code}")
         self.observer.event(
             "refresh_failed",
             client_id=row.client_id,

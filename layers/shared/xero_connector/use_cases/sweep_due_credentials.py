@@ -10,16 +10,22 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectorError, LeaseUnavailable
 from xero_connector.domain.ports import Clock, Observer, Registry
 from xero_connector.domain.status import Status
+from xero_connector.domain.token_endpoint import OUTAGE
 from xero_connector.use_cases.disconnect_credential import DisconnectCredential
+from xero_connector.use_cases.outage_brake import WIDEST, OutageBrake
+from xero_connector.use_cases.prove_pair import Verdict
 from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.revalidate_credential import RevalidateCredential
 from xero_connector.use_cases.validate_pending import ValidatePending
 
-WORKERS = 32
-"""Threads: the work waits for Xero, so a core serves many."""
 _MOST_PER_SHARD = 500
 _LONGEST_WORK = timedelta(seconds=25)
 """What one credential may take: nothing is begun with less of the invocation left."""
+
+_LONG_UNFINISHED = timedelta(minutes=10)
+_NO_ANSWER = OUTAGE | {Verdict.UNKNOWN}
+_PROMISED = frozenset({Status.CONNECTED, Status.DEGRADED})
+"""Readers of these credentials' tokens are promised a live one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +47,17 @@ class SweepDueCredentials:
         """
         outcomes: Counter[str] = Counter()
         unforeseen: list[BaseException] = []
-        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        brake = OutageBrake()
+        with ThreadPoolExecutor(max_workers=WIDEST) as pool:
             futures = [
-                pool.submit(self._work, client_id, deadline)
+                pool.submit(self._take_turn, client_id, deadline, brake)
                 for shard in shards
                 for client_id in self.registry.due(shard=shard, now=self.clock(), limit=_MOST_PER_SHARD)
             ]
         for future in futures:
             outcomes[self._outcome(future, unforeseen)] += 1
+        if brake.engaged:
+            self.observer.count("OutageNoticed")
         self.observer.event("sweep_done", due=len(futures), **dict(sorted(outcomes.items())))
         if unforeseen:
             raise unforeseen[0]
@@ -68,22 +77,51 @@ class SweepDueCredentials:
         unforeseen.append(error)
         return "unforeseen"
 
-    def _work(self, client_id: str, deadline: datetime) -> str:
-        now = self.clock()
-        if deadline - now < _LONGEST_WORK:
+    def _take_turn(self, client_id: str, deadline: datetime, brake: OutageBrake) -> str:
+        if not brake.enter():
             return "left_for_later"
-        row = self.registry.get(client_id)
-        if row is None or not row.is_due(now):
-            return "skipped"
-        return self._by_status(row)
+        answered = None
+        try:
+            now = self.clock()
+            if deadline - now < _LONGEST_WORK:
+                return "left_for_later"
+            row = self.registry.get(client_id)
+            if row is None or not row.is_due(now):
+                return "skipped"
+            self._measure(row, now)
+            after, outcome = self._work(row)
+            answered = _answered(before=row, after=after)
+            return outcome
+        finally:
+            brake.leave(answered=answered)
 
-    def _by_status(self, row: Credential) -> str:
+    def _measure(self, row: Credential, now: datetime) -> None:
+        if row.due_at is not None:
+            self.observer.measure("SweepLag", (now - row.due_at).total_seconds())
+        if row.access_token_expires_at is not None and row.status in _PROMISED:
+            # A credential that is not due has a third of its token's life left: the minimum is among these.
+            self.observer.measure("SecondsLeft", (row.access_token_expires_at - now).total_seconds())
+        if row.attempt_started_at is not None and now - row.attempt_started_at > _LONG_UNFINISHED:
+            self.observer.count("UnfinishedAttempts")
+
+    def _work(self, row: Credential) -> tuple[Credential | None, str]:
         match row.status:
             case Status.PENDING_VALIDATION | Status.REJECTED:
-                return str(self.validate_pending(row).status)
+                after = self.validate_pending(row)
             case Status.DISCONNECTING:
-                return str(self.disconnect_credential.resume(row).status)
+                after = self.disconnect_credential.resume(row)
             case Status.CLIENT_REJECTED if row.generation == 0:
-                return str(self.revalidate_credential(row.client_id).status)
+                after = self.revalidate_credential(row.client_id)
             case _:
-                return str(self.refresh_credential(row.client_id, only_if_due=True).outcome)
+                refresh = self.refresh_credential(row.client_id, only_if_due=True)
+                return refresh.row, str(refresh.outcome)
+        return after, str(after.status)
+
+
+def _answered(*, before: Credential, after: Credential | None) -> bool | None:
+    """Whether Xero answered; None if nothing tells."""
+    if after is None or after.revision == before.revision:
+        return None
+    if after.last_error is None or after.last_error == before.last_error:
+        return True
+    return after.last_error.code not in _NO_ANSWER
