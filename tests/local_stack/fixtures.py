@@ -2,6 +2,7 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.local_stack.journey import Journey
 from tests.local_stack.stack import LocalStack
 
 
@@ -12,3 +13,9 @@ def local_stack(request: pytest.FixtureRequest) -> Generator[LocalStack]:
     terminal.line()
     with LocalStack(report=lambda line: terminal.line(f"local stack: {line}", flush=True)) as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def journey(local_stack: LocalStack) -> Journey:
+    """What people do with the stack; it remembers every secret that it meets."""
+    return Journey(local_stack)

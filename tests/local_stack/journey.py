@@ -2,9 +2,10 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 
@@ -29,6 +30,8 @@ class Journey:
     """One stack, and the people who use it."""
 
     stack: LocalStack
+    seen: set[str] = field(default_factory=set, repr=False)
+    """Every secret value that passed by: none of them may be in a log."""
 
     @property
     def admin(self) -> AdminClient:
@@ -55,24 +58,33 @@ class Journey:
                 **settings,
             },
         ).json()
+        self._see(answer["client_secret"])
         return XeroApp(answer["client_id"], answer["client_secret"])
 
     def submit(self, app: XeroApp, **fields: object) -> requests.Response:
         """Submit an app's pair as the admin."""
-        return self.admin.post(
+        self._see(app.client_secret)
+        answer = self.admin.post(
             "/credentials", {"client_id": app.client_id, "client_secret": app.client_secret, **fields}
         )
+        self._see_ticket(answer.json().get("connect_url"))
+        return answer
 
     def connect_url(self, app: XeroApp) -> str:
         """Make a new connect link."""
         answer = self.admin.post(f"/credentials/{app.client_id}/connect-link")
         answer.raise_for_status()
         url: str = answer.json()["connect_url"]
+        self._see_ticket(url)
         return url
 
     def open_link(self, browser: LoopbackSession, connect_url: str) -> requests.Response:
         """Open a connect link, without going on to Xero."""
-        return browser.get(connect_url, allow_redirects=False, timeout=_TIMEOUT_SECONDS)
+        answer = browser.get(connect_url, allow_redirects=False, timeout=_TIMEOUT_SECONDS)
+        self._see_query(answer.headers.get("Location", ""))
+        for cookie in browser.cookies:
+            self._see(*(cookie.value or "").split("."))
+        return answer
 
     def consent(
         self,
@@ -85,9 +97,11 @@ class Journey:
         """Go from a connect link through Xero's pages; returns the callback's address, not yet opened."""
         opened = self.open_link(browser, connect_url)
         opened.raise_for_status()
-        return XeroUser(browser).consent(
+        callback_url = XeroUser(browser).consent(
             opened.headers["Location"], decision=decision, organisations=organisations
         )
+        self._see_query(callback_url)
+        return callback_url
 
     def call_back(self, browser: LoopbackSession, callback_url: str) -> requests.Response:
         """Open the callback's address."""
@@ -112,6 +126,7 @@ class Journey:
         name = f"{self.stack.description.secret_prefix}/{app.client_id}/tokens"
         answer = self.stack.aws("secretsmanager").get_secret_value(SecretId=name)
         content: dict[str, Any] = json.loads(answer["SecretString"])
+        self._see(content["token"]["access_token"], content["token"]["refresh_token"])
         return content
 
     def make_due(self, app: XeroApp) -> None:
@@ -150,3 +165,15 @@ class Journey:
             )
         answer.raise_for_status()
         return [connection["tenantName"] for connection in answer.json()]
+
+    def _see(self, *values: str | None) -> None:
+        self.seen.update(value for value in values if value)
+
+    def _see_ticket(self, connect_url: str | None) -> None:
+        if connect_url:
+            self._see(connect_url.rsplit("/", 1)[1])
+
+    def _see_query(self, url: str) -> None:
+        query = parse_qs(urlsplit(url).query)
+        for name in ("state", "nonce", "code"):
+            self._see(*query.get(name, []))

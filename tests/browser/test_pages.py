@@ -1,0 +1,135 @@
+"""The pages as people see them: a real browser, without JavaScript, on a phone."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+
+from tests.local_stack.journey import Journey, XeroApp
+
+pytestmark = pytest.mark.browser
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    assert path, "No Chromium on PATH: run `make chromium`."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(java_script_enabled=False, viewport=PHONE)
+    context.set_default_timeout(30_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def app(journey: Journey) -> XeroApp:
+    app = journey.create_app(organisations=["Demo Company (UK)", "Électro & <b>Land</b>"])
+    journey.submit(app).raise_for_status()
+    return app
+
+
+def log_in(page: Page, connect_url: str) -> None:
+    page.goto(connect_url)
+    page.get_by_role("button", name="Log in").click()
+
+
+def assert_readable(page: Page) -> None:
+    """One heading, a language, no sideways scrolling on a phone, nothing from elsewhere."""
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    expect(page.get_by_role("main")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    box = page.locator("main").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE["width"]
+    for link in page.get_by_role("link").all():
+        target = link.bounding_box()
+        assert target is not None
+        assert target["height"] >= 40, "too small to tap"
+
+
+def test_a_person_connects_an_organisation(journey: Journey, app: XeroApp, context: BrowserContext) -> None:
+    page = context.new_page()
+    foreign: list[str] = []
+    log_in(page, journey.connect_url(app))
+    page.get_by_label("Demo Company (UK)").uncheck()
+    page.on("request", lambda request: foreign.append(request.url))
+    page.get_by_role("button", name="Allow").click()
+    expect(page.get_by_role("heading", name="Xero is connected")).to_be_visible()
+    expect(page.get_by_role("listitem")).to_have_text(["Électro & <b>Land</b>"])
+    assert_readable(page)
+    hosts = (journey.stack.description.callback_url, journey.stack.description.xero_url)
+    assert all(url.startswith(hosts) for url in foreign)
+
+    page.reload()
+    expect(page.get_by_role("listitem")).to_have_text(["Électro & <b>Land</b>"])
+    assert journey.tokens(app)["generation"] == 1
+    cookies = [cookie for cookie in context.cookies() if cookie["name"].startswith("__Host-connect-")]
+    assert cookies
+    for cookie in cookies:
+        assert cookie["httpOnly"]
+        assert cookie["secure"]
+        assert cookie["sameSite"] == "Lax"
+        assert cookie["path"] == "/"
+
+
+def test_a_person_cancels_and_tries_again(journey: Journey, app: XeroApp, context: BrowserContext) -> None:
+    page = context.new_page()
+    log_in(page, journey.connect_url(app))
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("heading", name="Xero was not connected")).to_be_visible()
+    assert_readable(page)
+    page.get_by_role("link", name="Try again").click()
+    page.get_by_role("button", name="Allow").click()
+    expect(page.get_by_role("heading", name="Xero is connected")).to_be_visible()
+
+
+def test_two_tabs_with_the_same_link_both_work(journey: Journey, app: XeroApp, context: BrowserContext) -> None:
+    connect_url = journey.connect_url(app)
+    first, second = context.new_page(), context.new_page()
+    log_in(first, connect_url)
+    second.goto(connect_url)
+    first.get_by_role("button", name="Allow").click()
+    expect(first.get_by_role("heading", name="Xero is connected")).to_be_visible()
+    second.get_by_role("button", name="Allow").click()
+    expect(second.get_by_role("heading", name="Xero is connected")).to_be_visible()
+
+
+def test_the_callback_in_another_browser_is_refused(
+    journey: Journey, app: XeroApp, chromium: Browser, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    log_in(page, journey.connect_url(app))
+    page.get_by_role("button", name="Allow").click()
+    expect(page.get_by_role("heading", name="Xero is connected")).to_be_visible()
+    stranger = chromium.new_context(java_script_enabled=False, viewport=PHONE)
+    try:
+        theirs = stranger.new_page()
+        theirs.goto(page.url)
+        expect(theirs.get_by_role("heading", name="Xero was not connected")).to_be_visible()
+        expect(theirs.get_by_text("another browser")).to_be_visible()
+        assert_readable(theirs)
+    finally:
+        stranger.close()
+
+
+def test_a_made_up_link_says_what_to_do(journey: Journey, context: BrowserContext) -> None:
+    page = context.new_page()
+    base = journey.stack.description.callback_url.removesuffix("/oAuth2CallBack")
+    page.goto(f"{base}/connect/{'A' * 43}")
+    expect(page.get_by_text("What to do:")).to_be_visible()
+    assert_readable(page)

@@ -1,0 +1,127 @@
+"""What the schedule of the deployed stack does by itself, and what admins can ask for meanwhile."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from tests.local_stack.journey import Journey, XeroApp
+
+pytestmark = pytest.mark.stack
+
+TWO_TICKS = 130
+"""Seconds: the schedule comes once a minute."""
+
+
+def until(condition: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + TWO_TICKS
+    while not condition():
+        assert time.monotonic() < give_up_at, "the schedule did not do it"
+        time.sleep(1)
+
+
+def status(journey: Journey, app: XeroApp) -> str:
+    found: str = journey.credential(app)["status"]
+    return found
+
+
+def test_the_schedule_refreshes_proves_and_disconnects_by_itself(journey: Journey) -> None:
+    """One wait for everything that takes a tick: the two of the deployment would be too long otherwise."""
+    connected, pending, wrong, leaving = (journey.create_app() for _ in range(4))
+    assert journey.connect(connected).status_code == HTTPStatus.OK
+    assert journey.connect(leaving).status_code == HTTPStatus.OK
+
+    for app in (pending, wrong):
+        journey.simulator("POST", "faults", {"endpoint": "token", "kind": "status", "status": 503})
+        assert journey.submit(app).status_code == HTTPStatus.ACCEPTED
+    journey.simulator("DELETE", f"apps/{wrong.client_id}/secret")
+
+    journey.simulator("POST", "faults", {"endpoint": "revocation", "kind": "status", "status": 503})
+    answer = journey.admin.delete(f"/credentials/{leaving.client_id}")
+    assert (answer.status_code, answer.json()["status"]) == (HTTPStatus.ACCEPTED, "disconnecting")
+
+    first = journey.tokens(connected)
+    assert first["generation"] == 1
+    journey.make_due(connected)
+    second = journey.wait_for_generation(connected, 2, seconds=TWO_TICKS)
+    assert second["generation"] == 2
+    assert second["token"]["access_token"] != first["token"]["access_token"]
+    assert second["token"]["refresh_token"] != first["token"]["refresh_token"]
+    assert journey.organisations(second["token"]["access_token"])
+    credential = journey.credential(connected)
+    assert (credential["status"], credential["generation"]) == ("connected", 2)
+
+    until(lambda: status(journey, pending) == "validated")
+    until(lambda: status(journey, wrong) == "rejected")
+    assert journey.credential(wrong)["last_error"]["code"] == "invalid_client"
+    until(lambda: status(journey, leaving) == "disconnected")
+    for name in (
+        f"oneenterprise/xero/{wrong.client_id}/client",
+        f"oneenterprise/xero/{leaving.client_id}/client",
+        f"oneenterprise/xero/{leaving.client_id}/tokens",
+    ):
+        assert "DeletedDate" in journey.stack.aws("secretsmanager").describe_secret(SecretId=name)
+
+
+def test_an_admin_refreshes_now(journey: Journey) -> None:
+    app = journey.create_app()
+    journey.connect(app)
+    answer = journey.admin.post(f"/credentials/{app.client_id}/refresh")
+    assert (answer.status_code, answer.json()["generation"]) == (HTTPStatus.OK, 2)
+    assert journey.tokens(app)["generation"] == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "drop_before"}, {"kind": "drop_after"}, {"kind": "status", "status": 500}],
+    ids=["not taken", "taken, answer lost", "500"],
+)
+def test_a_refresh_without_an_answer_costs_nothing(journey: Journey, fault: dict[str, Any]) -> None:
+    app = journey.create_app()
+    journey.connect(app)
+    journey.simulator("POST", "faults", {"endpoint": "token", **fault})
+    answer = journey.admin.post(f"/credentials/{app.client_id}/refresh")
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert status(journey, app) == "degraded"
+    answer = journey.admin.post(f"/credentials/{app.client_id}/refresh")
+    assert (answer.status_code, answer.json()["status"]) == (HTTPStatus.OK, "connected")
+    assert journey.organisations(journey.tokens(app)["token"]["access_token"])
+
+
+def test_a_new_secret_heals_a_refused_pair_and_keeps_the_consent(journey: Journey) -> None:
+    app = journey.create_app()
+    journey.connect(app)
+    journey.simulator("DELETE", f"apps/{app.client_id}/secret")
+    answer = journey.admin.post(f"/credentials/{app.client_id}/refresh")
+    assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.CONFLICT, "client_rejected")
+
+    refused = journey.admin.put(f"/credentials/{app.client_id}/secret", {"client_secret": "wrong"})
+    assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    renewed = journey.simulator("POST", f"apps/{app.client_id}/secret").json()["client_secret"]
+    journey.seen.add(renewed)
+    answer = journey.admin.put(f"/credentials/{app.client_id}/secret", {"client_secret": renewed})
+    assert answer.status_code == HTTPStatus.OK
+    answer = journey.admin.post(f"/credentials/{app.client_id}/refresh")
+    assert (answer.status_code, answer.json()["status"]) == (HTTPStatus.OK, "connected")
+
+
+def test_a_deleted_credential_can_come_back(journey: Journey) -> None:
+    app = journey.create_app()
+    journey.connect(app)
+    answer = journey.admin.delete(f"/credentials/{app.client_id}")
+    assert (answer.status_code, answer.json()["status"]) == (HTTPStatus.OK, "disconnected")
+    assert journey.connect(app).status_code == HTTPStatus.OK
+    assert journey.tokens(app)["generation"] == 1
+    assert status(journey, app) == "connected"
+
+
+def test_validates_again(journey: Journey) -> None:
+    app = journey.create_app()
+    journey.submit(app)
+    journey.simulator("DELETE", f"apps/{app.client_id}/secret")
+    answer = journey.admin.post(f"/credentials/{app.client_id}/validation")
+    assert answer.status_code == HTTPStatus.OK
+    assert answer.json()["checks"]["pair"]["result"] == "fail"
+    assert answer.json()["status"] == "client_rejected"
