@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from xero_connector.adapters import admin_requests, problem_details
+from xero_connector.adapters import problem_details, rest_requests
 from xero_connector.adapters.credential_resource import connect_link_resource, credential_resource
 from xero_connector.bootstrap import application, observer
 from xero_connector.domain.credential import Credential
@@ -20,8 +20,8 @@ app = problem_details.resolver(lambda error: application().report(error))
 @app.post("/credentials")
 def submit() -> Response[str]:
     """Prove and store a pair: 201 proven, 202 to be proven later."""
-    submission = parse_submission(problem_details.json_body(app))
-    submitted = application().submit_credential(submission, submitted_by=admin_requests.caller(app))
+    submission = parse_submission(rest_requests.json_body(app))
+    submitted = application().submit_credential(submission, submitted_by=rest_requests.caller(app))
     link = submitted.connect_link
     content = _resource(submitted.credential) | {"connect_url": link.connect_url if link else None}
     return problem_details.answer(HTTPStatus.CREATED if link else HTTPStatus.ACCEPTED, content)
@@ -31,9 +31,9 @@ def submit() -> Response[str]:
 def page() -> Response[str]:
     """List credentials, a page at a time."""
     found = application().registry.page(
-        status=admin_requests.status(app),
-        limit=admin_requests.limit(app),
-        next_token=admin_requests.query(app, "next_token"),
+        status=rest_requests.status(app),
+        limit=rest_requests.limit(app),
+        next_token=rest_requests.query(app, "next_token"),
     )
     items = [_resource(row) for row in found.items]
     return problem_details.answer(HTTPStatus.OK, {"items": items, "next_token": found.next_token})
@@ -61,7 +61,7 @@ def validate(client_id: str) -> Response[str]:
 @app.put("/credentials/<client_id>/secret")
 def replace_secret(client_id: str) -> Response[str]:
     """Prove a new secret and swap it in."""
-    client_secret = parse_secret_body(problem_details.json_body(app))
+    client_secret = parse_secret_body(rest_requests.json_body(app))
     return _ok(application().replace_client_secret(parse_client_id(client_id), client_secret))
 
 

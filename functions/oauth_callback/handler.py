@@ -7,8 +7,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from xero_connector.adapters import browser_cookie, problem_details
-from xero_connector.adapters.admin_requests import query
 from xero_connector.adapters.html_pages import HEADERS, HtmlPages
+from xero_connector.adapters.rest_requests import query
 from xero_connector.bootstrap import application, observer
 from xero_connector.domain.consent import digest
 from xero_connector.domain.errors import ConsentRefused, LeaseUnavailable, StoreUnavailable

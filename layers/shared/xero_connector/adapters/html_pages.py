@@ -30,7 +30,7 @@ small { display: block; margin-top: 1.5rem; color: #55606e; overflow-wrap: anywh
   body { background: #10151c; color: #e6ebf2; }
   main { background: #1a212b; box-shadow: none; }
   small { color: #a5b0be; }
-  a.button { background: #2f7fd0; }
+  a.button { background: #2672c0; }
 }
 """
 

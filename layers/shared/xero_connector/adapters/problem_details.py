@@ -8,13 +8,10 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from xero_connector.domain import errors
-from xero_connector.domain.errors import ConnectorError, MalformedRequest
+from xero_connector.domain.errors import ConnectorError
 
 PROBLEM_JSON = "application/problem+json"
 NO_STORE = {"Cache-Control": "no-store"}
-LARGEST_BODY = 16_384
-"""Characters: more than the largest allowed submission needs."""
-
 # The first class that fits; an error that is not here is a defect and ends the invocation.
 _STATUSES: tuple[tuple[type[ConnectorError], HTTPStatus], ...] = (
     (errors.BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
@@ -64,23 +61,6 @@ def answer(status: HTTPStatus, content: object, headers: dict[str, str] | None =
         body=json.dumps(content),
         headers={**NO_STORE, **(headers or {})},
     )
-
-
-def json_body(app: APIGatewayRestResolver) -> object:
-    """Return the request's JSON body, or raise `MalformedRequest`."""
-    event = app.current_event
-    if len(event.body or "") > LARGEST_BODY:
-        raise errors.BodyTooLarge(
-            "The body is too large.",
-            code="body_too_large",
-            hint=f"Send only the documented fields: they never need {LARGEST_BODY} characters.",
-        )
-    try:
-        return json.loads(event.decoded_body or "")
-    except (ValueError, RecursionError):
-        raise MalformedRequest(
-            "The body is not JSON.", code="malformed_json", hint="Send a JSON object as the body."
-        ) from None
 
 
 def _problem(app: APIGatewayRestResolver, error: ConnectorError, status: HTTPStatus) -> Response[str]:

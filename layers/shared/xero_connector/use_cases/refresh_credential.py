@@ -10,8 +10,8 @@ from xero_connector.domain.ports import Clock, Observer, Registry, Vault, XeroCo
 from xero_connector.domain.refresh_policy import POST_BUDGET, REACTIONS, confirms_dead_grant, retry_at
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
-from xero_connector.domain.token_endpoint import INCONCLUSIVE, TokenEndpointFailure
-from xero_connector.domain.tokens import TokenAnswer, TokensSecret
+from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
+from xero_connector.domain.tokens import ClientPair, TokenAnswer, TokensSecret
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
 from xero_connector.use_cases.store_tokens import StoreTokens
 
@@ -74,9 +74,8 @@ class RefreshCredential:
         if pair is None or current is None or current.secret.token.refresh_token is None:
             # A version that the registry vouches for exists: this reader cannot see it yet.
             raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
-        held.ensure(POST_BUDGET)
         try:
-            answer = self.identity.refresh(pair, refresh_token=current.secret.token.refresh_token)
+            answer = self._ask(held, pair, current.secret.token.refresh_token)
         except TokenEndpointFailure as failure:
             return self._failed(held, failure)
         answer = answer.keeping(current.secret.token)
@@ -85,6 +84,17 @@ class RefreshCredential:
             held, answer, tenants, also=lambda row, _: replace(row, tenants_pending=pending)
         )
         return self._done(Outcome.REFRESHED, refreshed)
+
+    def _ask(self, held: HeldLease, pair: ClientPair, refresh_token: str) -> TokenAnswer:
+        held.ensure(POST_BUDGET)
+        try:
+            return self.identity.refresh(pair, refresh_token=refresh_token)
+        except TokenEndpointFailure as failure:
+            if failure.kind is not FailureKind.NOT_SENT:
+                raise
+        # Nothing was sent, so nothing can have happened: once more, at once.
+        held.ensure(POST_BUDGET)
+        return self.identity.refresh(pair, refresh_token=refresh_token)
 
     def _tenants(
         self, row: Credential, current: TokensSecret, answer: TokenAnswer

@@ -1,12 +1,33 @@
-"""What the admin API reads from a request besides its body."""
+"""What the handlers read from a request of API Gateway."""
+
+import json
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
-from xero_connector.domain.errors import MalformedRequest
+from xero_connector.domain.errors import BodyTooLarge, MalformedRequest
 from xero_connector.domain.status import Status
 
+LARGEST_BODY = 16_384
+"""Characters: more than the largest allowed submission needs."""
 _DEFAULT_LIMIT = 50
 _LARGEST_LIMIT = 100
+
+
+def json_body(app: APIGatewayRestResolver) -> object:
+    """Return the request's JSON body, or raise `MalformedRequest`."""
+    event = app.current_event
+    if len(event.body or "") > LARGEST_BODY:
+        raise BodyTooLarge(
+            "The body is too large.",
+            code="body_too_large",
+            hint=f"Send only the documented fields: they never need {LARGEST_BODY} characters.",
+        )
+    try:
+        return json.loads(event.decoded_body or "")
+    except (ValueError, RecursionError):
+        raise MalformedRequest(
+            "The body is not JSON.", code="malformed_json", hint="Send a JSON object as the body."
+        ) from None
 
 
 def caller(app: APIGatewayRestResolver) -> str:
