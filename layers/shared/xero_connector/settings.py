@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from xero_connector.domain.errors import ConfigurationError
+from xero_connector.domain.submission import REQUIRED_SCOPES
 
 CALLBACK_PATH = "/oAuth2CallBack"
 
@@ -41,6 +42,14 @@ class Settings:
                 code="setting_invalid",
                 hint="Set the template parameter RedirectUri to the address that is registered at Xero.",
             )
+        scopes = tuple(_required(env, "SCOPES").split())
+        missing = sorted(REQUIRED_SCOPES.keys() - set(scopes))
+        if missing:
+            raise ConfigurationError(
+                f"SCOPES lacks {' and '.join(missing)}.",
+                code="setting_invalid",
+                hint="Add it to the template parameter Scopes.",
+            )
         return cls(
             table_name=_required(env, "TABLE_NAME"),
             due_shards=_number(env, "DUE_SHARDS"),
@@ -50,7 +59,7 @@ class Settings:
             xero_login_url=_required(env, "XERO_LOGIN_URL"),
             xero_identity_url=_required(env, "XERO_IDENTITY_URL"),
             xero_api_url=_required(env, "XERO_API_URL"),
-            scopes=tuple(_required(env, "SCOPES").split()),
+            scopes=scopes,
             pkce=_required(env, "PKCE") == "enabled",
             connect_link_lifetime=timedelta(days=_number(env, "CONNECT_LINK_DAYS")),
             # The one setting that may be empty: no console, no link.

@@ -19,10 +19,11 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SECRET = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_SECRET}}}")
 # RFC 6749 §3.3
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}")
-_REQUIRED_SCOPES = {
+REQUIRED_SCOPES: Mapping[str, str] = {
     "offline_access": "Without it Xero gives no refresh token, and the connection would end after 30 minutes.",
     "openid": "Without it Xero gives no ID token, and nobody could tell whose consent this is.",
 }
+"""What every consent has to ask for, and why."""
 _KNOWN = frozenset({"client_id", "client_secret", "label", "integration_type", "scopes"})
 
 
@@ -144,7 +145,7 @@ def _scopes(value: object) -> tuple[str, ...] | None:
                 hint="Write each scope as one string of the array, as Xero's scope list spells it.",
             )
     scopes = tuple(dict.fromkeys(value))
-    for required, reason in _REQUIRED_SCOPES.items():
+    for required, reason in REQUIRED_SCOPES.items():
         if required not in scopes:
             raise MalformedRequest(
                 f"The scopes lack {required}. {reason}",

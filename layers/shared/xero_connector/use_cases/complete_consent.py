@@ -26,8 +26,9 @@ from xero_connector.domain.ports import (
 from xero_connector.domain.refresh_policy import POST_BUDGET
 from xero_connector.domain.status import CONSENTABLE, Status
 from xero_connector.domain.tenant import Tenant
-from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
+from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
+from xero_connector.use_cases import consent_refusals
 from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
 from xero_connector.use_cases.store_tokens import StoreTokens
@@ -35,7 +36,6 @@ from xero_connector.use_cases.store_tokens import StoreTokens
 _PATIENCE = timedelta(seconds=6)
 """How long a callback waits for a refresh that is under way; API Gateway waits 29 s for the whole."""
 _RECHECK_REFUSED_PAIR = timedelta(minutes=5)
-_WRONG_SCOPES = "Requested wrong apps scopes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +79,11 @@ class CompleteConsent:
     def __call__(self, callback: Callback) -> Connected:
         """Complete a consent, or raise `ConsentRefused` with a reason and, where it helps, the ticket."""
         if not callback.state and callback.error:
-            raise _refused_by_xero(callback)
+            raise consent_refusals.by_xero(callback.error, callback.error_description)
         request = self._find(callback.state)
         browser = callback.bindings(request.ticket_hash)
         if browser is None or not request.is_bound_to(browser.binding):
-            raise ConsentRefused(
-                "This consent was started in another browser, or the cookie that marks it is gone.",
-                code="wrong_browser",
-                hint="Open the connect link again, in the browser in which you log in to Xero, and allow "
-                "cookies for this page.",
-            )
+            raise consent_refusals.wrong_browser()
         try:
             return self._go_on(callback, request, browser)
         except ConsentRefused as refusal:
@@ -98,41 +93,31 @@ class CompleteConsent:
     def _find(self, state: str | None) -> AuthorizationRequest:
         request = self.consents.get_request(digest(state)) if state and is_token(state) else None
         if request is None:
-            raise ConsentRefused(
-                "This page was reached without a consent that was started here.",
-                code="state_unknown",
-                hint="Open the connect link that your administrator gave you.",
-            )
+            raise consent_refusals.state_unknown()
         return request
 
     def _go_on(self, callback: Callback, request: AuthorizationRequest, browser: BrowserBinding) -> Connected:
         if request.phase is RequestPhase.COMPLETED:
             return Connected(request.tenants, tenants_pending=False, repeated=True)
         if request.phase is RequestPhase.FAILED:
-            raise ConsentRefused(
-                "This consent has ended already.",
-                code="state_used",
-                hint="Start again: each consent has a link of its own at Xero.",
-            )
+            raise consent_refusals.state_used()
         now = self.clock()
         if request.expires_at <= now:
-            raise ConsentRefused(
-                "This consent took longer than an hour.", code="state_expired", hint="Start again."
-            )
+            raise consent_refusals.state_expired()
         if request.is_claimed(now):
-            raise _busy()
+            raise consent_refusals.busy()
         if callback.error:
             self._end(request.failed())
-            refusal = _refused_by_xero(callback)
+            refusal = consent_refusals.by_xero(callback.error, callback.error_description)
             if refusal.code == "scopes_refused":
                 self._note_refused_scopes(request.client_id)
             raise refusal
         if not callback.code or callback.state is None:
-            raise ConsentRefused("Xero sent no authorization code.", code="code_missing", hint="Start again.")
+            raise consent_refusals.code_missing()
         try:
             claimed = self.consents.save_request(request.claimed(now))
         except RevisionConflict:
-            raise _busy() from None
+            raise consent_refusals.busy() from None
         held = self._hold(claimed)
         return self._exchange(held, claimed, browser, state=callback.state, code=callback.code)
 
@@ -140,18 +125,13 @@ class CompleteConsent:
         row = self.registry.get(claimed.client_id)
         if row is None or row.status not in CONSENTABLE:
             self._end(claimed.failed())
-            raise ConsentRefused(
-                "This connection cannot be made any more.",
-                code="not_connectable",
-                hint="Ask your administrator.",
-                can_retry=False,
-            )
+            raise consent_refusals.not_connectable()
         try:
             return self.hold_lease.waiting(row, patience=_PATIENCE)
         except LeaseUnavailable:
             # Nothing was presented to Xero yet: the same callback may be opened again.
             self._end(claimed.reopened())
-            raise _busy() from None
+            raise consent_refusals.busy() from None
 
     def _exchange(
         self,
@@ -178,29 +158,20 @@ class CompleteConsent:
                 code=unavailable.code,
                 detail=unavailable.detail,
             )
-            raise ConsentRefused(
-                "This consent could not be completed right now.",
-                code=unavailable.code,
-                hint="Wait a minute and reload this page: nothing is lost.",
-                can_retry=False,
-            ) from None
+            raise consent_refusals.postponed(unavailable.code) from None
         try:
             answer = self.identity.exchange_code(pair, code=code, code_verifier=browser.code_verifier(state))
             self.identity.verify_id_token(answer.id_token, client_id=row.client_id, nonce=browser.nonce(state))
         except TokenEndpointFailure as failure:
             self._note_failed_exchange(held, failure)
             self._end(claimed.failed())
-            raise _exchange_failed(failure) from None
+            raise consent_refusals.exchange_failed(failure) from None
         except IdTokenRefused as refused:
             held.save(_give_back(held))
             self._end(claimed.failed())
             self.observer.count("IdTokenRefused")
             self.observer.event("id_token_refused", client_id=row.client_id, reason=refused.code)
-            raise ConsentRefused(
-                "Xero's answer could not be verified, and nothing of it was kept.",
-                code="id_token_refused",
-                hint="Start again. If it happens again, tell your administrator.",
-            ) from None
+            raise consent_refusals.id_token_refused() from None
         return self._keep(held, claimed, answer)
 
     def _pair(self, row: Credential) -> ClientPair:
@@ -289,52 +260,3 @@ def _with_findings(row: Credential, answer: TokenAnswer, *, tenants_pending: boo
 def _give_back(held: HeldLease) -> Callable[[Credential, datetime], Credential]:
     """Release a lease under which nothing new came to be, leaving earlier unfinished work as it was."""
     return lambda row, now: row.released(due_at=held.before.due_at, attempt_finished=not held.unfinished, now=now)
-
-
-def _busy() -> ConsentRefused:
-    return ConsentRefused(
-        "This consent is being completed right now.",
-        code="busy",
-        hint="Wait a few seconds and reload this page: nothing is lost.",
-        can_retry=False,
-    )
-
-
-def _refused_by_xero(callback: Callback) -> ConsentRefused:
-    if callback.error == "access_denied" and callback.error_description == _WRONG_SCOPES:
-        return ConsentRefused(
-            "Xero does not allow this app the permissions that it asked for.",
-            code="scopes_refused",
-            hint="Tell your administrator: the scopes of the Xero app and of this connection differ.",
-        )
-    if callback.error == "access_denied":
-        return ConsentRefused(
-            "Access was not allowed at Xero, so nothing was connected.",
-            code="consent_denied",
-            hint="If that was a mistake, start again and choose Allow access.",
-        )
-    return ConsentRefused(
-        "Xero ended the consent with an error.",
-        code="authorization_failed",
-        hint="Start again. If it happens again, tell your administrator.",
-    )
-
-
-def _exchange_failed(failure: TokenEndpointFailure) -> ConsentRefused:
-    if failure.kind is FailureKind.INVALID_CLIENT:
-        return ConsentRefused(
-            "Xero refuses the client ID and client secret of this app.",
-            code="client_rejected",
-            hint="Ask your administrator to enter a new client secret; then open the connect link again.",
-        )
-    if failure.kind in INCONCLUSIVE:
-        return ConsentRefused(
-            "Xero could not be reached to complete the consent.",
-            code="xero_unavailable",
-            hint="Start again in a few minutes.",
-        )
-    return ConsentRefused(
-        "Xero no longer accepts this consent: it took longer than five minutes, or was used already.",
-        code="code_refused",
-        hint="Start again.",
-    )

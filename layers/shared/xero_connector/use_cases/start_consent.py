@@ -10,9 +10,9 @@ from xero_connector.domain.consent import (
     is_token,
     new_token,
 )
-from xero_connector.domain.errors import ConsentRefused
 from xero_connector.domain.ports import Clock, Consents, Observer, Registry, XeroIdentity
 from xero_connector.domain.status import CONSENTABLE
+from xero_connector.use_cases import consent_refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +40,13 @@ class StartConsent:
         """
         found = self.consents.get_ticket(digest(ticket)) if is_token(ticket) else None
         if found is None:
-            raise ConsentRefused(
-                "This connect link is not known.",
-                code="ticket_unknown",
-                hint="Check that the whole link was copied, or ask your administrator for a new one.",
-                can_retry=False,
-            )
+            raise consent_refusals.ticket_unknown()
         now = self.clock()
         if found.expires_at <= now:
-            raise ConsentRefused(
-                "This connect link has expired.",
-                code="ticket_expired",
-                hint="Ask your administrator for a new one.",
-                can_retry=False,
-            )
+            raise consent_refusals.ticket_expired()
         row = self.registry.get(found.client_id)
         if row is None or row.status not in CONSENTABLE:
-            raise ConsentRefused(
-                "This connection cannot be made at the moment.",
-                code="not_connectable",
-                hint="Ask your administrator: the client ID and client secret need attention first.",
-                can_retry=False,
-            )
+            raise consent_refusals.not_connectable()
         # A second tab with the same link shares the cookie, so the first one's request must stay usable.
         if binding is None or not is_token(binding):
             binding = new_token()

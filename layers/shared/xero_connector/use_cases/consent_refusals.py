@@ -1,0 +1,145 @@
+"""Why a consent cannot go on: what the page says, what it advises, and whether it offers another try."""
+
+from xero_connector.domain.errors import ConsentRefused
+from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
+
+_WRONG_SCOPES = "Requested wrong apps scopes"
+
+
+def ticket_unknown() -> ConsentRefused:
+    """No such connect link was ever made, or it is long gone."""
+    return ConsentRefused(
+        "This connect link is not known.",
+        code="ticket_unknown",
+        hint="Check that the whole link was copied, or ask your administrator for a new one.",
+        can_retry=False,
+    )
+
+
+def ticket_expired() -> ConsentRefused:
+    """The connect link is too old."""
+    return ConsentRefused(
+        "This connect link has expired.",
+        code="ticket_expired",
+        hint="Ask your administrator for a new one.",
+        can_retry=False,
+    )
+
+
+def not_connectable() -> ConsentRefused:
+    """The credential is in a state in which a consent makes no sense."""
+    return ConsentRefused(
+        "This connection cannot be made at the moment.",
+        code="not_connectable",
+        hint="Ask your administrator: the client ID and client secret need attention first.",
+        can_retry=False,
+    )
+
+
+def state_unknown() -> ConsentRefused:
+    """The state is missing, forged or long gone."""
+    return ConsentRefused(
+        "This page was reached without a consent that was started here.",
+        code="state_unknown",
+        hint="Open the connect link that your administrator gave you.",
+    )
+
+
+def state_used() -> ConsentRefused:
+    """The authorization request ended without a grant before."""
+    return ConsentRefused(
+        "This consent has ended already.",
+        code="state_used",
+        hint="Start again.",
+    )
+
+
+def state_expired() -> ConsentRefused:
+    """The browser was away too long."""
+    return ConsentRefused("This consent took longer than an hour.", code="state_expired", hint="Start again.")
+
+
+def wrong_browser() -> ConsentRefused:
+    """The browser has not the cookie of the one that started the consent."""
+    return ConsentRefused(
+        "This consent was started in another browser, or the cookie that marks it is gone.",
+        code="wrong_browser",
+        hint="Open the connect link again, in the browser in which you log in to Xero, and allow cookies for "
+        "this page.",
+    )
+
+
+def code_missing() -> ConsentRefused:
+    """Xero redirected with neither a code nor an error."""
+    return ConsentRefused("Xero sent no authorization code.", code="code_missing", hint="Start again.")
+
+
+def busy() -> ConsentRefused:
+    """Another callback, or a refresh, works on the same thing right now."""
+    return ConsentRefused(
+        "This consent is being completed right now.",
+        code="busy",
+        hint="Wait a few seconds and reload this page: nothing is lost.",
+        can_retry=False,
+    )
+
+
+def postponed(code: str) -> ConsentRefused:
+    """Something was not there before the code was presented; the same callback may be opened again."""
+    return ConsentRefused(
+        "This consent could not be completed right now.",
+        code=code,
+        hint="Wait a minute and reload this page: nothing is lost.",
+        can_retry=False,
+    )
+
+
+def id_token_refused() -> ConsentRefused:
+    """The ID token does not prove whose consent this is."""
+    return ConsentRefused(
+        "Xero's answer could not be verified, and nothing of it was kept.",
+        code="id_token_refused",
+        hint="Start again. If it happens again, tell your administrator.",
+    )
+
+
+def by_xero(error: str | None, description: str | None) -> ConsentRefused:
+    """Xero sent an error (RFC 6749 §4.1.2.1); `access_denied` is not always the user saying no."""
+    if error == "access_denied" and description == _WRONG_SCOPES:
+        return ConsentRefused(
+            "Xero does not allow this app the permissions that it asked for.",
+            code="scopes_refused",
+            hint="Tell your administrator: the scopes of the Xero app and of this connection differ.",
+        )
+    if error == "access_denied":
+        return ConsentRefused(
+            "Access was not allowed at Xero, so nothing was connected.",
+            code="consent_denied",
+            hint="If that was a mistake, start again and choose Allow access.",
+        )
+    return ConsentRefused(
+        "Xero ended the consent with an error.",
+        code="authorization_failed",
+        hint="Start again. If it happens again, tell your administrator.",
+    )
+
+
+def exchange_failed(failure: TokenEndpointFailure) -> ConsentRefused:
+    """The code did not become a token, and it may be burnt."""
+    if failure.kind is FailureKind.INVALID_CLIENT:
+        return ConsentRefused(
+            "Xero refuses the client ID and client secret of this app.",
+            code="client_rejected",
+            hint="Ask your administrator to enter a new client secret; then open the connect link again.",
+        )
+    if failure.kind in INCONCLUSIVE:
+        return ConsentRefused(
+            "Xero could not be reached to complete the consent.",
+            code="xero_unavailable",
+            hint="Start again in a few minutes.",
+        )
+    return ConsentRefused(
+        "Xero no longer accepts this consent: it took longer than five minutes, or was used already.",
+        code="code_refused",
+        hint="Start again.",
+    )
