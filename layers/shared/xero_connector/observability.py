@@ -26,6 +26,10 @@ class PowertoolsObserver:
         self._seconds: defaultdict[str, list[float]] = defaultdict(list)
         self._lock = threading.Lock()
 
+    def begin(self, request_id: str) -> None:
+        """Put the id of the request that is being answered on every line from here on."""
+        self._logger.append_keys(request_id=request_id)
+
     def count(self, name: str, value: int = 1) -> None:
         """Add to a metric."""
         with self._lock:
@@ -55,11 +59,13 @@ class PowertoolsObserver:
 
 
 def flushing(observer: Callable[[], PowertoolsObserver]) -> Callable[[Handler], Handler]:
-    """Decorate a handler so that its metrics are written even when it fails."""
+    """Decorate a handler: its lines carry the request id, and its metrics are written even when it fails."""
 
     def decorate(handler: Handler) -> Handler:
         @functools.wraps(handler)
         def flushed(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+            # The id that the caller was told, where there is one: API Gateway's.
+            observer().begin(event.get("requestContext", {}).get("requestId") or context.aws_request_id)
             try:
                 return handler(event, context)
             finally:

@@ -50,12 +50,12 @@ class SweepDueCredentials:
         brake = OutageBrake()
         with ThreadPoolExecutor(max_workers=WIDEST) as pool:
             futures = [
-                pool.submit(self._take_turn, client_id, deadline, brake)
+                (client_id, pool.submit(self._take_turn, client_id, deadline, brake))
                 for shard in shards
                 for client_id in self.registry.due(shard=shard, now=self.clock(), limit=_MOST_PER_SHARD)
             ]
-        for future in futures:
-            outcomes[self._outcome(future, unforeseen)] += 1
+        for client_id, future in futures:
+            outcomes[self._outcome(client_id, future, unforeseen)] += 1
         if brake.engaged:
             self.observer.count("OutageNoticed")
         self.observer.event("sweep_done", due=len(futures), **dict(sorted(outcomes.items())))
@@ -63,7 +63,7 @@ class SweepDueCredentials:
             raise unforeseen[0]
         return outcomes
 
-    def _outcome(self, future: Future[str], unforeseen: list[BaseException]) -> str:
+    def _outcome(self, client_id: str, future: Future[str], unforeseen: list[BaseException]) -> str:
         error = future.exception()
         if error is None:
             return future.result()
@@ -72,7 +72,7 @@ class SweepDueCredentials:
         if isinstance(error, ConnectorError):
             # Nothing is lost: the lease ends, and the row is due again.
             self.observer.count("SweepFailed")
-            self.observer.event("sweep_failed", code=error.code, detail=error.detail)
+            self.observer.event("sweep_failed", client_id=client_id, code=error.code, detail=error.detail)
             return error.code
         unforeseen.append(error)
         return "unforeseen"
