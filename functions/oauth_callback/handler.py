@@ -11,7 +11,15 @@ from xero_connector.adapters.html_pages import HEADERS, HtmlPages
 from xero_connector.adapters.rest_requests import query
 from xero_connector.bootstrap import application, observer
 from xero_connector.domain.consent import digest
-from xero_connector.domain.errors import ConsentRefused, LeaseUnavailable, StoreUnavailable
+from xero_connector.domain.errors import (
+    ConnectorError,
+    ConsentRefused,
+    LeaseUnavailable,
+    NotFound,
+    RevisionConflict,
+    SecretDeleted,
+    StoreUnavailable,
+)
 from xero_connector.observability import flushing
 from xero_connector.use_cases.complete_consent import Callback
 
@@ -53,16 +61,19 @@ def refuse(refusal: ConsentRefused) -> Response[str]:
     return _pages().refused(refusal, reference=_reference())
 
 
-def unavailable(error: StoreUnavailable | LeaseUnavailable) -> Response[str]:
+def unavailable(error: ConnectorError) -> Response[str]:
     """Answer an outage of our own with a page."""
     application().report(error)
     return refuse(
-        ConsentRefused("This cannot be done at the moment.", code=error.code, hint="Start again in a minute.")
+        ConsentRefused(
+            "This cannot be done at the moment.", code="store_unavailable", hint="Start again in a minute."
+        )
     )
 
 
 app.exception_handler(ConsentRefused)(refuse)
-app.exception_handler([StoreUnavailable, LeaseUnavailable])(unavailable)
+# What is not named here is a defect: it ends the invocation, and an alarm goes off.
+app.exception_handler([LeaseUnavailable, NotFound, RevisionConflict, SecretDeleted, StoreUnavailable])(unavailable)
 
 
 def _pages() -> HtmlPages:

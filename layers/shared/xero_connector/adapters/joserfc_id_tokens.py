@@ -74,6 +74,13 @@ class IdTokenVerifier:
                     session.trust_env = False
                     answer = session.get(f"{self._issuer}/.well-known/openid-configuration/jwks", timeout=_TIMEOUT)
                 answer.raise_for_status()
-                self._keys = KeySet.import_key_set(answer.json())
+                self._keys = _key_set(answer)
                 self._fetched_at = now
             return self._keys
+
+
+def _key_set(answer: requests.Response) -> KeySet:
+    try:
+        return KeySet.import_key_set(answer.json())
+    except (JoseError, KeyError, TypeError, ValueError):
+        raise requests.exceptions.InvalidJSONError("The answer is not a key set.") from None

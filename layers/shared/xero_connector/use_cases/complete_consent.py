@@ -158,7 +158,7 @@ class CompleteConsent:
                 code=unavailable.code,
                 detail=unavailable.detail,
             )
-            raise consent_refusals.postponed(unavailable.code) from None
+            raise consent_refusals.postponed(unavailable) from None
         try:
             answer = self.identity.exchange_code(pair, code=code, code_verifier=browser.code_verifier(state))
             self.identity.verify_id_token(answer.id_token, client_id=row.client_id, nonce=browser.nonce(state))

@@ -1,6 +1,6 @@
 """Why a consent cannot go on: what the page says, what it advises, and whether it offers another try."""
 
-from xero_connector.domain.errors import ConsentRefused
+from xero_connector.domain.errors import ConsentRefused, StoreUnavailable
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 
 _WRONG_SCOPES = "Requested wrong apps scopes"
@@ -84,11 +84,11 @@ def busy() -> ConsentRefused:
     )
 
 
-def postponed(code: str) -> ConsentRefused:
+def postponed(reason: StoreUnavailable | TokenEndpointFailure) -> ConsentRefused:
     """Something was not there before the code was presented; the same callback may be opened again."""
     return ConsentRefused(
         "This consent could not be completed right now.",
-        code=code,
+        code=reason.code if isinstance(reason, StoreUnavailable) else "xero_unavailable",
         hint="Wait a minute and reload this page: nothing is lost.",
         can_retry=False,
     )
