@@ -21,20 +21,23 @@ class InMemoryRegistry:
     def __init__(self) -> None:
         self.rows: dict[str, Credential] = {}
         self.reservations: dict[str, tuple[str, datetime]] = {}
+        self.shards: dict[str, str] = {}
+        """Where a credential is not in shard "0"."""
 
     def get(self, client_id: str) -> Credential | None:
         return self.rows.get(client_id)
 
     def create(self, credential: Credential, *, replacing: Credential | None) -> Credential:
-        seen = 0 if replacing is None else replacing.revision
-        return self._write(replace(credential, revision=seen + 1), seen=seen)
+        if replacing is None:
+            return self._write(replace(credential, revision=1), seen=None)
+        return self._write(replace(credential, revision=replacing.revision + 1), seen=replacing.revision)
 
     def save(self, credential: Credential) -> Credential:
         return self._write(replace(credential, revision=credential.revision + 1), seen=credential.revision)
 
-    def _write(self, row: Credential, *, seen: int) -> Credential:
+    def _write(self, row: Credential, *, seen: int | None) -> Credential:
         present = self.rows.get(row.client_id)
-        if (present.revision if present else 0) != seen:
+        if (present.revision if present else None) != seen:
             raise RevisionConflict(row.client_id)
         self.rows[row.client_id] = row
         return row
@@ -51,14 +54,14 @@ class InMemoryRegistry:
         return Page(found, found[-1].client_id if len(after) > limit else None)
 
     def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
-        if shard != "0":
-            return []
-        due = [row for row in self.rows.values() if row.is_due(now)]
+        due = [
+            row for row in self.rows.values() if row.is_due(now) and self.shards.get(row.client_id, "0") == shard
+        ]
         return [row.client_id for row in sorted(due, key=lambda row: row.due_at or now)][:limit]
 
     def reserve(self, client_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
         held = self.reservations.get(client_id)
-        if held is not None and held[1] > now:
+        if held is not None and held[1] >= now:
             return False
         self.reservations[client_id] = (owner, until)
         return True
@@ -75,13 +78,13 @@ class InMemoryConsents:
         self.requests: dict[str, AuthorizationRequest] = {}
 
     def add_ticket(self, ticket: ConnectTicket) -> None:
-        self.tickets[ticket.ticket_hash] = ticket
+        self.tickets.setdefault(ticket.ticket_hash, ticket)
 
     def get_ticket(self, ticket_hash: str) -> ConnectTicket | None:
         return self.tickets.get(ticket_hash)
 
     def add_request(self, request: AuthorizationRequest) -> None:
-        self.requests[request.state_hash] = request
+        self.requests.setdefault(request.state_hash, request)
 
     def get_request(self, state_hash: str) -> AuthorizationRequest | None:
         return self.requests.get(state_hash)
@@ -96,12 +99,16 @@ class InMemoryConsents:
 
 
 class InMemoryVault:
-    """Keeps every version; a version id that holds other content is taken, as on AWS."""
+    """Keeps every version; a version id that holds other content is taken, as on AWS.
+
+    `unseen` are versions that readers cannot see yet: Secrets Manager is eventually consistent.
+    """
 
     def __init__(self, prefix: str = "oneenterprise/xero") -> None:
         self.prefix = prefix
         self.versions: dict[str, dict[str, ClientPair | TokensSecret]] = {}
         self.deleted: set[str] = set()
+        self.unseen: set[str] = set()
 
     def put_client_pair(self, pair: ClientPair, *, version_id: str) -> None:
         self._put(self.client_secret_name(pair.client_id), version_id, pair)
@@ -147,7 +154,7 @@ class InMemoryVault:
     def _get(self, name: str, version_id: str) -> ClientPair | TokensSecret | None:
         if name in self.deleted:
             raise SecretDeleted(name)
-        return self.versions.get(name, {}).get(version_id)
+        return None if version_id in self.unseen else self.versions.get(name, {}).get(version_id)
 
     def _delete(self, name: str) -> None:
         if name in self.versions:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 
@@ -20,7 +21,7 @@ GRANTED = "offline_access openid accounting.contacts"
 class ScriptedXero:
     """Accepts the pairs it knows; answers failures from a queue first, then with fresh tokens.
 
-    `rejected` lists the refresh tokens that a rotation used up.
+    `refresh_tokens` lists the refresh tokens that were presented, whatever came of it.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
@@ -33,6 +34,8 @@ class ScriptedXero:
         self.refresh_tokens: list[str] = []
         self.revoked: list[str] = []
         self.granted = GRANTED
+        self.terse = False
+        """Whether refreshes leave out what RFC 6749 §6 lets them leave out."""
         self.organisations: tuple[Tenant, ...] = (DEMO_COMPANY, ELECTRO_LAND)
         self.connections_down = False
         self.id_token_code: str | None = None
@@ -58,9 +61,10 @@ class ScriptedXero:
         return self._answer()
 
     def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
-        self._enter("refresh", pair)
         self.refresh_tokens.append(refresh_token)
-        return self._answer()
+        self._enter("refresh", pair)
+        answer = self._answer()
+        return replace(answer, token=replace(answer.token, refresh_token=None, scope="")) if self.terse else answer
 
     def revoke(self, pair: ClientPair, *, refresh_token: str) -> None:
         self._enter("revoke", pair)
@@ -80,11 +84,17 @@ class ScriptedXero:
 
     def _enter(self, call: str, pair: ClientPair) -> None:
         self.calls.append(call)
-        if self.failures:
-            failure = self.failures.popleft()
+        failure = self._next_failure()
+        if failure is not None:
             raise failure if isinstance(failure, TokenEndpointFailure) else TokenEndpointFailure(failure)
         if self.checks_secrets and self.secrets.get(pair.client_id) != pair.client_secret:
             raise TokenEndpointFailure(FailureKind.INVALID_CLIENT)
+
+    def _next_failure(self) -> FailureKind | TokenEndpointFailure | None:
+        try:
+            return self.failures.popleft()
+        except IndexError:  # not asked for beforehand: a sweep's threads may take the last one in between
+            return None
 
     def _answer(self) -> TokenAnswer:
         serial = next(self._serial)

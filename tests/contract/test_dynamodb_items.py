@@ -1,0 +1,148 @@
+"""Every row survives its way into DynamoDB's typed JSON and back."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fakes.builders import a_credential, a_request, a_ticket
+from tests.fakes.world import NOON
+from xero_connector.adapters import dynamodb_items as items
+from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
+from xero_connector.domain.credential import (
+    Check,
+    CheckResult,
+    Credential,
+    IntegrationType,
+    LastError,
+    Lease,
+)
+from xero_connector.domain.status import Status
+from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.version_allowance import CAPACITY, VersionAllowance
+
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds are naive
+texts = st.text(max_size=20)
+names = st.text(min_size=1, max_size=20)
+numbers = st.integers(0, 10**9)
+all_tenants = st.lists(
+    st.builds(Tenant, tenant_id=texts, tenant_name=texts, tenant_type=texts, connection_id=texts), max_size=3
+).map(tuple)
+all_checks = st.builds(Check, st.sampled_from(CheckResult), texts, st.none() | moments)
+# Rounded to what the item keeps of it.
+levels = st.floats(-1000, CAPACITY).map(lambda level: round(level, 6))
+credentials = st.builds(
+    Credential,
+    client_id=names,
+    incarnation=st.uuids(),
+    revision=numbers,
+    status=st.sampled_from(Status),
+    label=st.none() | texts,
+    integration_type=st.sampled_from(IntegrationType),
+    requested_scopes=st.lists(texts, max_size=3).map(tuple),
+    granted_scopes=st.lists(texts, max_size=3).map(tuple),
+    checks=st.dictionaries(names, all_checks, max_size=3),
+    tenants=all_tenants,
+    tenants_pending=st.booleans(),
+    client_secret_number=numbers,
+    generation=numbers,
+    tokens_secret_arn=st.none() | texts,
+    access_token_expires_at=st.none() | moments,
+    refresh_token_expires_at=st.none() | moments,
+    last_refreshed_at=st.none() | moments,
+    due_at=st.none() | moments,
+    lease=st.none() | st.builds(Lease, texts, moments),
+    attempt_started_at=st.none() | moments,
+    failures=numbers,
+    last_error=st.none() | st.builds(LastError, texts, texts, moments),
+    allowance=st.builds(VersionAllowance, levels, moments),
+    created_at=moments,
+    created_by=texts,
+    updated_at=moments,
+)
+requests = st.builds(
+    AuthorizationRequest,
+    state_hash=texts,
+    revision=numbers,
+    client_id=texts,
+    ticket_hash=texts,
+    binding_hash=texts,
+    created_at=moments,
+    expires_at=moments,
+    claimed_at=st.none() | moments,
+    tenants=all_tenants,
+)
+tickets = st.builds(ConnectTicket, ticket_hash=texts, client_id=texts, created_at=moments, expires_at=moments)
+
+
+@given(credentials)
+def test_a_credential(row: Credential) -> None:
+    wire = items.to_wire(items.credential_to_item(row, shards=8))
+    assert items.credential_from_item(items.from_wire(wire)) == row
+
+
+@given(requests)
+def test_an_authorization_request(request: AuthorizationRequest) -> None:
+    wire = items.to_wire(items.request_to_item(request))
+    assert items.request_from_item(items.from_wire(wire)) == request
+
+
+@given(tickets)
+def test_a_connect_ticket(ticket: ConnectTicket) -> None:
+    wire = items.to_wire(items.ticket_to_item(ticket))
+    assert items.ticket_from_item(items.from_wire(wire)) == ticket
+
+
+@given(st.floats(-1000, CAPACITY))
+def test_an_allowance_is_kept_to_a_millionth(level: float) -> None:
+    row = a_credential(allowance=VersionAllowance(level, NOON))
+    item = items.from_wire(items.to_wire(items.credential_to_item(row, shards=1)))
+    assert abs(items.credential_from_item(item).allowance.level - level) <= 1e-6
+
+
+def test_only_what_is_due_some_time_is_in_the_due_index() -> None:
+    never = items.to_wire(items.credential_to_item(a_credential(due_at=None), shards=8))
+    assert {"due_shard", "due_at"}.isdisjoint(never)
+    some_time = items.credential_to_item(a_credential(due_at=NOON + timedelta(milliseconds=999)), shards=8)
+    assert (some_time["due_shard"], some_time["due_at"]) == ("5", int(NOON.timestamp()))
+
+
+def test_what_has_no_value_takes_no_room() -> None:
+    wire = items.to_wire(items.credential_to_item(a_credential(), shards=8))
+    assert {"label", "lease_owner", "last_error", "attempt_started_at"}.isdisjoint(wire)
+    assert not any("NULL" in value for value in wire.values())
+
+
+def test_the_rows_of_one_credential_lie_together_and_those_of_others_do_not() -> None:
+    assert items.credential_key("A")["pk"] == items.reservation_key("A")["pk"]
+    assert items.credential_key("A") != items.reservation_key("A")
+    keys = [items.credential_key("A"), items.credential_key("B"), items.ticket_key("A"), items.request_key("A")]
+    assert len({key["pk"] for key in keys}) == 4
+
+
+@pytest.mark.parametrize("shards", [1, 2, 8, 50])
+def test_credentials_spread_over_all_shards(shards: int) -> None:
+    found = [items.shard_of(str(UUID(int=number)), shards) for number in range(100 * shards)]
+    assert set(found) == {str(number) for number in range(shards)}
+    assert max(found.count(shard) for shard in set(found)) < 150
+
+
+def test_a_credential_stays_in_its_shard_from_release_to_release() -> None:
+    # Rows that are due were written by the release before.
+    assert [items.shard_of(name, 8) for name in ("A", "B", "C")] == ["0", "5", "5"]
+
+
+def test_what_expires_is_kept_a_day_longer_to_say_so() -> None:
+    for item in (
+        items.ticket_to_item(a_ticket(expires_at=NOON)),
+        items.request_to_item(a_request(expires_at=NOON)),
+    ):
+        assert item["ttl"] == int(NOON.timestamp()) + 86_400
+
+
+def test_numbers_are_decimals_on_the_wire() -> None:
+    item = items.from_wire(items.to_wire(items.credential_to_item(a_credential(), shards=8)))
+    assert item["allowance_level"] == Decimal(18)

@@ -1,0 +1,249 @@
+"""ID tokens: what Xero signs is taken, and nothing else (OpenID Connect Core §3.1.3.7)."""
+
+import base64
+import hmac
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+
+from tests.contract.conftest import Clock
+from tests.fakes.canned_server import Answer, CannedServer
+from tests.xero_simulator.token_signer import new_signing_key
+from xero_connector.adapters.joserfc_id_tokens import LEEWAY, IdTokenVerifier
+from xero_connector.domain.errors import IdTokenRefused
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+
+CLIENT_ID = "0123456789ABCDEF0123456789ABCDEF"
+NONCE = "the-nonce"
+
+type Claims = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def key() -> RSAKey:
+    return new_signing_key()
+
+
+@pytest.fixture(scope="session")
+def next_key() -> RSAKey:
+    return new_signing_key()
+
+
+def jwks(*keys: RSAKey) -> Answer:
+    return Answer(KeySet(list(keys)).as_dict(private=False))
+
+
+class Xero:
+    """An issuer whose keys and clock a test can change."""
+
+    def __init__(self, server: CannedServer, clock: Clock, key: RSAKey) -> None:
+        self.server = server
+        self.clock = clock
+        self.key = key
+        self.server.answer = jwks(key)
+        self.verifier = IdTokenVerifier(server.url, clock)
+
+    def claims(self, **changes: object) -> Claims:
+        now = int(self.clock.now.timestamp())
+        claims = {
+            "iss": self.server.url,
+            "aud": CLIENT_ID,
+            "sub": "user",
+            "iat": now,
+            "nbf": now,
+            "exp": now + 300,
+            "nonce": NONCE,
+            **changes,
+        }
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def token(self, key: RSAKey | None = None, header: Claims | None = None, **changes: object) -> str:
+        key = key or self.key
+        return jwt.encode(header or {"alg": "RS256", "kid": key.kid}, self.claims(**changes), key)
+
+    def verify(self, id_token: str | None) -> None:
+        self.verifier.verify(id_token, client_id=CLIENT_ID, nonce=NONCE, now=self.clock.now)
+
+    def refusal(self, id_token: str | None) -> str:
+        with pytest.raises(IdTokenRefused) as refused:
+            self.verify(id_token)
+        assert refused.value.__cause__ is None
+        return refused.value.code
+
+
+@pytest.fixture
+def xero(canned: CannedServer, clock: Clock, key: RSAKey) -> Xero:
+    return Xero(canned, clock, key)
+
+
+def seconds(xero: Xero, offset: int) -> int:
+    return int(xero.clock.now.timestamp()) + offset
+
+
+def test_a_good_token(xero: Xero) -> None:
+    xero.verify(xero.token())
+    xero.verify(xero.token(aud=[CLIENT_ID]))
+    xero.verify(xero.token(email="somebody@example.test"))
+
+
+def test_no_token(xero: Xero) -> None:
+    assert xero.refusal(None) == "id_token_missing"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "https://elsewhere.test"},
+        {"iss": None},
+        {"iss": ""},
+        {"aud": "F" * 32},
+        {"aud": ["F" * 32]},
+        {"aud": None},
+        {"aud": []},
+        {"nonce": "another"},
+        {"nonce": None},
+        {"nonce": ""},
+        {"exp": None},
+        {"exp": "soon"},
+        {"iat": None},
+    ],
+    ids=str,
+)
+def test_a_claim_that_is_wrong_or_missing(xero: Xero, changes: Claims) -> None:
+    assert xero.refusal(xero.token(**changes))
+
+
+def test_clocks_may_differ_by_a_minute(xero: Xero) -> None:
+    assert LEEWAY == 60
+    xero.verify(xero.token(exp=seconds(xero, -59)))
+    xero.verify(xero.token(nbf=seconds(xero, 59), iat=seconds(xero, 59)))
+
+
+def test_and_by_no_more_than_a_minute(xero: Xero) -> None:
+    assert xero.refusal(xero.token(exp=seconds(xero, -61)))
+    assert xero.refusal(xero.token(nbf=seconds(xero, 61)))
+    assert xero.refusal(xero.token(iat=seconds(xero, 61)))
+
+
+def test_a_token_signed_by_somebody_else_under_xero_s_key_id(xero: Xero, next_key: RSAKey) -> None:
+    assert xero.refusal(xero.token(next_key, {"alg": "RS256", "kid": xero.key.kid}))
+
+
+def test_a_key_that_nobody_published(xero: Xero, next_key: RSAKey) -> None:
+    assert xero.refusal(xero.token(next_key))
+
+
+def part(content: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+def test_a_token_without_a_signature(xero: Xero) -> None:
+    assert xero.refusal(f"{part({'alg': 'none'})}.{part(xero.claims())}.")
+    assert xero.refusal(f"{part({'alg': 'none', 'kid': xero.key.kid})}.{part(xero.claims())}.x")
+
+
+@pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
+def test_an_algorithm_that_xero_does_not_use(xero: Xero, algorithm: str) -> None:
+    # A published key that names no algorithm: refusing the others is up to us.
+    any_algorithm = RSAKey.import_key(
+        {name: value for name, value in xero.key.as_dict(private=True).items() if name not in {"alg", "use"}}
+    )
+    xero.server.answer = jwks(any_algorithm)
+    xero.verify(xero.token(any_algorithm))
+    header = {"alg": algorithm, "kid": any_algorithm.kid}
+    assert xero.refusal(jwt.encode(header, xero.claims(), any_algorithm, algorithms=[algorithm]))
+
+
+def test_the_public_key_is_not_taken_for_a_shared_secret(xero: Xero) -> None:
+    signed = f"{part({'alg': 'HS256', 'kid': xero.key.kid})}.{part(xero.claims())}"
+    mac = hmac.digest(xero.key.as_pem(private=False), signed.encode(), "sha256")
+    assert xero.refusal(f"{signed}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}")
+
+
+def test_a_token_that_was_altered(xero: Xero) -> None:
+    header, _, signature = xero.token().split(".")
+    assert xero.refusal(f"{header}.{part(xero.claims(sub='another'))}.{signature}")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "x",
+        "a.b",
+        "a.b.c",
+        "..",
+        "....",
+        "a.b.c.d.e",
+        f"{part({'alg': 'RS256'})}.{part([])}.x",
+        f"{part([])}.{part({})}.x",
+        f"{part('RS256')}.{part({})}.x",
+        f"{part({})}.{part({})}.x",
+        f"{part({'alg': 5})}.{part({})}.x",
+        f"{part({'alg': 'RS256', 'kid': 5})}.{part({})}.x",
+        f"{part({'alg': 'RS256', 'crit': ['x'], 'x': 1})}.{part({})}.x",
+        "é.é.é",
+        "\x00.\x00.\x00",
+        "x" * 100_000,
+    ],
+)
+def test_what_is_no_token_at_all(xero: Xero, token: str) -> None:
+    assert xero.refusal(token)
+
+
+# Keys
+
+
+def test_keys_are_fetched_once_a_day(xero: Xero) -> None:
+    assert xero.server.requests == []
+    for _ in range(3):
+        xero.verifier.load_keys()
+        xero.verify(xero.token())
+    assert [request.path for request in xero.server.requests] == ["/.well-known/openid-configuration/jwks"]
+    xero.clock.now += timedelta(hours=24, seconds=1)
+    xero.verify(xero.token())
+    assert len(xero.server.requests) == 2
+
+
+def test_a_new_key_is_fetched_when_it_first_signs(xero: Xero, next_key: RSAKey) -> None:
+    xero.verifier.load_keys()
+    xero.server.answer = jwks(xero.key, next_key)
+    xero.clock.now += timedelta(minutes=2)
+    xero.verify(xero.token(next_key))
+    xero.verify(xero.token())
+    assert len(xero.server.requests) == 2
+
+
+def test_a_key_that_was_withdrawn_is_no_longer_good(xero: Xero, next_key: RSAKey) -> None:
+    xero.verifier.load_keys()
+    xero.server.answer = jwks(next_key)
+    xero.clock.now += timedelta(hours=25)
+    assert xero.refusal(xero.token())
+    xero.verify(xero.token(next_key))
+
+
+def test_a_forger_cannot_have_us_ask_more_than_once_a_minute(xero: Xero, next_key: RSAKey) -> None:
+    xero.verifier.load_keys()
+    for _ in range(60):
+        xero.refusal(xero.token(next_key))
+        xero.clock.now += timedelta(seconds=1)
+    assert len(xero.server.requests) == 1
+    xero.clock.now += timedelta(seconds=1)
+    for _ in range(60):
+        xero.refusal(xero.token(next_key))
+        xero.clock.now += timedelta(seconds=1)
+    assert len(xero.server.requests) == 2
+
+
+def test_keys_that_cannot_be_read_are_no_verdict_on_the_token(xero: Xero, next_key: RSAKey) -> None:
+    xero.verifier.load_keys()
+    xero.clock.now += timedelta(minutes=2)
+    xero.server.answer = Answer("maintenance", 503)
+    assert xero.refusal(xero.token(next_key)) == "keys_unavailable"
+    # The keys of before still serve.
+    xero.verify(xero.token())

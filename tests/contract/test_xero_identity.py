@@ -1,0 +1,585 @@
+"""Xero's identity server through Authlib, over real HTTP: the simulator is as strict as Xero is known to be."""
+
+import base64
+import dataclasses
+import json
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import pytest
+import requests
+
+from tests.fakes.canned_server import Answer, CannedServer
+from tests.xero_simulator.apps import DEFAULT_REDIRECT_URI, IntegrationType
+from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
+from tests.xero_simulator.server import XeroSimulator
+from tests.xero_simulator.token_signer import IdTokenFault
+from tests.xero_simulator.user import XeroUser
+from xero_connector.adapters import authlib_xero_identity
+from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
+from xero_connector.domain.consent import BrowserBinding, new_token
+from xero_connector.domain.errors import IdTokenRefused
+from xero_connector.domain.ports import XeroIdentity
+from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
+from xero_connector.domain.tokens import ClientPair, TokenAnswer
+from xero_connector.use_cases.prove_pair import ProvePair, Verdict
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+
+SCOPES = ("offline_access", "openid", "accounting.contacts")
+ODD_SECRET = "a+b%20c/d&e=f:g;h@i!j~k*l'm(n)o\"p<q>r#s?t[u]v{w}x|y\\z^`$,."
+
+
+@dataclass
+class App:
+    """A registered app, and a user who consents to whatever it asks for."""
+
+    simulator: XeroSimulator
+    identity: AuthlibXeroIdentity
+    pair: ClientPair
+    session: requests.Session
+
+    def __post_init__(self) -> None:
+        self.state = new_token()
+        self.browser = BrowserBinding("ticket", new_token())
+
+    @property
+    def authorization_url(self) -> str:
+        return self.identity.authorization_url(
+            client_id=self.pair.client_id,
+            scopes=SCOPES,
+            state=self.state,
+            code_verifier=self.browser.code_verifier(self.state),
+            nonce=self.browser.nonce(self.state),
+        )
+
+    def code(self) -> str:
+        location = XeroUser(self.session).consent(self.authorization_url)
+        answer = dict(parse_qsl(urlsplit(location).query))
+        assert location.startswith(f"{DEFAULT_REDIRECT_URI}?")
+        assert answer["state"] == self.state
+        return answer["code"]
+
+    def exchange(self, code: str | None = None, *, code_verifier: str | None = None) -> TokenAnswer:
+        return self.identity.exchange_code(
+            self.pair,
+            code=code or self.code(),
+            code_verifier=code_verifier or self.browser.code_verifier(self.state),
+        )
+
+    def refresh(self, refresh_token: str | None) -> TokenAnswer:
+        assert refresh_token is not None
+        return self.identity.refresh(self.pair, refresh_token=refresh_token)
+
+    def with_secret(self, client_secret: str) -> "App":
+        return dataclasses.replace(self, pair=ClientPair(self.pair.client_id, client_secret))
+
+
+@pytest.fixture
+def identity(simulator: XeroSimulator) -> AuthlibXeroIdentity:
+    return AuthlibXeroIdentity(
+        login_url=simulator.url,
+        identity_url=simulator.url,
+        redirect_uri=DEFAULT_REDIRECT_URI,
+        pkce=True,
+        id_tokens=IdTokenVerifier(simulator.url, simulator.clock),
+        clock=simulator.clock,
+    )
+
+
+def registered(simulator: XeroSimulator, *, secret: str | None = None) -> ClientPair:
+    app = simulator.identity_server.register_app(client_secret=secret)
+    assert app.client_secret is not None
+    return ClientPair(app.client_id, app.client_secret)
+
+
+@pytest.fixture
+def app(simulator: XeroSimulator, identity: AuthlibXeroIdentity) -> Iterator[App]:
+    with requests.Session() as session:
+        yield App(simulator, identity, registered(simulator), session)
+
+
+@pytest.fixture
+def canned_identity(canned: CannedServer, identity: AuthlibXeroIdentity) -> AuthlibXeroIdentity:
+    return dataclasses.replace(identity, identity_url=canned.url)
+
+
+@pytest.fixture
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authlib_xero_identity, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(authlib_xero_identity, "CONNECT_TIMEOUT", 0.2)
+
+
+def failure(call: Callable[[], object]) -> TokenEndpointFailure:
+    with pytest.raises(TokenEndpointFailure) as caught:
+        call()
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+def verify(app: App, answer: TokenAnswer) -> None:
+    app.identity.verify_id_token(answer.id_token, client_id=app.pair.client_id, nonce=app.browser.nonce(app.state))
+
+
+def refresh(identity: XeroIdentity) -> TokenAnswer:
+    return identity.refresh(ClientPair("id", "s3cr3t"), refresh_token="r3fr3sh")
+
+
+EVERY_CALL: list[tuple[Endpoint, Callable[[AuthlibXeroIdentity, ClientPair], object]]] = [
+    (Endpoint.TOKEN, lambda identity, pair: identity.exchange_code(pair, code="c", code_verifier="v" * 43)),
+    (Endpoint.TOKEN, lambda identity, pair: identity.refresh(pair, refresh_token="r")),
+    (Endpoint.REVOCATION, lambda identity, pair: identity.revoke(pair, refresh_token="r")),
+]
+every_call = pytest.mark.parametrize(("endpoint", "call"), EVERY_CALL, ids=["exchange", "refresh", "revoke"])
+
+
+# The way to a grant
+
+
+def test_a_code_becomes_tokens(app: App, simulator: XeroSimulator) -> None:
+    asked_at = simulator.clock()
+    answer = app.exchange()
+    assert answer.token.token_type == "Bearer"
+    assert answer.token.expires_in == 1800
+    assert answer.token.refresh_token
+    assert set(answer.token.scopes) >= set(SCOPES)
+    assert timedelta() <= answer.obtained_at - asked_at < timedelta(seconds=30)
+    assert answer.token.expires_at == int(answer.obtained_at.timestamp()) + 1800
+    claims = simulator.identity_server.verify_access_token(answer.token.access_token)
+    assert answer.auth_event_id == claims["authentication_event_id"]
+    verify(app, answer)
+
+
+def test_the_life_of_a_token_is_counted_from_before_the_question(
+    canned_identity: AuthlibXeroIdentity, canned: CannedServer
+) -> None:
+    seen = [canned_identity.clock() + timedelta(seconds=30 * number) for number in range(10)]
+    slow = dataclasses.replace(canned_identity, clock=iter(seen).__next__)
+    canned.answer = Answer({"access_token": "a", "expires_in": 1800})
+    answer = refresh(slow)
+    assert answer.obtained_at == seen[0]
+    assert answer.token.expires_at == int(seen[0].timestamp()) + 1800
+
+
+def test_a_refresh_rotates(app: App) -> None:
+    first = app.exchange().token
+    second = app.refresh(first.refresh_token).token
+    third = app.refresh(second.refresh_token).token
+    assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
+    assert len({first.access_token, second.access_token, third.access_token}) == 3
+
+
+def test_the_old_token_is_good_for_half_an_hour(app: App, simulator: XeroSimulator) -> None:
+    first = app.exchange().token
+    app.refresh(first.refresh_token)
+    simulator.clock.advance(timedelta(minutes=29))
+    assert app.refresh(first.refresh_token).token.refresh_token
+    simulator.clock.advance(timedelta(minutes=2))
+    assert failure(lambda: app.refresh(first.refresh_token)).kind is FailureKind.INVALID_GRANT
+
+
+def test_a_revoked_grant_is_dead(app: App) -> None:
+    token = app.exchange().token
+    assert token.refresh_token is not None
+    app.identity.revoke(app.pair, refresh_token=token.refresh_token)
+    assert failure(lambda: app.refresh(token.refresh_token)).kind is FailureKind.INVALID_GRANT
+    # Once more, or a token that nobody knows: as good as revoked.
+    app.identity.revoke(app.pair, refresh_token=token.refresh_token)
+    app.identity.revoke(app.pair, refresh_token="nobody's")
+
+
+def test_without_pkce(app: App) -> None:
+    app.identity = dataclasses.replace(app.identity, pkce=False)
+    assert "code_challenge" not in app.authorization_url
+    # A verifier without a challenge would be refused.
+    assert app.exchange().token.refresh_token
+
+
+def test_with_pkce_another_verifier_is_refused(app: App) -> None:
+    refused = failure(lambda: app.exchange(code_verifier=new_token()))
+    assert refused.kind is FailureKind.INVALID_GRANT
+
+
+# The authorization URL
+
+
+def test_the_authorization_url(app: App) -> None:
+    url = urlsplit(app.authorization_url)
+    assert f"{url.scheme}://{url.netloc}{url.path}" == f"{app.simulator.url}/identity/connect/authorize"
+    query = parse_qs(url.query, strict_parsing=True)
+    challenge = query.pop("code_challenge")
+    assert query == {
+        "response_type": ["code"],
+        "client_id": [app.pair.client_id],
+        "redirect_uri": [DEFAULT_REDIRECT_URI],
+        "scope": [" ".join(SCOPES)],
+        "state": [app.state],
+        "nonce": [app.browser.nonce(app.state)],
+        "code_challenge_method": ["S256"],
+    }
+    assert len(challenge[0]) == 43
+    assert app.browser.code_verifier(app.state) not in app.authorization_url
+
+
+def test_a_space_is_percent_encoded_and_a_plus_stays_one(app: App) -> None:
+    odd = dataclasses.replace(app.identity, redirect_uri="https://x.test/a+b?c=d e&f=g")
+    url = odd.authorization_url(client_id="id", scopes=("a", "b+c"), state="s", code_verifier="v" * 43, nonce="n")
+    assert "+" not in url
+    assert "scope=a%20b%2Bc" in url
+    assert parse_qs(urlsplit(url).query)["redirect_uri"] == ["https://x.test/a+b?c=d e&f=g"]
+
+
+def test_the_redirect_uri_goes_byte_for_byte_into_both_calls(app: App, canned: CannedServer) -> None:
+    canned.answer = Answer({"error": "invalid_grant"}, 400)
+    odd = dataclasses.replace(
+        app.identity, redirect_uri="https://CloudManager.test/oAuth2CallBack", identity_url=canned.url
+    )
+    url = odd.authorization_url(client_id="id", scopes=SCOPES, state="s", code_verifier="v" * 43, nonce="n")
+    failure(lambda: odd.exchange_code(app.pair, code="c", code_verifier="v" * 43))
+    (asked,) = canned.requests
+    sent = {parse_qs(urlsplit(url).query)["redirect_uri"][0], parse_qs(asked.body)["redirect_uri"][0]}
+    assert sent == {"https://CloudManager.test/oAuth2CallBack"}
+
+
+# What goes over the wire
+
+
+@pytest.mark.parametrize("secret", [ODD_SECRET, "".join(map(chr, range(0x21, 0x7F))), "%", "+", ":", "%2B"])
+def test_a_secret_of_odd_characters_is_accepted(
+    simulator: XeroSimulator, identity: AuthlibXeroIdentity, secret: str
+) -> None:
+    pair = registered(simulator, secret=secret)
+    assert ProvePair(identity)(pair).verdict is Verdict.GOOD
+
+
+def test_the_pair_goes_into_the_header_and_nowhere_else(
+    canned_identity: AuthlibXeroIdentity, canned: CannedServer
+) -> None:
+    canned.answer = Answer({"access_token": "a", "expires_in": 1800})
+    pair = ClientPair("ID:1", "s+cr t/%")
+    canned_identity.refresh(pair, refresh_token="r3fr3sh")
+    (asked,) = canned.requests
+    scheme, _, encoded = asked.headers["Authorization"].partition(" ")
+    assert scheme == "Basic"
+    assert base64.b64decode(encoded) == b"ID%3A1:s%2Bcr+t%2F%25"
+    assert parse_qs(asked.body) == {"grant_type": ["refresh_token"], "refresh_token": ["r3fr3sh"]}
+    assert asked.path == "/connect/token"
+
+
+def test_a_netrc_or_a_proxy_of_the_environment_is_not_used(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = app.code()
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    answer = app.exchange(code)
+    app.identity.load_keys()
+    assert answer.token.refresh_token is not None
+    app.identity.revoke(app.pair, refresh_token=answer.token.refresh_token)
+
+
+@every_call
+def test_a_redirect_is_not_followed(
+    identity: AuthlibXeroIdentity,
+    canned: CannedServer,
+    endpoint: Endpoint,
+    call: Callable[[AuthlibXeroIdentity, ClientPair], object],
+) -> None:
+    del endpoint
+    canned.answer = Answer("", 302, {"Location": "/elsewhere"})
+    there = dataclasses.replace(identity, identity_url=canned.url)
+    assert failure(lambda: call(there, ClientPair("id", "s3cr3t"))).kind is FailureKind.EDGE_REFUSED
+    assert len(canned.requests) == 1
+
+
+# Refusals
+
+
+def test_a_wrong_secret(app: App) -> None:
+    refresh_token = app.exchange().token.refresh_token
+    wrong = app.with_secret("wrong")
+    assert failure(lambda: wrong.exchange("any")).kind is FailureKind.INVALID_CLIENT
+    assert failure(lambda: wrong.refresh(refresh_token)).kind is FailureKind.INVALID_CLIENT
+    assert failure(lambda: app.identity.revoke(wrong.pair, refresh_token="r")).kind is FailureKind.INVALID_CLIENT
+    app.refresh(refresh_token)
+
+
+def test_an_unknown_client(app: App) -> None:
+    nobody = ClientPair("F" * 32, "s3cr3t")
+    refused = failure(lambda: app.identity.exchange_code(nobody, code="c", code_verifier="v" * 43))
+    assert refused.kind is FailureKind.INVALID_CLIENT
+
+
+def test_a_code_that_is_none_used_or_old(app: App, simulator: XeroSimulator) -> None:
+    assert failure(lambda: app.exchange("nonsense")).kind is FailureKind.INVALID_GRANT
+    used = app.code()
+    app.exchange(used)
+    assert failure(lambda: app.exchange(used)).kind is FailureKind.INVALID_GRANT
+    old = app.code()
+    simulator.clock.advance(timedelta(minutes=6))
+    assert failure(lambda: app.exchange(old)).kind is FailureKind.INVALID_GRANT
+
+
+def test_a_refresh_token_that_is_none(app: App) -> None:
+    assert failure(lambda: app.refresh("nonsense")).kind is FailureKind.INVALID_GRANT
+
+
+@pytest.mark.parametrize(
+    ("integration_type", "verdict"),
+    [
+        (IntegrationType.WEB_APP, Verdict.GOOD),
+        (IntegrationType.CUSTOM_CONNECTION, Verdict.CUSTOM_CONNECTION),
+        (IntegrationType.MOBILE_APP, Verdict.MOBILE_APP),
+    ],
+)
+def test_the_proof_recognises_each_type_of_app(
+    simulator: XeroSimulator,
+    identity: AuthlibXeroIdentity,
+    integration_type: IntegrationType,
+    verdict: Verdict,
+) -> None:
+    app = simulator.identity_server.register_app(integration_type)
+    assert ProvePair(identity)(ClientPair(app.client_id, app.client_secret or "any")).verdict is verdict
+
+
+def test_a_deleted_secret_is_recognised(app: App, simulator: XeroSimulator) -> None:
+    simulator.identity_server.delete_secrets(app.pair.client_id)
+    assert ProvePair(app.identity)(app.pair).verdict is Verdict.INVALID_CLIENT
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ((400, "invalid_client"), FailureKind.INVALID_CLIENT),
+        ((401, "invalid_client"), FailureKind.INVALID_CLIENT),
+        ((401, "invalid_grant"), FailureKind.INVALID_GRANT),
+        ((400, "unsupported_grant_type"), FailureKind.UNEXPECTED),
+        ((403, "invalid_client"), FailureKind.UNEXPECTED),
+        ((400, None), FailureKind.EDGE_REFUSED),
+        ((404, None), FailureKind.EDGE_REFUSED),
+        ((408, None), FailureKind.UNAVAILABLE),
+        ((429, None), FailureKind.THROTTLED),
+        ((500, None), FailureKind.UNAVAILABLE),
+        ((500, "invalid_grant"), FailureKind.UNAVAILABLE),
+        ((503, None), FailureKind.UNAVAILABLE),
+    ],
+)
+@every_call
+def test_an_answer_is_classified(
+    app: App,
+    endpoint: Endpoint,
+    call: Callable[[AuthlibXeroIdentity, ClientPair], object],
+    answer: tuple[int, str | None],
+    kind: FailureKind,
+) -> None:
+    status, error = answer
+    app.simulator.faults.add(Fault(endpoint, FaultKind.STATUS, status=status, error=error))
+    refused = failure(lambda: call(app.identity, app.pair))
+    assert refused.kind is kind
+    assert refused.correlation_id
+    assert refused.retry_after is None
+
+
+@every_call
+def test_the_firewall_s_page(
+    app: App, endpoint: Endpoint, call: Callable[[AuthlibXeroIdentity, ClientPair], object]
+) -> None:
+    app.simulator.faults.add(Fault(endpoint, FaultKind.HTML_403))
+    assert failure(lambda: call(app.identity, app.pair)).kind is FailureKind.EDGE_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("0", 0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("1.5", None), ("", None)],
+)
+@every_call
+def test_a_pause_that_xero_asks_for(
+    app: App,
+    endpoint: Endpoint,
+    call: Callable[[AuthlibXeroIdentity, ClientPair], object],
+    header: str,
+    seconds: int | None,
+) -> None:
+    app.simulator.faults.add(Fault(endpoint, FaultKind.STATUS, status=429, headers={"Retry-After": header}))
+    refused = failure(lambda: call(app.identity, app.pair))
+    assert (refused.kind, refused.retry_after) == (FailureKind.THROTTLED, seconds)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("", FailureKind.EDGE_REFUSED),
+        ("<html>maintenance</html>", FailureKind.EDGE_REFUSED),
+        ([], FailureKind.EDGE_REFUSED),
+        ("null", FailureKind.EDGE_REFUSED),
+        ({}, FailureKind.EDGE_REFUSED),
+        ({"error": "invalid_grant"}, FailureKind.UNEXPECTED),
+        ({"token_type": "Bearer"}, FailureKind.UNEXPECTED),
+        ({"access_token": None, "expires_in": 1800}, FailureKind.UNEXPECTED),
+        ({"access_token": 1, "expires_in": 1800}, FailureKind.UNEXPECTED),
+        ({"access_token": "a"}, FailureKind.UNEXPECTED),
+        ({"access_token": "a", "expires_in": "1800"}, FailureKind.UNEXPECTED),
+        ({"access_token": "a", "expires_in": None}, FailureKind.UNEXPECTED),
+    ],
+)
+def test_a_success_without_a_token_is_none(
+    canned_identity: AuthlibXeroIdentity, canned: CannedServer, body: object, kind: FailureKind
+) -> None:
+    canned.answer = Answer(body, 200, {"Xero-Correlation-Id": "c-1"})
+    refused = failure(lambda: refresh(canned_identity))
+    assert (refused.kind, refused.correlation_id) == (kind, "c-1")
+
+
+def _payload(**claims: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+
+
+def test_what_a_terse_answer_leaves_out(canned_identity: AuthlibXeroIdentity, canned: CannedServer) -> None:
+    canned.answer = Answer({"access_token": "opaque", "expires_in": 60})
+    answer = refresh(canned_identity)
+    assert (answer.token.token_type, answer.token.refresh_token, answer.token.scope) == ("Bearer", "r3fr3sh", "")
+    assert (answer.id_token, answer.auth_event_id) == (None, None)
+
+
+@pytest.mark.parametrize("payload", ["", "!!!", "e30", "bnVsbA", "WzFd", _payload(authentication_event_id=1)])
+def test_an_access_token_without_the_name_of_its_consent(
+    canned_identity: AuthlibXeroIdentity, canned: CannedServer, payload: str
+) -> None:
+    canned.answer = Answer({"access_token": f"e30.{payload}.x", "expires_in": 1800})
+    assert refresh(canned_identity).auth_event_id is None
+
+
+# No answer at all
+
+
+@every_call
+@pytest.mark.parametrize("kind", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER])
+def test_an_answer_that_got_lost(
+    app: App, endpoint: Endpoint, call: Callable[[AuthlibXeroIdentity, ClientPair], object], kind: FaultKind
+) -> None:
+    app.simulator.faults.add(Fault(endpoint, kind))
+    assert failure(lambda: call(app.identity, app.pair)).kind is FailureKind.UNANSWERED
+    # It was sent once: a retry beneath us would present a token twice.
+    assert len(app.simulator.journal.entries) == 1
+
+
+@every_call
+@pytest.mark.usefixtures("short_patience")
+def test_an_answer_that_takes_too_long(
+    app: App, endpoint: Endpoint, call: Callable[[AuthlibXeroIdentity, ClientPair], object]
+) -> None:
+    app.simulator.faults.add(Fault(endpoint, FaultKind.DELAY, delay=timedelta(seconds=0.6)))
+    assert failure(lambda: call(app.identity, app.pair)).kind is FailureKind.UNANSWERED
+
+
+def test_a_refresh_whose_answer_got_lost_can_be_repeated(app: App) -> None:
+    token = app.exchange().token
+    app.simulator.faults.add(Fault(Endpoint.TOKEN, FaultKind.DROP_AFTER))
+    assert failure(lambda: app.refresh(token.refresh_token)).kind is FailureKind.UNANSWERED
+    assert app.refresh(token.refresh_token).token.refresh_token != token.refresh_token
+
+
+def test_an_answer_that_breaks_off(canned_identity: AuthlibXeroIdentity, canned: CannedServer) -> None:
+    canned.answer = Answer('{"access_token": "a', 200, {"Content-Length": "1000", "Connection": "close"})
+    assert failure(lambda: refresh(canned_identity)).kind is FailureKind.UNANSWERED
+
+
+def test_an_answer_in_a_broken_encoding(canned_identity: AuthlibXeroIdentity, canned: CannedServer) -> None:
+    canned.answer = Answer("not gzip", 200, {"Content-Encoding": "gzip"})
+    assert failure(lambda: refresh(canned_identity)).kind is FailureKind.UNANSWERED
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@every_call
+def test_a_connection_that_is_refused(
+    identity: AuthlibXeroIdentity,
+    closed_port: int,
+    endpoint: Endpoint,
+    call: Callable[[AuthlibXeroIdentity, ClientPair], object],
+) -> None:
+    del endpoint
+    nobody = dataclasses.replace(identity, identity_url=f"http://127.0.0.1:{closed_port}")
+    assert failure(lambda: call(nobody, ClientPair("id", "s3cr3t"))).kind is FailureKind.NOT_SENT
+
+
+def test_a_name_that_does_not_resolve(identity: AuthlibXeroIdentity, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    nobody = dataclasses.replace(identity, identity_url="http://identity.invalid")
+    assert failure(lambda: refresh(nobody)).kind is FailureKind.NOT_SENT
+
+
+@pytest.mark.usefixtures("short_patience")
+def test_a_connection_that_nobody_takes(identity: AuthlibXeroIdentity) -> None:
+    # A full backlog: further connections hang until they time out.
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        crowd = [socket.socket() for _ in range(4)]
+        try:
+            for one in crowd:
+                one.setblocking(False)
+                one.connect_ex(listener.getsockname())
+            nobody = dataclasses.replace(identity, identity_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+            assert failure(lambda: refresh(nobody)).kind is FailureKind.NOT_SENT
+        finally:
+            for one in crowd:
+                one.close()
+
+
+def test_a_failure_shows_no_secret(app: App) -> None:
+    for kind in (FaultKind.DROP_AFTER, FaultKind.HTML_403):
+        app.simulator.faults.add(Fault(Endpoint.TOKEN, kind))
+        refused = failure(lambda: app.refresh("r3fr3sh"))
+        told = f"{refused!r} {refused.detail} {refused.hint} {refused.__cause__!r}"
+        assert app.pair.client_secret not in told
+        assert "r3fr3sh" not in told
+
+
+# ID tokens
+
+
+@pytest.mark.parametrize("fault", IdTokenFault)
+def test_an_id_token_with_any_fault_is_refused(app: App, fault: IdTokenFault) -> None:
+    app.simulator.identity_server.break_id_tokens(fault)
+    answer = app.exchange()
+    with pytest.raises(IdTokenRefused):
+        verify(app, answer)
+
+
+def test_an_id_token_of_another_trip_is_refused(app: App) -> None:
+    stolen = app.exchange()
+    app.state = new_token()
+    with pytest.raises(IdTokenRefused):
+        verify(app, stolen)
+
+
+# Keys
+
+
+def test_keys_that_cannot_be_had_are_a_failure_like_any_other(app: App) -> None:
+    app.simulator.faults.add(Fault(Endpoint.JWKS, FaultKind.DROP_BEFORE))
+    assert failure(app.identity.load_keys).kind is FailureKind.UNANSWERED
+    app.simulator.faults.add(Fault(Endpoint.JWKS, FaultKind.STATUS, status=503))
+    assert failure(app.identity.load_keys).kind in {FailureKind.UNANSWERED, FailureKind.UNAVAILABLE}
+    app.identity.load_keys()
+
+
+def test_keys_of_nobody(identity: AuthlibXeroIdentity, closed_port: int) -> None:
+    issuer = f"http://127.0.0.1:{closed_port}"
+    nobody = dataclasses.replace(identity, id_tokens=IdTokenVerifier(issuer, identity.clock))
+    assert failure(nobody.load_keys).kind is FailureKind.NOT_SENT

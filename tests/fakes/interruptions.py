@@ -1,0 +1,39 @@
+"""Step in at one call of a fake: to end the process there, or to do what somebody else does meanwhile."""
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+
+class ProcessDied(BaseException):
+    """The process is gone: no error handling of ours sees this."""
+
+
+def die() -> None:
+    raise ProcessDied
+
+
+def _nothing() -> None: ...
+
+
+def step_in(
+    fake: object,
+    method: str,
+    *,
+    before: Callable[[], object] = _nothing,
+    after: Callable[[], object] = _nothing,
+) -> None:
+    """Do something right before or after the next call of a fake's method; later calls are left alone."""
+    original: Callable[..., Any] = getattr(fake, method)
+    first = Lock()
+
+    def interrupted(*args: object, **kwargs: object) -> object:
+        if not first.acquire(blocking=False):
+            return original(*args, **kwargs)
+        setattr(fake, method, original)
+        before()
+        answer: object = original(*args, **kwargs)
+        after()
+        return answer
+
+    setattr(fake, method, interrupted)

@@ -1,0 +1,223 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.fakes.builders import a_credential
+from tests.fakes.interruptions import ProcessDied, die, step_in
+from tests.fakes.world import CLIENT_ID, NOON, World
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import Conflict, NotFound
+from xero_connector.domain.status import FINAL, Status
+from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
+
+
+def disconnect(world: World) -> Credential:
+    row = world.app.disconnect_credential(CLIENT_ID)
+    assert row == world.row()
+    return row
+
+
+def both_secrets(world: World) -> set[str]:
+    return {world.vault.client_secret_name(CLIENT_ID), world.vault.tokens_secret_name(CLIENT_ID)}
+
+
+def test_nobody_to_disconnect(world: World) -> None:
+    with pytest.raises(NotFound):
+        world.app.disconnect_credential(CLIENT_ID)
+
+
+def test_the_grant_is_revoked_and_both_secrets_deleted(world: World) -> None:
+    world.connect()
+    row = disconnect(world)
+    assert row.status is Status.DISCONNECTED
+    assert (row.due_at, row.lease, row.attempt_started_at, row.tenants) == (None, None, None, ())
+    assert world.xero.revoked == ["refresh-1"]
+    assert world.vault.deleted == both_secrets(world)
+    assert world.observer.counts["CredentialDisconnected"] == 1
+
+
+def test_the_newest_grant_is_the_one_that_is_revoked(world: World) -> None:
+    world.connect()
+    world.sweep_when_due()
+    world.sweep_when_due()
+    disconnect(world)
+    assert world.xero.revoked == ["refresh-3"]
+
+
+def test_what_was_disconnected_is_never_due_again(world: World) -> None:
+    world.connect()
+    disconnect(world)
+    world.xero.calls.clear()
+    for _ in range(10):
+        world.advance(86_400)
+        assert world.sweep() == {}
+    assert world.xero.calls == []
+
+
+def test_a_pair_without_a_grant_has_nothing_to_revoke(world: World) -> None:
+    world.submit()
+    assert disconnect(world).status is Status.DISCONNECTED
+    assert world.xero.revoked == []
+    assert world.vault.deleted == {world.vault.client_secret_name(CLIENT_ID)}
+
+
+def test_a_pending_pair_can_be_taken_back(world: World) -> None:
+    world.xero.failures.append(FailureKind.UNANSWERED)
+    world.submit()
+    assert disconnect(world).status is Status.DISCONNECTED
+    assert world.vault.deleted == {world.vault.client_secret_name(CLIENT_ID)}
+    world.advance(86_400)
+    assert world.sweep() == {}
+
+
+@pytest.mark.parametrize(
+    "status", [Status.CONNECTED, Status.DEGRADED, Status.REAUTHORIZATION_REQUIRED, Status.CLIENT_REJECTED]
+)
+def test_every_credential_with_a_grant_can_be_ended(world: World, status: Status) -> None:
+    world.connect()
+    world.registry.save(replace(world.row(), status=status))
+    assert disconnect(world).status is Status.DISCONNECTED
+    assert world.xero.revoked == ["refresh-1"]
+    assert world.vault.deleted == both_secrets(world)
+
+
+@pytest.mark.parametrize("status", sorted(FINAL))
+def test_once_more_changes_nothing(world: World, status: Status) -> None:
+    before = world.registry.create(a_credential(status=status), replacing=None)
+    assert disconnect(world) == before
+    assert world.xero.calls == []
+
+
+@pytest.mark.parametrize("kind", sorted(INCONCLUSIVE))
+def test_while_xero_is_away_the_secrets_are_kept(world: World, kind: FailureKind) -> None:
+    world.connect()
+    world.xero.failures.append(kind)
+    row = disconnect(world)
+    assert row.status is Status.DISCONNECTING
+    assert row.last_error is not None
+    assert row.last_error.code == kind
+    assert row.due_at == NOON + timedelta(minutes=1)
+    assert row.lease is None
+    assert world.vault.deleted == set()
+
+
+def test_the_sweep_finishes_what_xero_kept_from_ending(world: World) -> None:
+    world.connect()
+    world.xero.failures.extend([FailureKind.UNAVAILABLE] * 7)
+    disconnect(world)
+    pauses = []
+    for _ in range(6):
+        assert world.sweep_when_due() == {"disconnecting": 1}
+        due_at = world.row().due_at
+        assert due_at is not None
+        pauses.append((due_at - world.now) / timedelta(minutes=1))
+    assert pauses == [2, 4, 8, 15, 15, 15]
+    assert world.sweep_when_due() == {"disconnected": 1}
+    assert world.xero.revoked == ["refresh-1"]
+    assert world.vault.deleted == both_secrets(world)
+    assert world.row().due_at is None
+
+
+def test_an_admin_may_try_again_at_once(world: World) -> None:
+    world.connect()
+    world.xero.failures.append(FailureKind.UNAVAILABLE)
+    assert disconnect(world).status is Status.DISCONNECTING
+    assert disconnect(world).status is Status.DISCONNECTED
+
+
+def test_what_is_being_disconnected_is_not_refreshed(world: World) -> None:
+    world.connect()
+    world.xero.failures.append(FailureKind.UNAVAILABLE)
+    disconnect(world)
+    world.xero.calls.clear()
+    world.app.refresh_credential(CLIENT_ID, only_if_due=False)
+    assert world.xero.calls == []
+
+
+@pytest.mark.parametrize("kind", [FailureKind.INVALID_CLIENT, FailureKind.UNAUTHORIZED_CLIENT])
+def test_a_pair_that_cannot_revoke_any_more_is_ended_and_says_what_is_left_to_do(
+    world: World, kind: FailureKind
+) -> None:
+    world.connect()
+    world.xero.failures.append(kind)
+    row = disconnect(world)
+    assert row.status is Status.DISCONNECTED
+    assert row.last_error is not None
+    assert "Connected apps" in row.last_error.detail
+    assert world.vault.deleted == both_secrets(world)
+
+
+def test_a_refresh_that_was_cut_off_has_its_newer_grant_revoked(world: World) -> None:
+    world.connect()
+    step_in(world.vault, "put_tokens", after=die)
+    with pytest.raises(ProcessDied):
+        world.sweep_when_due()
+    world.advance(60)
+    assert disconnect(world).status is Status.DISCONNECTED
+    assert world.xero.revoked == ["refresh-2"]
+
+
+def test_a_consent_that_was_cut_off_has_its_grant_revoked(world: World) -> None:
+    world.submit()
+    step_in(world.vault, "put_tokens", after=die)
+    with pytest.raises(ProcessDied):
+        world.consent()
+    world.advance(60)
+    disconnect(world)
+    assert world.xero.revoked == ["refresh-1"]
+    assert world.vault.deleted == both_secrets(world)
+
+
+@pytest.mark.parametrize("step", ["delete_tokens", "delete_client_pair"])
+@pytest.mark.parametrize("how", ["before", "after"])
+def test_dying_between_the_steps_is_followed_by_the_sweep(world: World, step: str, how: str) -> None:
+    world.connect()
+    if how == "before":
+        step_in(world.vault, step, before=die)
+    else:
+        step_in(world.vault, step, after=die)
+    with pytest.raises(ProcessDied):
+        world.app.disconnect_credential(CLIENT_ID)
+    assert world.row().status is Status.DISCONNECTING
+    assert world.sweep_when_due() == {"disconnected": 1}
+    assert world.vault.deleted == both_secrets(world)
+
+
+def test_dying_before_the_grant_is_revoked_is_followed_by_the_sweep(world: World) -> None:
+    world.connect()
+    step_in(world.xero, "revoke", before=die)
+    with pytest.raises(ProcessDied):
+        world.app.disconnect_credential(CLIENT_ID)
+    assert world.sweep_when_due() == {"disconnected": 1}
+    assert world.xero.revoked == ["refresh-1"]
+
+
+def test_secrets_that_the_reader_cannot_see_yet_are_not_deleted(world: World) -> None:
+    world.vault.unseen.add(world.connect().tokens_version_id(1))
+    world.xero.failures.append(FailureKind.UNAVAILABLE)
+    for _ in range(2):
+        with pytest.raises(Exception, match="VersionNotVisible"):
+            world.app.disconnect_credential(CLIENT_ID)
+        world.advance(60)
+    assert world.vault.deleted == set()
+    world.vault.unseen.clear()
+    world.xero.failures.clear()
+    assert world.sweep() == {"disconnected": 1}
+
+
+def test_a_refresh_that_is_under_way_is_waited_for(world: World) -> None:
+    world.connect()
+    world.registry.save(world.row().leased("somebody", now=world.now, duration=timedelta(seconds=3)))
+    assert disconnect(world).status is Status.DISCONNECTED
+    assert world.now == NOON + timedelta(seconds=3)
+
+
+def test_a_refresh_that_takes_long_is_a_conflict(world: World) -> None:
+    world.connect()
+    world.registry.save(world.row().leased("somebody", now=world.now, duration=timedelta(seconds=60)))
+    with pytest.raises(Conflict) as conflict:
+        world.app.disconnect_credential(CLIENT_ID)
+    assert conflict.value.code == "busy"
+    assert world.row().status is Status.CONNECTED
+    assert world.xero.revoked == []

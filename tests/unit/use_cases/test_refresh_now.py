@@ -1,0 +1,162 @@
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.fakes.builders import a_credential
+from tests.fakes.interruptions import step_in
+from tests.fakes.world import CLIENT_ID, World
+from xero_connector.domain.errors import Conflict, NotFound, QuotaReached, XeroUnavailable
+from xero_connector.domain.status import Status
+from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
+from xero_connector.domain.version_allowance import CAPACITY
+
+
+def spend_allowance(world: World) -> QuotaReached:
+    """Refresh by hand until the connector says no."""
+    for _ in range(CAPACITY + 1):
+        try:
+            world.app.refresh_now(CLIENT_ID)
+        except QuotaReached as reached:
+            return reached
+    pytest.fail("there is no end to it")
+
+
+def conflict(world: World) -> Conflict:
+    with pytest.raises(Conflict) as caught:
+        world.app.refresh_now(CLIENT_ID)
+    assert caught.value.hint
+    return caught.value
+
+
+def test_an_admin_refreshes_at_once(world: World) -> None:
+    world.connect()
+    world.advance(60)
+    row = world.app.refresh_now(CLIENT_ID)
+    assert row == world.row()
+    assert (row.generation, row.last_refreshed_at) == (2, world.now)
+
+
+def test_nobody_to_refresh(world: World) -> None:
+    with pytest.raises(NotFound):
+        world.app.refresh_now(CLIENT_ID)
+
+
+@pytest.mark.parametrize("status", sorted({*Status} - {Status.CONNECTED, Status.DEGRADED, Status.CLIENT_REJECTED}))
+def test_no_grant_to_refresh(world: World, status: Status) -> None:
+    world.registry.create(a_credential(status=status), replacing=None)
+    assert conflict(world).code == "not_connected"
+    assert world.xero.calls == []
+
+
+def test_somebody_else_is_at_it(world: World) -> None:
+    world.connect()
+    codes: list[str] = []
+    step_in(world.xero, "refresh", before=lambda: codes.append(conflict(world).code))
+    world.app.refresh_now(CLIENT_ID)
+    assert codes == ["busy"]
+    assert world.row().generation == 2
+
+
+@pytest.mark.parametrize(
+    "kind", [FailureKind.NOT_SENT, FailureKind.UNANSWERED, FailureKind.UNAVAILABLE, FailureKind.INVALID_GRANT]
+)
+def test_xero_gives_no_token(world: World, kind: FailureKind) -> None:
+    world.connect()
+    # What was not sent is asked once more at once.
+    world.xero.failures.extend([kind] * (2 if kind is FailureKind.NOT_SENT else 1))
+    with pytest.raises(XeroUnavailable) as caught:
+        world.app.refresh_now(CLIENT_ID)
+    assert caught.value.code == kind
+    assert world.row().status is Status.DEGRADED
+
+
+def test_xero_asks_for_a_pause(world: World) -> None:
+    world.connect()
+    world.xero.failures.append(TokenEndpointFailure(FailureKind.THROTTLED, retry_after=120))
+    with pytest.raises(XeroUnavailable, match="pause"):
+        world.app.refresh_now(CLIENT_ID)
+
+
+def test_a_grant_that_turns_out_dead(world: World) -> None:
+    world.connect()
+    world.xero.failures.extend([FailureKind.INVALID_GRANT] * 2)
+    with pytest.raises(XeroUnavailable):
+        world.app.refresh_now(CLIENT_ID)
+    refused = conflict(world)
+    assert refused.code == "reauthorization_required"
+    assert "connect link" in refused.hint
+
+
+def test_a_pair_that_turns_out_refused(world: World) -> None:
+    world.connect()
+    world.xero.failures.append(FailureKind.INVALID_CLIENT)
+    refused = conflict(world)
+    assert refused.code == "client_rejected"
+    assert "/secret" in refused.hint
+
+
+def test_refreshing_by_hand_ends_before_the_version_quota_does(world: World) -> None:
+    world.connect()
+    reached = spend_allowance(world)
+    assert reached.code == "version_quota"
+    # The consent drew one version, too.
+    assert world.row().generation == CAPACITY
+    assert reached.retry_after == 1200
+    assert "1200 seconds" in reached.hint
+
+
+def test_whoever_waits_as_told_is_served(world: World) -> None:
+    world.connect()
+    reached = spend_allowance(world)
+    world.advance(reached.retry_after - 1)
+    with pytest.raises(QuotaReached) as again:
+        world.app.refresh_now(CLIENT_ID)
+    world.advance(again.value.retry_after)
+    world.app.refresh_now(CLIENT_ID)
+
+
+def test_a_refusal_costs_xero_nothing(world: World) -> None:
+    world.connect()
+    spend_allowance(world)
+    world.xero.calls.clear()
+    with pytest.raises(QuotaReached):
+        world.app.refresh_now(CLIENT_ID)
+    assert world.xero.calls == []
+
+
+def test_the_schedule_goes_on_when_the_allowance_is_spent(world: World) -> None:
+    world.connect()
+    spend_allowance(world)
+    for _ in range(100):
+        assert world.sweep_when_due() == {"refreshed": 1}
+
+
+def test_an_attempt_that_failed_draws_nothing(world: World) -> None:
+    world.connect()
+    level = world.row().allowance.level
+    world.xero.failures.append(FailureKind.UNANSWERED)
+    with pytest.raises(XeroUnavailable):
+        world.app.refresh_now(CLIENT_ID)
+    assert world.row().allowance.level == level
+
+
+def test_a_day_of_asking_every_minute_stays_below_the_quota(world: World) -> None:
+    world.connect()
+    written = [world.now]
+    for _ in range(36 * 60):
+        world.advance(60)
+        before = world.row().generation
+        world.sweep()
+        with suppress(QuotaReached):
+            world.app.refresh_now(CLIENT_ID)
+        written += [world.now] * (world.row().generation - before)
+    a_day = timedelta(hours=24)
+    assert max(sum(start <= moment <= start + a_day for moment in written) for start in written) < 100
+
+
+def test_a_degraded_credential_is_healed_by_hand(world: World) -> None:
+    world.connect()
+    world.registry.save(replace(world.row(), status=Status.DEGRADED))
+    assert world.app.refresh_now(CLIENT_ID).status is Status.CONNECTED
