@@ -69,12 +69,12 @@ def test_a_request_is_never_overwritten(consents: Consents) -> None:
 
 def test_a_request_through_its_life(consents: Consents) -> None:
     consents.add_request(a_request(HASH))
-    claimed = consents.save_request(a_request(HASH).claimed(NOON + timedelta(microseconds=1)))
+    claimed = consents.save_request(a_request(HASH).claimed(NOON + timedelta(microseconds=1), generation=0))
     assert consents.get_request(HASH) == claimed
     assert (claimed.revision, claimed.phase) == (1, RequestPhase.CLAIMED)
     reopened = consents.save_request(claimed.reopened())
     assert consents.get_request(HASH) == reopened == a_request(HASH, revision=2)
-    completed = consents.save_request(reopened.completed((DEMO_COMPANY, ELECTRO_LAND)))
+    completed = consents.save_request(reopened.completed((DEMO_COMPANY, ELECTRO_LAND), pending=False))
     found = consents.get_request(HASH)
     assert found == completed
     assert found is not None
@@ -83,9 +83,9 @@ def test_a_request_through_its_life(consents: Consents) -> None:
 
 def test_of_two_claims_one_succeeds(consents: Consents) -> None:
     consents.add_request(a_request(HASH))
-    first = consents.save_request(a_request(HASH).claimed(NOON))
+    first = consents.save_request(a_request(HASH).claimed(NOON, generation=0))
     with pytest.raises(RevisionConflict):
-        consents.save_request(a_request(HASH).claimed(NOON))
+        consents.save_request(a_request(HASH).claimed(NOON, generation=0))
     assert consents.get_request(HASH) == first
 
 

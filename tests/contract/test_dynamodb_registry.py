@@ -94,10 +94,10 @@ def test_a_reservation_is_recognised(losing_client: "DynamoDBClient", table: str
 def test_a_claim_is_recognised(losing_client: "DynamoDBClient", table: str, dynamodb: "DynamoDBClient") -> None:
     losing, consents = DynamoDBConsents(losing_client, table), DynamoDBConsents(dynamodb, table)
     losing.add_request(a_request())
-    claimed = losing.save_request(a_request().claimed(NOON))
+    claimed = losing.save_request(a_request().claimed(NOON, generation=0))
     assert consents.get_request(a_request().state_hash) == claimed
     with pytest.raises(RevisionConflict):
-        losing.save_request(a_request().claimed(NOON))
+        losing.save_request(a_request().claimed(NOON, generation=0))
 
 
 # Lists

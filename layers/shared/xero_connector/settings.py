@@ -60,7 +60,7 @@ class Settings:
             xero_identity_url=_required(env, "XERO_IDENTITY_URL"),
             xero_api_url=_required(env, "XERO_API_URL"),
             scopes=scopes,
-            pkce=_required(env, "PKCE") == "enabled",
+            pkce=_switch(env, "PKCE"),
             connect_link_lifetime=timedelta(days=_number(env, "CONNECT_LINK_DAYS")),
             # The one setting that may be empty: no console, no link.
             console_url=env.get("CONSOLE_URL") or None,
@@ -76,6 +76,17 @@ def _required(env: Mapping[str, str], name: str) -> str:
             hint="Deploy the template as it is: it sets every variable.",
         )
     return value
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    value = _required(env, name)
+    if value not in {"enabled", "disabled"}:
+        raise ConfigurationError(
+            f"The environment variable {name} is neither enabled nor disabled.",
+            code="setting_invalid",
+            hint="Correct the template parameter behind it.",
+        )
+    return value == "enabled"
 
 
 def _number(env: Mapping[str, str], name: str) -> int:

@@ -17,6 +17,7 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import MalformedRequest, RevisionConflict
 from xero_connector.domain.ports import Page
 from xero_connector.domain.status import Status
+from xero_connector.domain.submission import parse_client_id
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -199,12 +200,11 @@ def _start_key(next_token: str) -> items.Item:
     try:
         padded = next_token + "=" * (-len(next_token) % 4)
         (client_id,) = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (ValueError, TypeError):
-        client_id = None
-    if not isinstance(client_id, str):
+        parse_client_id(client_id)
+    except (AttributeError, TypeError, ValueError, MalformedRequest):
         raise MalformedRequest(
             "The next_token is not one that this list gave.",
             code="malformed_next_token",
             hint="Pass the next_token of the page before, or none for the first page.",
-        )
+        ) from None
     return items.to_wire({**items.credential_key(client_id), "listing": items.LISTING, "client_id": client_id})

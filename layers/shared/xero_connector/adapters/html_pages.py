@@ -72,6 +72,7 @@ _STATUSES = {
     "state_expired": HTTPStatus.GONE,
     "wrong_browser": HTTPStatus.FORBIDDEN,
     "busy": HTTPStatus.CONFLICT,
+    "too_often": HTTPStatus.TOO_MANY_REQUESTS,
     "not_connectable": HTTPStatus.CONFLICT,
     "xero_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "store_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,

@@ -35,7 +35,10 @@ class RequestsXeroConnections:
                     allow_redirects=False,
                 )
             answer.raise_for_status()
-            return tuple(_tenant(connection) for connection in answer.json())
+            connections = answer.json()
+            if not isinstance(connections, list):
+                raise TypeError  # noqa: TRY301 - one of the shapes below that are not a list of connections
+            return tuple(_tenant(connection) for connection in connections)
         except (requests.RequestException, KeyError, TypeError, ValueError) as error:
             raise ConnectionsUnavailable(
                 "Xero did not list the organisations.", code=f"connections_{type(error).__name__}"

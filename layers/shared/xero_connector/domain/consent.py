@@ -69,7 +69,9 @@ class AuthorizationRequest:
     expires_at: datetime
     phase: RequestPhase = RequestPhase.OPEN
     claimed_at: datetime | None = None
+    generation_at_claim: int | None = None
     tenants: tuple[Tenant, ...] = ()
+    tenants_pending: bool = False
 
     def is_bound_to(self, binding: str) -> bool:
         """Whether the browser that shows this binding is the one that started the request."""
@@ -83,21 +85,31 @@ class AuthorizationRequest:
             and now < self.claimed_at + CLAIM_LIFETIME
         )
 
-    def claimed(self, now: datetime) -> "AuthorizationRequest":
-        """Start working on the callback."""
-        return replace(self, phase=RequestPhase.CLAIMED, claimed_at=now)
+    def claimed(self, now: datetime, *, generation: int) -> "AuthorizationRequest":
+        """Start working on the callback.
+
+        The first claim notes the credential's generation: a later one, after a process that died, can then tell
+        that the grant was stored all the same.
+        """
+        first = self.generation_at_claim is None
+        return replace(
+            self,
+            phase=RequestPhase.CLAIMED,
+            claimed_at=now,
+            generation_at_claim=generation if first else self.generation_at_claim,
+        )
 
     def reopened(self) -> "AuthorizationRequest":
         """Give a claim back: nothing was tried yet."""
-        return replace(self, phase=RequestPhase.OPEN, claimed_at=None)
+        return replace(self, phase=RequestPhase.OPEN, claimed_at=None, generation_at_claim=None)
 
     def failed(self) -> "AuthorizationRequest":
         """End without a grant."""
         return replace(self, phase=RequestPhase.FAILED)
 
-    def completed(self, tenants: tuple[Tenant, ...]) -> "AuthorizationRequest":
+    def completed(self, tenants: tuple[Tenant, ...], *, pending: bool) -> "AuthorizationRequest":
         """End with a grant; the organisations are kept for a callback that comes twice."""
-        return replace(self, phase=RequestPhase.COMPLETED, tenants=tenants)
+        return replace(self, phase=RequestPhase.COMPLETED, tenants=tenants, tenants_pending=pending)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,8 @@ def retry_at(kind: FailureKind, *, failures: int, retry_after: int | None, now: 
     reaction = REACTIONS[kind]
     pause = min(reaction.first_pause * 2.0 ** min(failures - 1, 10), reaction.longest_pause)
     if retry_after is not None:
-        pause = max(pause, min(timedelta(seconds=retry_after), reaction.longest_pause))
+        longest = int(reaction.longest_pause.total_seconds())
+        pause = max(pause, timedelta(seconds=min(retry_after, longest)))
     return now + max(pause, _SOONEST)
 
 

@@ -9,6 +9,9 @@ from uuid import UUID, uuid5
 
 from xero_connector.domain.tenant import Tenant
 
+LARGEST_VERSION = 65_536
+"""Bytes that Secrets Manager takes (AWS, "Secrets Manager quotas")."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClientPair:
@@ -98,6 +101,13 @@ class TokensSecret:
     def token_expires_at(self) -> datetime:
         """When the access token ends."""
         return datetime.fromtimestamp(self.token.expires_at, tz=UTC)
+
+    def within_limit(self) -> "TokensSecret":
+        """Leave the organisations out where a version could not hold them all: some hundreds.
+
+        The grant must not be lost for want of room; the registry and the admin API list them nevertheless.
+        """
+        return self if len(self.to_json().encode()) <= LARGEST_VERSION else replace(self, tenants=())
 
     def to_json(self) -> str:
         """Return the JSON that consumers read (see `docs/reading-tokens.md`)."""

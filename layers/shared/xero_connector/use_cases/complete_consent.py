@@ -35,6 +35,8 @@ from xero_connector.use_cases.store_tokens import StoreTokens
 
 _PATIENCE = timedelta(seconds=6)
 """How long a callback waits for a refresh that is under way; API Gateway waits 29 s for the whole."""
+_LEAST_ALLOWANCE = -5
+"""A consent may draw a little more than there is to spare: together with the schedule 95 versions a day."""
 _RECHECK_REFUSED_PAIR = timedelta(minutes=5)
 
 
@@ -98,7 +100,7 @@ class CompleteConsent:
 
     def _go_on(self, callback: Callback, request: AuthorizationRequest, browser: BrowserBinding) -> Connected:
         if request.phase is RequestPhase.COMPLETED:
-            return Connected(request.tenants, tenants_pending=False, repeated=True)
+            return Connected(request.tenants, request.tenants_pending, repeated=True)
         if request.phase is RequestPhase.FAILED:
             raise consent_refusals.state_used()
         now = self.clock()
@@ -107,31 +109,62 @@ class CompleteConsent:
         if request.is_claimed(now):
             raise consent_refusals.busy()
         if callback.error:
-            self._end(request.failed())
-            refusal = consent_refusals.by_xero(callback.error, callback.error_description)
-            if refusal.code == "scopes_refused":
-                self._note_refused_scopes(request.client_id)
-            raise refusal
+            raise self._refused_by_xero(callback, request)
         if not callback.code or callback.state is None:
             raise consent_refusals.code_missing()
+        row = self._connectable(request)
         try:
-            claimed = self.consents.save_request(request.claimed(now))
+            claimed = self.consents.save_request(request.claimed(now, generation=row.generation))
         except RevisionConflict:
             raise consent_refusals.busy() from None
-        held = self._hold(claimed)
+        held = self._hold(claimed, row)
+        cut_off = request.phase is RequestPhase.CLAIMED
+        if cut_off and (connected := self._stored_before(held, claimed)):
+            return connected
         return self._exchange(held, claimed, browser, state=callback.state, code=callback.code)
 
-    def _hold(self, claimed: AuthorizationRequest) -> HeldLease:
-        row = self.registry.get(claimed.client_id)
+    def _refused_by_xero(self, callback: Callback, request: AuthorizationRequest) -> ConsentRefused:
+        self._end(request.failed())
+        refusal = consent_refusals.by_xero(callback.error, callback.error_description)
+        if refusal.code == "scopes_refused":
+            self._note_refused_scopes(request.client_id)
+        return refusal
+
+    def _connectable(self, request: AuthorizationRequest) -> Credential:
+        row = self.registry.get(request.client_id)
         if row is None or row.status not in CONSENTABLE:
-            self._end(claimed.failed())
+            self._end(request.failed())
             raise consent_refusals.not_connectable()
+        return row
+
+    def _hold(self, claimed: AuthorizationRequest, row: Credential) -> HeldLease:
         try:
-            return self.hold_lease.waiting(row, patience=_PATIENCE)
+            held = self.hold_lease.waiting(row, patience=_PATIENCE)
         except LeaseUnavailable:
             # Nothing was presented to Xero yet: the same callback may be opened again.
             self._end(claimed.reopened())
             raise consent_refusals.busy() from None
+        # As it stands now: it may have been disconnected while we waited.
+        if held.row.status not in CONSENTABLE:
+            held.give_back()
+            self._end(claimed.failed())
+            raise consent_refusals.not_connectable()
+        if held.row.allowance.level_at(self.clock()) < _LEAST_ALLOWANCE:
+            held.give_back()
+            self._end(claimed.reopened())
+            raise consent_refusals.too_often()
+        return held
+
+    def _stored_before(self, held: HeldLease, claimed: AuthorizationRequest) -> Connected | None:
+        """Find out whether an earlier callback of this request stored its grant before it was cut off."""
+        adopted = self.store_tokens.adopt_newer(held) if held.unfinished else None
+        row = adopted or held.row
+        if claimed.generation_at_claim is None or row.generation <= claimed.generation_at_claim:
+            return None
+        if adopted is None:
+            held.give_back()
+        self._end(claimed.completed(row.tenants, pending=row.tenants_pending))
+        return Connected(row.tenants, row.tenants_pending, repeated=True)
 
     def _exchange(
         self,
@@ -149,7 +182,7 @@ class CompleteConsent:
             held.ensure(POST_BUDGET)
         except (StoreUnavailable, TokenEndpointFailure) as unavailable:
             # Nothing was presented to Xero yet: the same callback may be opened again.
-            held.save(_give_back(held))
+            held.give_back()
             self._end(claimed.reopened())
             self.observer.count("ConsentPostponed")
             self.observer.event(
@@ -167,7 +200,7 @@ class CompleteConsent:
             self._end(claimed.failed())
             raise consent_refusals.exchange_failed(failure) from None
         except IdTokenRefused as refused:
-            held.save(_give_back(held))
+            held.give_back()
             self._end(claimed.failed())
             self.observer.count("IdTokenRefused")
             self.observer.event("id_token_refused", client_id=row.client_id, reason=refused.code)
@@ -193,7 +226,7 @@ class CompleteConsent:
             tenants,
             also=lambda row, now: _with_findings(row, answer, tenants_pending=pending, now=now),
         )
-        self._end(claimed.completed(tenants))
+        self._end(claimed.completed(tenants, pending=pending))
         self.observer.count("CredentialConnected")
         self.observer.event(
             "credential_connected",
@@ -221,7 +254,7 @@ class CompleteConsent:
             correlation_id=failure.correlation_id,
         )
         if failure.kind is not FailureKind.INVALID_CLIENT:
-            held.save(_give_back(held))
+            held.give_back()
             return
         held.save(
             lambda row, now: (
@@ -255,8 +288,3 @@ def _with_findings(row: Credential, answer: TokenAnswer, *, tenants_pending: boo
         ),
         tenants_pending=tenants_pending,
     )
-
-
-def _give_back(held: HeldLease) -> Callable[[Credential, datetime], Credential]:
-    """Release a lease under which nothing new came to be, leaving earlier unfinished work as it was."""
-    return lambda row, now: row.released(due_at=held.before.due_at, attempt_finished=not held.unfinished, now=now)

@@ -84,6 +84,15 @@ def busy() -> ConsentRefused:
     )
 
 
+def too_often() -> ConsentRefused:
+    """So many consents in a day that the versions of the tokens secret would run out."""
+    return ConsentRefused(
+        "This connection was made too many times today.",
+        code="too_often",
+        hint="The connection that is there goes on working. Wait an hour and reload this page or start again.",
+    )
+
+
 def postponed(reason: StoreUnavailable | TokenEndpointFailure) -> ConsentRefused:
     """Something was not there before the code was presented; the same callback may be opened again."""
     return ConsentRefused(

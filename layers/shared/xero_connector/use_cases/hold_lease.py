@@ -42,6 +42,12 @@ class HeldLease:
         """Start the lease's time anew, or raise `LeaseUnavailable` if it was taken over."""
         self.save(lambda row, now: row.leased(self.owner, now=now, duration=LEASE))
 
+    def give_back(self) -> Credential:
+        """Release a lease under which nothing came to be; earlier unfinished work stays as it was."""
+        return self.save(
+            lambda row, now: row.released(due_at=self.before.due_at, attempt_finished=not self.unfinished, now=now)
+        )
+
     def save(self, change: Callable[[Credential, datetime], Credential]) -> Credential:
         """Write a change, or raise `LeaseUnavailable` if somebody took the lease over.
 

@@ -1,7 +1,7 @@
 """Refresh one credential's tokens without ever losing the grant."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from xero_connector.domain.credential import Credential
@@ -11,10 +11,12 @@ from xero_connector.domain.refresh_policy import POST_BUDGET, REACTIONS, confirm
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
-from xero_connector.domain.tokens import ClientPair, TokenAnswer, TokensSecret
+from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
 from xero_connector.use_cases.store_tokens import StoreTokens
 
+_VISIBLE_WITHIN = timedelta(minutes=15)
+_LOOK_AGAIN_AFTER = timedelta(minutes=1)
 _WITH_A_GRANT = frozenset({Status.CONNECTED, Status.DEGRADED, Status.CLIENT_REJECTED})
 
 
@@ -64,22 +66,25 @@ class RefreshCredential:
             return self._done(Outcome.ROLLED_FORWARD, adopted)
         if row.status not in _WITH_A_GRANT or row.generation == 0:
             # A consent was cut off before it stored anything: there is no grant to go on with.
-            return Refresh(Outcome.SKIPPED, held.save(_abandon))
+            return Refresh(Outcome.SKIPPED, held.save(_wait_or_abandon))
         return self._present(held)
 
     def _present(self, held: HeldLease) -> Refresh:
         row = held.row
         pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
         current = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation))
-        if pair is None or current is None or current.secret.token.refresh_token is None:
+        if pair is None or current is None:
             # A version that the registry vouches for exists: this reader cannot see it yet.
             raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
+        refresh_token = current.secret.token.refresh_token
+        if refresh_token is None:
+            return self._without_refresh_token(held)
         try:
-            answer = self._ask(held, pair, current.secret.token.refresh_token)
+            answer = self._ask(held, pair, refresh_token)
         except TokenEndpointFailure as failure:
             return self._failed(held, failure)
         answer = answer.keeping(current.secret.token)
-        tenants, pending = self._tenants(row, current.secret, answer)
+        tenants, pending = self._tenants(row, answer)
         refreshed = self.store_tokens(
             held, answer, tenants, also=lambda row, _: replace(row, tenants_pending=pending)
         )
@@ -96,17 +101,31 @@ class RefreshCredential:
         held.ensure(POST_BUDGET)
         return self.identity.refresh(pair, refresh_token=refresh_token)
 
-    def _tenants(
-        self, row: Credential, current: TokensSecret, answer: TokenAnswer
-    ) -> tuple[tuple[Tenant, ...], bool]:
+    def _tenants(self, row: Credential, answer: TokenAnswer) -> tuple[tuple[Tenant, ...], bool]:
         if not row.tenants_pending:
-            return current.tenants, False
+            return row.tenants, False
         try:
             tenants = self.connections.tenants(answer.token.access_token, auth_event_id=answer.auth_event_id)
         except ConnectionsUnavailable:
             self.observer.count("ConnectionsUnavailable")
-            return current.tenants, True
+            return row.tenants, True
         return tenants, False
+
+    def _without_refresh_token(self, held: HeldLease) -> Refresh:
+        row = held.save(
+            lambda row, now: (
+                row.failed(
+                    code="refresh_token_missing",
+                    detail="Xero gave no refresh token: the consent did not grant offline_access.",
+                    now=now,
+                )
+                .move_to(Status.REAUTHORIZATION_REQUIRED)
+                .released(due_at=None, attempt_finished=True, now=now)
+            )
+        )
+        self.observer.count("ReauthorizationRequired")
+        self.observer.event("refresh_token_missing", client_id=row.client_id, status=row.status)
+        return Refresh(Outcome.FAILED, row)
 
     def _failed(self, held: HeldLease, failure: TokenEndpointFailure) -> Refresh:
         previous_error = held.row.last_error.code if held.row.last_error else None
@@ -154,5 +173,9 @@ def _after(row: Credential, failure: TokenEndpointFailure, *, now: datetime) -> 
     )
 
 
-def _abandon(row: Credential, now: datetime) -> Credential:
+def _wait_or_abandon(row: Credential, now: datetime) -> Credential:
+    # What was stored may not be visible to every reader yet, so the search goes on for a while.
+    started_at = row.attempt_started_at
+    if started_at is not None and now - started_at < _VISIBLE_WITHIN:
+        return row.released(due_at=now + _LOOK_AGAIN_AFTER, attempt_finished=False, now=now)
     return row.released(due_at=None, attempt_finished=True, now=now)

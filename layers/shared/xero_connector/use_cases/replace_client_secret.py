@@ -15,6 +15,7 @@ from xero_connector.use_cases.revalidate_credential import accepted_again
 
 _PATIENCE = timedelta(seconds=6)
 _MOST_TAKEN = 10
+_ENDING = FINAL | {Status.DISCONNECTING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,7 @@ class ReplaceClientSecret:
     def __call__(self, client_id: str, client_secret: str) -> Credential:
         """Raises `NotFound`, `Conflict`, `PairRefused`, or `XeroUnavailable` without a definite answer."""
         row = self.find_credential(client_id)
-        if row.status in FINAL or row.status is Status.DISCONNECTING:
-            raise Conflict(
-                f"A credential that is {row.status} takes no new secret.",
-                code="not_replaceable",
-                hint="Submit the pair again with POST /credentials.",
-            )
+        _check_replaceable(row)
         pair = ClientPair(client_id, client_secret)
         proof = self.prove_pair(pair)
         self.observer.event("secret_proven", client_id=client_id, verdict=proof.verdict)
@@ -51,6 +47,9 @@ class ReplaceClientSecret:
             held = self.hold_lease.waiting(row, patience=_PATIENCE)
         except LeaseUnavailable as busy:
             raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
+        # As it stands now: it may have been disconnected during the proof.
+        if held.row.status in _ENDING:
+            _check_replaceable(held.give_back())
         number = self._put(held, pair)
         return held.save(lambda row, now: _swapped(held, row, number=number, proof=proof, now=now))
 
@@ -64,6 +63,15 @@ class ReplaceClientSecret:
                 continue
             return number
         raise VersionTaken(client_version_id(row.incarnation, row.client_secret_number + _MOST_TAKEN))
+
+
+def _check_replaceable(row: Credential) -> None:
+    if row.status in _ENDING:
+        raise Conflict(
+            f"A credential that is {row.status} takes no new secret.",
+            code="not_replaceable",
+            hint="Submit the pair again with POST /credentials.",
+        )
 
 
 def _swapped(held: HeldLease, row: Credential, *, number: int, proof: Proof, now: datetime) -> Credential:

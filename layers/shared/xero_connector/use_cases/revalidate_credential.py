@@ -42,10 +42,15 @@ class RevalidateCredential:
             raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
         proof = self.prove_pair(pair)
         now = self.clock()
-        return self.change_credential(client_id, lambda row: _with_finding(row, proof, now))
+        return self.change_credential(
+            client_id, lambda now_there: _with_finding(now_there, row.client_version_id, proof, now)
+        )
 
 
-def _with_finding(row: Credential, proof: Proof, now: datetime) -> Credential:
+def _with_finding(row: Credential, proven_version_id: str, proof: Proof, now: datetime) -> Credential:
+    if row.client_version_id != proven_version_id:
+        # The secret was replaced during the proof: what was found says nothing about the new one.
+        return row
     row = replace(row.checked(pair=proof.as_check(now)), updated_at=now)
     if row.status is Status.PENDING_VALIDATION:
         # The sweep decides, and deletes the secret where it must: have it do so at once.
@@ -65,4 +70,6 @@ def accepted_again(row: Credential, now: datetime) -> Credential:
     """Lead a refused credential back: to `validated`, or to a refresh that proves the grant."""
     if row.generation > 0:
         return replace(row, due_at=now)
-    return replace(row.move_to(Status.VALIDATED), due_at=None, failures=0, last_error=None)
+    # A consent may have been cut off after it stored its tokens: then there is something to look for.
+    due_at = None if row.attempt_started_at is None else now
+    return replace(row.move_to(Status.VALIDATED), due_at=due_at, failures=0, last_error=None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import VersionTaken
+from xero_connector.domain.errors import SecretDeleted, VersionTaken
 from xero_connector.domain.ports import Vault
 from xero_connector.domain.refresh_policy import next_refresh
 from xero_connector.domain.tenant import Tenant
@@ -43,13 +43,13 @@ class StoreTokens:
                 obtained_at=answer.obtained_at,
                 token=answer.token,
                 tenants=tenants,
-            )
+            ).within_limit()
             try:
                 stored = self.vault.put_tokens(secret, version_id=row.tokens_version_id(generation))
             except VersionTaken:
                 held.renew()
             else:
-                return self._commit(held, stored, also)
+                return self._commit(held, stored, lambda row, now: also(replace(row, tenants=tenants), now))
         raise VersionTaken(row.tokens_version_id(row.generation + _MOST_TAKEN))
 
     def adopt_newer(self, held: HeldLease) -> Credential | None:
@@ -57,7 +57,11 @@ class StoreTokens:
         row = held.row
         newest: StoredTokens | None = None
         for generation in range(row.generation + 1, row.generation + 1 + _MOST_TAKEN):
-            stored = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(generation))
+            try:
+                stored = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(generation))
+            except SecretDeleted:
+                # Deleted with an earlier life of this credential: this one has stored nothing yet.
+                break
             if stored is None:
                 break
             newest = stored

@@ -53,6 +53,12 @@ class SubmitCredential:
         known = self.registry.get(client_id)
         if known is not None and known.status not in FINAL:
             raise _known(client_id)
+        if known is not None and known.due_at is not None:
+            raise Conflict(
+                "The secret of an earlier submission is still being deleted.",
+                code="still_ending",
+                hint="Submit the pair again in two minutes.",
+            )
         owner = self.lease_holder()
         now = self.clock()
         if not self.registry.reserve(client_id, owner=owner, now=now, until=now + RESERVATION):
@@ -77,7 +83,7 @@ class SubmitCredential:
         # The secret first: from the moment that the answer promises it, it must be there. A process that dies
         # in between leaves a secret that nobody was promised, and the next submission takes its place.
         self.vault.put_client_pair(pair, version_id=client_version_id(incarnation, 1))
-        row = self._row(submission, proof, incarnation, submitted_by=submitted_by, now=self.clock())
+        row = self._row(submission, proof, incarnation, known=known, submitted_by=submitted_by, now=self.clock())
         try:
             credential = self.registry.create(row, replacing=known)
         except RevisionConflict:
@@ -92,6 +98,7 @@ class SubmitCredential:
         proof: Proof,
         incarnation: UUID,
         *,
+        known: Credential | None,
         submitted_by: str,
         now: datetime,
     ) -> Credential:
@@ -104,7 +111,8 @@ class SubmitCredential:
             integration_type=submission.integration_type,
             requested_scopes=submission.scopes or self.default_scopes,
             due_at=None if proven else now + FIRST_PROOF_AFTER,
-            allowance=VersionAllowance.full(now),
+            # The versions of an earlier life are still in the same secret, and still count.
+            allowance=VersionAllowance.full(now) if known is None else known.allowance,
             created_at=now,
             created_by=submitted_by,
             updated_at=now,

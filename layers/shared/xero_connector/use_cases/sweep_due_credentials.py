@@ -1,13 +1,13 @@
 """What the schedule does each minute: work through everything that is due."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import ConnectorError, LeaseUnavailable
+from xero_connector.domain.errors import ConnectorError, LeaseUnavailable, StoreUnavailable
 from xero_connector.domain.ports import Clock, Observer, Registry
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import OUTAGE
@@ -43,25 +43,34 @@ class SweepDueCredentials:
     def __call__(self, *, shards: Sequence[str], deadline: datetime) -> Counter[str]:
         """Return how many credentials had which outcome.
 
-        An error that nobody foresaw ends the run with itself, after everything else that is due had its turn.
+        An error that nobody foresaw, and a shard that could not be read, end the run with themselves, after
+        everything else that is due had its turn.
         """
         outcomes: Counter[str] = Counter()
         unforeseen: list[BaseException] = []
+        unread: list[StoreUnavailable] = []
         brake = OutageBrake()
         with ThreadPoolExecutor(max_workers=WIDEST) as pool:
             futures = [
                 (client_id, pool.submit(self._take_turn, client_id, deadline, brake))
-                for shard in shards
-                for client_id in self.registry.due(shard=shard, now=self.clock(), limit=_MOST_PER_SHARD)
+                for client_id in self._due(shards, unread)
             ]
         for client_id, future in futures:
             outcomes[self._outcome(client_id, future, unforeseen)] += 1
         if brake.engaged:
             self.observer.count("OutageNoticed")
         self.observer.event("sweep_done", due=len(futures), **dict(sorted(outcomes.items())))
-        if unforeseen:
-            raise unforeseen[0]
+        for error in (*unforeseen, *unread):
+            raise error
         return outcomes
+
+    def _due(self, shards: Sequence[str], unread: list[StoreUnavailable]) -> Iterator[str]:
+        for shard in shards:
+            try:
+                yield from self.registry.due(shard=shard, now=self.clock(), limit=_MOST_PER_SHARD)
+            except StoreUnavailable as error:
+                # The other shards have their turn first; then this run fails, so that an alarm can go off.
+                unread.append(error)
 
     def _outcome(self, client_id: str, future: Future[str], unforeseen: list[BaseException]) -> str:
         error = future.exception()
