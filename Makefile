@@ -41,9 +41,13 @@ local: $(ENVIRONMENTS) ## The same stack left running: prints its URLs, writes .
 	@exec $(PYTHON) -m tests.local_stack
 
 .PHONY: test
-test: check chromium ## Everything CI runs: `check`, then the deployed local stack and the browser
+test: $(ENVIRONMENTS) check chromium ## Everything CI runs: `check`, then the deployed local stack and the browser
 	$(call say,Stack and browser tests)
 	@$(PYTHON) -m pytest -q -m "stack or browser" tests/stack tests/browser
+
+.PHONY: prove
+prove: .venv/.synced ## The reliability experiments: crashes, races, simulated weeks; writes .prove/results.json
+	@exec $(PYTHON) -m tests.prove
 
 .PHONY: check
 check: lint types imports template requirements-check unit ## The quick part: no stack, no browser, under a minute

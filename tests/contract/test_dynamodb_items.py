@@ -145,4 +145,4 @@ def test_what_expires_is_kept_a_day_longer_to_say_so() -> None:
 
 def test_numbers_are_decimals_on_the_wire() -> None:
     item = items.from_wire(items.to_wire(items.credential_to_item(a_credential(), shards=8)))
-    assert item["allowance_level"] == Decimal(18)
+    assert item["allowance_level"] == Decimal(CAPACITY)

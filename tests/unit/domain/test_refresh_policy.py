@@ -30,10 +30,10 @@ def pauses(kind: FailureKind, *, retry_after: int | None = None, failures: int =
 
 
 @given(client_ids, generations, st.integers(60, 10**6))
-def test_due_at_two_thirds_of_the_life_within_five_per_cent(client_id: str, generation: int, life: int) -> None:
+def test_due_at_two_thirds_of_the_life_or_a_tenth_earlier(client_id: str, generation: int, life: int) -> None:
     due_at = next_refresh(client_id, generation=generation, obtained_at=NOON, expires_in=life)
     share = (due_at - NOON) / timedelta(seconds=life)
-    assert 2 / 3 * 0.95 - 1e-6 <= share <= 2 / 3 * 1.05 + 1e-6
+    assert 2 / 3 * 0.9 - 1e-6 <= share <= 2 / 3 + 1e-6
 
 
 @given(client_ids, generations)
@@ -57,7 +57,7 @@ def test_credentials_that_were_connected_together_spread_out() -> None:
     ]
     thirds = [0, 0, 0]
     for moment in moments:
-        thirds[int((moment - NOON - timedelta(seconds=1140)) / timedelta(seconds=40))] += 1
+        thirds[int((moment - NOON - timedelta(seconds=1080)) / timedelta(seconds=40))] += 1
     assert min(thirds) > 250
 
 
@@ -70,12 +70,12 @@ def test_each_generation_has_a_jitter_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        (FailureKind.NOT_SENT, [60, 120, 240, 300, 300, 300, 300, 300]),
+        (FailureKind.NOT_SENT, [60] + [120] * 7),
         (FailureKind.UNANSWERED, [60] * 8),
-        (FailureKind.THROTTLED, [60, 120, 240, 480, 900, 900, 900, 900]),
-        (FailureKind.UNAVAILABLE, [60, 120, 240, 300, 300, 300, 300, 300]),
-        (FailureKind.EDGE_REFUSED, [60, 120, 240, 300, 300, 300, 300, 300]),
-        (FailureKind.UNEXPECTED, [60, 120, 240, 300, 300, 300, 300, 300]),
+        (FailureKind.THROTTLED, [60] * 8),
+        (FailureKind.UNAVAILABLE, [60] + [120] * 7),
+        (FailureKind.EDGE_REFUSED, [60] + [120] * 7),
+        (FailureKind.UNEXPECTED, [60] + [120] * 7),
         (FailureKind.INVALID_GRANT, [60] * 8),
         (FailureKind.INVALID_CLIENT, [300, 600, 1200, 2400, 3600, 3600, 3600, 3600]),
         (FailureKind.UNAUTHORIZED_CLIENT, [300, 600, 1200, 2400, 3600, 3600, 3600, 3600]),
@@ -96,7 +96,7 @@ def test_the_pause_stays_bounded_however_long_it_lasts(kind: FailureKind) -> Non
 
 
 def test_xero_s_own_pause_is_a_lower_bound() -> None:
-    assert pauses(FailureKind.THROTTLED, retry_after=400, failures=5) == [400, 400, 400, 480, 900]
+    assert pauses(FailureKind.THROTTLED, retry_after=400, failures=5) == [400] * 5
 
 
 def test_xero_s_own_pause_is_capped() -> None:

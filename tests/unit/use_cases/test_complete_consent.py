@@ -96,7 +96,7 @@ def test_a_first_refresh_is_due_at_two_thirds_of_the_life(world: World, visit: V
     visit.call_back()
     due_at = world.row().due_at
     assert due_at is not None
-    assert timedelta(minutes=19) <= due_at - NOON <= timedelta(minutes=21)
+    assert timedelta(minutes=18) <= due_at - NOON <= timedelta(minutes=20)
 
 
 def test_a_callback_that_comes_twice_shows_the_same_and_exchanges_nothing(world: World, visit: Visit) -> None:

@@ -15,6 +15,7 @@ from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import LARGEST_VERSION, TokenAnswer
+from xero_connector.domain.version_allowance import CAPACITY
 
 MOST_VERSIONS = 100
 
@@ -192,7 +193,7 @@ def test_a_callback_that_stored_its_grant_and_died_shows_success_when_it_is_relo
 
 def test_a_resubmission_does_not_refill_the_version_allowance(world: World) -> None:
     world.connect()
-    for _ in range(17):
+    for _ in range(CAPACITY - 1):
         world.app.refresh_now(CLIENT_ID)
     world.app.disconnect_credential(CLIENT_ID)
     world.connect()

@@ -64,7 +64,7 @@ def test_a_refresh_stores_the_successor(world: World) -> None:
     assert (row.status, row.generation, row.last_refreshed_at) == (Status.CONNECTED, 2, world.now)
     assert row.refresh_token_expires_at == world.now + timedelta(days=60)
     assert (row.lease, row.attempt_started_at) == (None, None)
-    assert 19 <= minutes_until_due(world) <= 21
+    assert 18 <= minutes_until_due(world) <= 20
     assert world.xero.refresh_tokens == ["refresh-1"]
     assert_consumers_read_what_the_registry_says(world)
 

@@ -103,8 +103,8 @@ def test_refreshing_by_hand_ends_before_the_version_quota_does(world: World) -> 
     assert reached.code == "version_quota"
     # The consent drew one version, too.
     assert world.row().generation == CAPACITY
-    assert reached.retry_after == 1200
-    assert "1200 seconds" in reached.hint
+    assert reached.retry_after == 1080
+    assert "1080 seconds" in reached.hint
 
 
 def test_whoever_waits_as_told_is_served(world: World) -> None:

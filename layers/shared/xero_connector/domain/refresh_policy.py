@@ -16,19 +16,20 @@ POST_BUDGET = timedelta(seconds=20)
 GRACE = timedelta(minutes=30)
 """How long Xero accepts the old refresh token after a lost response."""
 
-_JITTER = 0.05
+# The jitter only ever makes it earlier: what is left for readers when Xero is in trouble is not for sale.
+_JITTER = 0.1
 _SOONEST = timedelta(minutes=1)
 
 
 def next_refresh(client_id: str, *, generation: int, obtained_at: datetime, expires_in: int) -> datetime:
-    """Due at two thirds of the access token's life (`expires_in` in seconds), ± 5 %.
+    """Due at two thirds of the access token's life (`expires_in` in seconds), or up to 10 % earlier.
 
     The jitter is hashed from the credential and its generation: no two credentials stay in step, and the
     same inputs give the same moment again.
     """
     digest = sha256(f"{client_id}/{generation}".encode()).digest()
     position = int.from_bytes(digest[:4]) / 2**32
-    factor = 1 + _JITTER * (2 * position - 1)
+    factor = 1 - _JITTER * position
     return obtained_at + timedelta(seconds=expires_in) * (2 / 3) * factor
 
 
@@ -47,14 +48,18 @@ class Reaction:
 
 
 _A_MINUTE = timedelta(minutes=1)
-# Within the grace, the sooner the old token is presented again the better: five minutes leave six tries.
-_WITHIN_GRACE = timedelta(minutes=5)
+_FIVE_MINUTES = timedelta(minutes=5)
+# Xero's own Retry-After may be longer; shorter where the token may be rotated, for the grace is half an hour.
+_LONGEST_RETRY_AFTER = timedelta(minutes=15)
+# Within the grace, the sooner the old token is presented again the better, and readers are promised five minutes:
+# no pause is long. A storm is what the sweep's brake prevents, for all credentials together.
+_WITHIN_GRACE = timedelta(minutes=2)
 
 REACTIONS: Mapping[FailureKind, Reaction] = MappingProxyType(
     {
         FailureKind.NOT_SENT: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=True),
         FailureKind.UNANSWERED: Reaction(Status.DEGRADED, _A_MINUTE, _A_MINUTE, attempt_finished=False),
-        FailureKind.THROTTLED: Reaction(Status.DEGRADED, _A_MINUTE, timedelta(minutes=15), attempt_finished=True),
+        FailureKind.THROTTLED: Reaction(Status.DEGRADED, _A_MINUTE, _A_MINUTE, attempt_finished=True),
         FailureKind.UNAVAILABLE: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
         FailureKind.EDGE_REFUSED: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
         FailureKind.UNEXPECTED: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
@@ -62,10 +67,10 @@ REACTIONS: Mapping[FailureKind, Reaction] = MappingProxyType(
         FailureKind.INVALID_GRANT: Reaction(Status.DEGRADED, _A_MINUTE, _A_MINUTE, attempt_finished=False),
         # A secret that was just made can be refused for minutes; after that only a person can help.
         FailureKind.INVALID_CLIENT: Reaction(
-            Status.CLIENT_REJECTED, _WITHIN_GRACE, timedelta(hours=1), attempt_finished=True
+            Status.CLIENT_REJECTED, _FIVE_MINUTES, timedelta(hours=1), attempt_finished=True
         ),
         FailureKind.UNAUTHORIZED_CLIENT: Reaction(
-            Status.DEGRADED, _WITHIN_GRACE, timedelta(hours=1), attempt_finished=True
+            Status.DEGRADED, _FIVE_MINUTES, timedelta(hours=1), attempt_finished=True
         ),
     }
 )
@@ -76,8 +81,8 @@ def retry_at(kind: FailureKind, *, failures: int, retry_after: int | None, now: 
     reaction = REACTIONS[kind]
     pause = min(reaction.first_pause * 2.0 ** min(failures - 1, 10), reaction.longest_pause)
     if retry_after is not None:
-        longest = int(reaction.longest_pause.total_seconds())
-        pause = max(pause, timedelta(seconds=min(retry_after, longest)))
+        longest = _LONGEST_RETRY_AFTER if reaction.attempt_finished else _FIVE_MINUTES
+        pause = max(pause, timedelta(seconds=min(retry_after, int(longest.total_seconds()))))
     return now + max(pause, _SOONEST)
 
 

@@ -7,9 +7,9 @@ holds what is to spare above the schedule's own rate, so that extra refreshes ca
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-REFILL = timedelta(minutes=20)
-"""One version in this time: the rate of the schedule, 72 a day."""
-CAPACITY = 18
+REFILL = timedelta(minutes=18)
+"""One version in this time: the fastest rate of the schedule, 80 a day."""
+CAPACITY = 10
 """Together with the refill at most 90 versions in any 24 hours, ten below the quota."""
 
 

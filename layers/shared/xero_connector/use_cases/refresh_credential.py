@@ -17,6 +17,8 @@ from xero_connector.use_cases.store_tokens import StoreTokens
 
 _VISIBLE_WITHIN = timedelta(minutes=15)
 _LOOK_AGAIN_AFTER = timedelta(minutes=1)
+_OLDER_GENERATIONS = 2
+"""How far back the last resort goes: an older answer may be the one that Xero gave last."""
 _WITH_A_GRANT = frozenset({Status.CONNECTED, Status.DEGRADED, Status.CLIENT_REJECTED})
 
 
@@ -101,6 +103,29 @@ class RefreshCredential:
         held.ensure(POST_BUDGET)
         return self.identity.refresh(pair, refresh_token=refresh_token)
 
+    def _present_older(self, held: HeldLease) -> Credential | None:
+        """Try the refresh tokens of the generations before, as a last resort; None if they are dead as well.
+
+        Two holders whose leases overlapped can have stored their answers in the other order than Xero gave them,
+        and an adopted answer can have been replaced by one that got lost. Then an older token is alive: by
+        itself, or within its grace. Raises `TokenEndpointFailure` where Xero does not say.
+        """
+        row = held.row
+        pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
+        for generation in range(row.generation - 1, max(0, row.generation - 1 - _OLDER_GENERATIONS), -1):
+            older = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(generation))
+            if pair is None or older is None or older.secret.token.refresh_token is None:
+                continue
+            try:
+                answer = self._ask(held, pair, older.secret.token.refresh_token)
+            except TokenEndpointFailure as failure:
+                if failure.kind is not FailureKind.INVALID_GRANT:
+                    raise
+                continue
+            answer = answer.keeping(older.secret.token)
+            return self.store_tokens(held, answer, row.tenants, also=lambda row, _: row)
+        return None
+
     def _tenants(self, row: Credential, answer: TokenAnswer) -> tuple[tuple[Tenant, ...], bool]:
         if not row.tenants_pending:
             return row.tenants, False
@@ -112,18 +137,11 @@ class RefreshCredential:
         return tenants, False
 
     def _without_refresh_token(self, held: HeldLease) -> Refresh:
-        row = held.save(
-            lambda row, now: (
-                row.failed(
-                    code="refresh_token_missing",
-                    detail="Xero gave no refresh token: the consent did not grant offline_access.",
-                    now=now,
-                )
-                .move_to(Status.REAUTHORIZATION_REQUIRED)
-                .released(due_at=None, attempt_finished=True, now=now)
-            )
+        row = self._give_up(
+            held,
+            code="refresh_token_missing",
+            detail="Xero gave no refresh token: the consent did not grant offline_access.",
         )
-        self.observer.count("ReauthorizationRequired")
         self.observer.event("refresh_token_missing", client_id=row.client_id, status=row.status)
         return Refresh(Outcome.FAILED, row)
 
@@ -133,16 +151,16 @@ class RefreshCredential:
             # Before a grant is given up: somebody may have stored its successor unseen.
             if adopted := self.store_tokens.adopt_newer(held):
                 return self._done(Outcome.ROLLED_FORWARD, adopted)
-            row = held.save(
-                lambda row, now: (
-                    row.failed(code=failure.code, detail=failure.detail, now=now)
-                    .move_to(Status.REAUTHORIZATION_REQUIRED)
-                    .released(due_at=None, attempt_finished=True, now=now)
-                )
-            )
-            self.observer.count("ReauthorizationRequired")
+            try:
+                if refreshed := self._present_older(held):
+                    return self._done(Outcome.REFRESHED, refreshed)
+            except TokenEndpointFailure:
+                # The grant may live on in an older token: the suspicion stays, and all of it is tried again.
+                row = self._save_failure(held, failure)
+            else:
+                row = self._give_up(held, code=failure.code, detail=failure.detail)
         else:
-            row = held.save(lambda row, now: _after(row, failure, now=now))
+            row = self._save_failure(held, failure)
         self.observer.count("RefreshFailed")
         self.observer.count(f"RefreshFailed.{failure.code}")
         self.observer.event(
@@ -155,20 +173,36 @@ class RefreshCredential:
         )
         return Refresh(Outcome.FAILED, row)
 
+    def _give_up(self, held: HeldLease, *, code: str, detail: str) -> Credential:
+        self.observer.count("ReauthorizationRequired")
+        return held.save(
+            lambda row, now: (
+                row.failed(code=code, detail=detail, now=now)
+                .move_to(Status.REAUTHORIZATION_REQUIRED)
+                .released(due_at=None, attempt_finished=True, now=now)
+            )
+        )
+
+    @staticmethod
+    def _save_failure(held: HeldLease, failure: TokenEndpointFailure) -> Credential:
+        unfinished = held.unfinished
+        return held.save(lambda row, now: _after(row, failure, unfinished=unfinished, now=now))
+
     def _done(self, outcome: Outcome, row: Credential) -> Refresh:
         self.observer.count("Refreshed")
         self.observer.event(outcome, client_id=row.client_id, generation=row.generation, status=row.status)
         return Refresh(outcome, row)
 
 
-def _after(row: Credential, failure: TokenEndpointFailure, *, now: datetime) -> Credential:
+def _after(row: Credential, failure: TokenEndpointFailure, *, unfinished: bool, now: datetime) -> Credential:
     reaction = REACTIONS[failure.kind]
     # While Xero says nothing definite, a refused pair stays a refused pair.
     stays = row.status is Status.CLIENT_REJECTED and failure.kind in INCONCLUSIVE
     counted = row.failed(code=failure.code, detail=failure.detail, now=now)
     return counted.move_to(row.status if stays else reaction.status).released(
         due_at=retry_at(failure.kind, failures=counted.failures, retry_after=failure.retry_after, now=now),
-        attempt_finished=reaction.attempt_finished,
+        # That this call did nothing says nothing about an earlier one whose answer is still missing.
+        attempt_finished=reaction.attempt_finished and not unfinished,
         now=now,
     )
 

@@ -1,0 +1,73 @@
+"""`python -m tests.prove`: runs the reliability experiments, writes `.prove/results.json` and prints a table."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.prove.experiments import EXPERIMENTS, prove
+
+RESULTS = Path(".prove") / "results.json"
+DEFAULT_SEED = 20261123
+
+
+def _table(results: dict[str, Any]) -> str:
+    rows: list[tuple[str, str, str]] = []
+    if "crash" in results:
+        found = results["crash"]
+        rows += [
+            ("crash points", f"{found['crash_points']:,} in {found['crash_runs']:,} runs", ""),
+            ("  grants lost", str(found["grants_lost"]), "0"),
+            ("  secrets lost", str(found["secrets_lost"]), "0"),
+            ("  stuck", str(found["stuck"]), "0"),
+            ("  consents to repeat (answer died with the process)", str(found["consents_to_repeat"]), ""),
+        ]
+    if "races" in results:
+        found = results["races"]
+        rows += [
+            ("races", f"{found['race_runs']:,} runs", ""),
+            ("  double refreshes under a valid lease", str(found["double_refreshes"]), "0"),
+            ("  double refreshes, lease overrun or skewed", str(found["double_refreshes_with_broken_leases"]), ""),
+            ("  stale overwrites", str(found["stale_overwrites"]), "0"),
+            ("  grants lost", str(found["grants_lost"]), "0"),
+        ]
+    for found in results.get("long_runs", []):
+        rows += [
+            (f"{found['credentials']:,} credentials, {found['simulated_days']} days", "", ""),
+            ("  refreshes", f"{found['refreshes']:,}", ""),
+            ("  grants lost", str(found["grants_lost"]), "0"),
+            ("  least seconds left, outages over 3 min aside", str(found["min_seconds_left"]), ">= 300"),
+            (
+                "  least seconds left, outages over 15 min aside",
+                str(found["min_seconds_left_outside_long_outages"]),
+                "",
+            ),
+            ("  most versions of a secret in a day", str(found["max_versions_per_secret_per_day"]), "<= 90"),
+        ]
+    width = max(len(name) for name, _, _ in rows)
+    return "\n".join(f"{name:<{width}}  {figure:>24}  {bound}".rstrip() for name, figure, bound in rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 if every figure is within its bound."""
+    parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="the same seed gives the same figures")
+    parser.add_argument("--reduced", action="store_true", help="the form that `make test` runs")
+    parser.add_argument("--only", choices=sorted(EXPERIMENTS), help="leave the other experiments out")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    results = prove(seed=options.seed, reduced=options.reduced, only=options.only)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(results, indent=2) + "\n")
+    sys.stdout.write(f"{_table(results)}\n\n")
+    verdict = "all within bounds" if results["passed"] else "A BOUND IS BROKEN: see the failures"
+    sys.stdout.write(
+        f"seed {results['seed']}, {results['took_seconds']} s, {verdict}; figures in {options.output}\n"
+    )
+    return 0 if results["passed"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""Each figure can fail: the protocol is broken on purpose, and the figure that watches over it moves."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from tests.prove import crash, long_run, races
+from tests.prove.crash import CrashFigures, Variant
+from tests.prove.long_run import LongRun, LongRunFigures
+from tests.prove.progress import silent
+from tests.prove.races import Kind, Race, RaceVerdict
+from tests.prove.weather import Trouble, Weather
+from tests.prove.xero import InProcessXero
+from xero_connector.domain.credential import Credential, Lease
+from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer, TokensSecret, client_version_id
+from xero_connector.use_cases import refresh_credential, store_tokens
+from xero_connector.use_cases.hold_lease import HeldLease
+from xero_connector.use_cases.refresh_credential import RefreshCredential
+from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
+from xero_connector.use_cases.store_tokens import Change, StoreTokens
+
+AT_ONCE = Variant(first_successor_survives=False, read_lag=0, away=0)
+
+
+@pytest.fixture(scope="module")
+def xero() -> InProcessXero:
+    return InProcessXero()
+
+
+def crashes(only: str) -> CrashFigures:
+    return crash.measure(seed=1, share_of_pairs=0, progress=silent, variants=[AT_ONCE], only={only})
+
+
+def race(xero: InProcessXero, kind: Kind, *, races_of_a_kind: int = 24) -> RaceVerdict:
+    """Add up what some races of one kind did, in the world where a replay kills the first successor."""
+    total = RaceVerdict()
+    for seed in range(races_of_a_kind):
+        verdict = races.run(xero, Race(f"broken/{seed}", kind, workers=5, first_successor_survives=False))
+        total.double_refreshes += verdict.double_refreshes
+        total.stale_overwrites += verdict.stale_overwrites
+        total.grants_lost += verdict.grants_lost
+    return total
+
+
+def a_day(credentials: int = 10) -> LongRunFigures:
+    run = LongRun(seed="broken", credentials=credentials, days=1, first_successor_survives=True)
+    return long_run.run(run, silent)
+
+
+@pytest.fixture
+def strays() -> Iterator[None]:
+    """Make every twentieth answer of the token endpoint one wrong refusal, in otherwise good weather."""
+    calls = 0
+
+    def trouble(_weather: Weather, _client_id: str, _now: datetime) -> Trouble | None:
+        nonlocal calls
+        calls += 1
+        return Trouble.STRAY_INVALID_GRANT if calls % 20 == 0 else None
+
+    with mock.patch.object(Weather, "of_refresh", trouble):
+        yield
+
+
+def commit_before_put(
+    self: StoreTokens, held: HeldLease, answer: TokenAnswer, tenants: tuple[Tenant, ...], *, also: Change
+) -> Credential:
+    row = held.row
+    generation = row.generation + 1
+    secret = TokensSecret(
+        client_id=row.client_id,
+        generation=generation,
+        obtained_at=answer.obtained_at,
+        token=answer.token,
+        tenants=tenants,
+    )
+    committed = self._commit(held, StoredTokens(secret, "arn"), also)
+    self.vault.put_tokens(secret, version_id=row.tokens_version_id(generation))
+    return committed
+
+
+def test_nothing_is_lost_by_crashes_while_the_protocol_is_whole() -> None:
+    assert crashes("refresh").grants_lost == 0
+
+
+def test_commit_before_put_loses_grants() -> None:
+    with mock.patch.object(StoreTokens, "__call__", commit_before_put):
+        assert crashes("refresh").grants_lost > 0
+
+
+def test_no_roll_forward_loses_grants() -> None:
+    with mock.patch.object(StoreTokens, "adopt_newer", return_value=None):
+        assert crashes("first consent, sweep first").grants_lost > 0
+
+
+def test_a_swap_that_commits_before_it_puts_loses_secrets() -> None:
+    def swap(self: ReplaceClientSecret, client_id: str, client_secret: str) -> Credential:
+        held = self.hold_lease(self.find_credential(client_id))
+        number = held.row.client_secret_number + 1
+        swapped = held.save(
+            lambda row, now: replace(row, client_secret_number=number).released(
+                due_at=held.before.due_at, attempt_finished=True, now=now
+            )
+        )
+        version_id = client_version_id(swapped.incarnation, number)
+        self.vault.put_client_pair(ClientPair(client_id, client_secret), version_id=version_id)
+        return swapped
+
+    with mock.patch.object(ReplaceClientSecret, "__call__", swap):
+        assert crashes("secret swap").secrets_lost > 0
+
+
+def test_the_lease_and_its_fence_hold_while_they_are_whole(xero: InProcessXero) -> None:
+    assert race(xero, Kind.CALM).double_refreshes == 0
+    assert race(xero, Kind.OVERRUN, races_of_a_kind=80).stale_overwrites == 0
+
+
+def test_a_lease_that_is_not_respected_refreshes_twice(xero: InProcessXero) -> None:
+    def leased(self: Credential, owner: str, *, now: datetime, duration: timedelta) -> Credential:
+        until = now + duration
+        return replace(self, lease=Lease(owner, until), due_at=now, attempt_started_at=now, updated_at=now)
+
+    with mock.patch.object(Credential, "leased", leased):
+        assert race(xero, Kind.CALM).double_refreshes > 0
+
+
+def test_a_lease_without_a_fence_overwrites_with_stale_tokens(xero: InProcessXero) -> None:
+    def reread(self: HeldLease) -> None:
+        row = self.registry.get(self.row.client_id)
+        assert row is not None
+        self.row = row
+
+    with mock.patch.object(HeldLease, "_reread", reread):
+        assert race(xero, Kind.OVERRUN, races_of_a_kind=80).stale_overwrites > 0
+
+
+@pytest.mark.usefixtures("strays")
+def test_a_stray_refusal_costs_nothing_while_a_second_is_asked_for() -> None:
+    assert a_day().grants_lost == 0
+
+
+@pytest.mark.usefixtures("strays")
+def test_invalid_grant_believed_at_once_loses_grants() -> None:
+    def believed(*_: Any, **__: Any) -> bool:  # noqa: ANN401
+        return True
+
+    with (
+        mock.patch.object(refresh_credential, "confirms_dead_grant", believed),
+        # Older tokens would save the grant even then.
+        mock.patch.object(RefreshCredential, "_present_older", return_value=None, create=True),
+    ):
+        assert a_day().grants_lost > 0
+
+
+@pytest.mark.parametrize(
+    ("minutes", "broken"),
+    [(27, "min_seconds_left"), (12, "max_versions_per_secret_per_day")],
+)
+def test_another_cadence_breaks_a_bound(minutes: int, broken: str) -> None:
+    def due(_: str, *, obtained_at: datetime, **__: object) -> datetime:
+        return obtained_at + timedelta(minutes=minutes)
+
+    with mock.patch.object(store_tokens, "next_refresh", due):
+        figures = a_day(credentials=3)
+    assert not figures.passed
+    assert {"min_seconds_left": figures.min_seconds_left < 300}.get(
+        broken, figures.max_versions_per_secret_per_day > 90
+    )

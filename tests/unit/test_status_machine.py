@@ -1,0 +1,226 @@
+"""Random events in random order, over the whole application: no forbidden state, no lost secret, a way back."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.fakes.interruptions import ProcessDied, die, step_in
+from tests.fakes.world import CLIENT_ID, World
+from xero_connector.domain.consent import new_token
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import ConnectorError, IllegalMove, RevisionConflict
+from xero_connector.domain.status import CONSENTABLE, FINAL, MOVES, Status
+from xero_connector.domain.token_endpoint import FailureKind
+
+WITH_TOKENS = frozenset({Status.CONNECTED, Status.DEGRADED})
+
+
+class WatchedRegistry:
+    """Notes every status that a credential goes through, whoever writes it."""
+
+    def __init__(self, world: World) -> None:
+        self.moves: list[tuple[Credential | None, Credential]] = []
+        self._registry = world.registry
+        self._write = world.registry._write  # noqa: SLF001 - the one place that every write passes
+        world.registry._write = self._watched  # type: ignore[method-assign] # noqa: SLF001
+
+    def _watched(self, row: Credential, *, seen: int | None) -> Credential:
+        before = self._registry.get(row.client_id)
+        written = self._write(row, seen=seen)
+        self.moves.append((before, written))
+        return written
+
+
+class Credentials(RuleBasedStateMachine):
+    """Admins, users, Xero and the schedule, in any order; now and then a process dies in the middle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.watched = WatchedRegistry(self.world)
+        self.secrets = 0
+
+    @property
+    def row(self) -> Credential | None:
+        return self.world.registry.get(CLIENT_ID)
+
+    def attempt(self, action: Callable[[], object]) -> None:
+        """Do something that may be refused or cut off, but is never a defect."""
+        try:
+            action()
+        except (IllegalMove, RevisionConflict):
+            raise
+        except (ConnectorError, ProcessDied):
+            pass
+
+    @initialize(how=st.sampled_from(["connected", "connected", "connected", "validated", "unproven", "wrong"]))
+    def begin(self, how: str) -> None:
+        if how == "unproven":
+            self.world.xero.failures.append(FailureKind.UNAVAILABLE)
+        self.attempt(lambda: self.submit(known=how != "wrong"))
+        if how == "connected":
+            self.world.consent()
+
+    def submit(self, *, known: bool) -> None:
+        self.secrets += 1
+        self.world.submit(secret=f"secret-{self.secrets}", known_to_xero=known)
+
+    # What people do
+
+    @rule(known=st.booleans())
+    def an_admin_submits(self, known: bool) -> None:  # noqa: FBT001
+        self.attempt(lambda: self.submit(known=known))
+
+    @rule(good=st.booleans())
+    def an_admin_replaces_the_secret(self, good: bool) -> None:  # noqa: FBT001
+        self.secrets += 1
+        secret = f"secret-{self.secrets}"
+        if good:
+            self.world.xero.secrets[CLIENT_ID] = secret
+        self.attempt(lambda: self.world.app.replace_client_secret(CLIENT_ID, secret))
+
+    @rule()
+    def an_admin_proves_again(self) -> None:
+        self.attempt(lambda: self.world.app.revalidate_credential(CLIENT_ID))
+
+    @rule()
+    def an_admin_refreshes(self) -> None:
+        self.attempt(lambda: self.world.app.refresh_now(CLIENT_ID))
+
+    @rule(sure=st.sampled_from([False, False, False, True]))
+    @precondition(lambda self: self.row is not None and self.row.status not in FINAL)
+    def an_admin_disconnects(self, sure: bool) -> None:  # noqa: FBT001
+        if sure:
+            self.attempt(lambda: self.world.app.disconnect_credential(CLIENT_ID))
+
+    @rule(decision=st.sampled_from(["allow", "deny", "stale code"]))
+    def a_user_follows_a_link(self, decision: str) -> None:
+        def consent() -> None:
+            browser, state = self.world.open_link()
+            if decision == "deny":
+                self.world.call_back(browser, state, error="access_denied")
+            code = new_token()
+            if decision == "allow":
+                self.world.xero.codes.add(code)
+            self.world.call_back(browser, state, code=code)
+
+        self.attempt(consent)
+
+    # What Xero, time and the platform do
+
+    @rule(kinds=st.lists(st.sampled_from(FailureKind), max_size=3))
+    def xero_fails(self, kinds: list[FailureKind]) -> None:
+        self.world.xero.failures.extend(kinds)
+
+    @rule()
+    def the_secret_is_deleted_at_xero(self) -> None:
+        self.world.xero.secrets.pop(CLIENT_ID, None)
+
+    @rule()
+    def the_connections_are_down(self) -> None:
+        self.world.xero.connections_down = not self.world.xero.connections_down
+
+    @rule(minutes=st.sampled_from([1, 5, 25, 90]))
+    def time_passes(self, minutes: int) -> None:
+        self.world.now += timedelta(minutes=minutes)
+
+    @rule(times=st.integers(1, 3))
+    def the_schedule_runs(self, times: int) -> None:
+        for _ in range(times):
+            row = self.row
+            if row is not None and row.due_at is not None:
+                self.world.now = max(self.world.now, row.due_at)
+            self.attempt(self.world.sweep)
+
+    @rule()
+    def the_grant_dies_at_xero(self) -> None:
+        self.world.xero.failures.extend([FailureKind.INVALID_GRANT] * 3)
+
+    @rule(
+        where=st.sampled_from(
+            [("vault", "put_tokens"), ("registry", "save"), ("xero", "refresh"), ("vault", "put_client_pair")]
+        ),
+        after=st.booleans(),
+    )
+    def a_scheduled_run_dies(self, where: tuple[str, str], after: bool) -> None:  # noqa: FBT001
+        self.the_next_process_dies(where, after=after)
+        self.the_schedule_runs(times=1)
+
+    @rule(
+        where=st.sampled_from([("vault", "put_tokens"), ("vault", "put_client_pair"), ("registry", "save")]),
+        after=st.booleans(),
+    )
+    def somebody_will_be_cut_off(self, where: tuple[str, str], after: bool) -> None:  # noqa: FBT001
+        self.the_next_process_dies(where, after=after)
+
+    def the_next_process_dies(self, where: tuple[str, str], *, after: bool) -> None:
+        part, method = where
+        step_in(getattr(self.world, part), method, **{"after" if after else "before": die})
+
+    # What must hold at all times
+
+    @invariant()
+    def every_move_was_legal(self) -> None:
+        for before, after in self.watched.moves:
+            if before is not None and before.incarnation == after.incarnation:
+                assert after.status is before.status or after.status in MOVES[before.status]
+            elif before is not None:
+                assert before.status in FINAL
+        self.watched.moves.clear()
+
+    @invariant()
+    def no_secret_is_lost(self) -> None:
+        row = self.row
+        if row is None or row.status in FINAL | {Status.DISCONNECTING}:
+            return
+        pair = self.world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id)
+        assert pair is not None, "the registry names a client secret that is not there"
+        if row.generation > 0:
+            tokens = self.world.vault.get_tokens(CLIENT_ID, version_id=row.tokens_version_id(row.generation))
+            assert tokens is not None, "the registry names tokens that are not there"
+
+    @invariant()
+    def whoever_is_connected_has_tokens_and_comes_up_again(self) -> None:
+        row = self.row
+        if row is not None and row.status in WITH_TOKENS:
+            assert row.generation > 0
+            assert row.due_at is not None
+
+    @invariant()
+    def nothing_is_forgotten_in_the_middle(self) -> None:
+        row = self.row
+        if row is not None and row.status in {Status.PENDING_VALIDATION, Status.DISCONNECTING}:
+            assert row.due_at is not None
+
+    def teardown(self) -> None:
+        """From wherever this ended, the ways that the documentation names lead back to `connected`."""
+        world = self.world
+        for part in (world.registry, world.vault, world.xero):
+            for method in ("save", "put_tokens", "put_client_pair", "refresh"):
+                vars(part).pop(method, None)
+        world.xero.failures.clear()
+        world.xero.connections_down = False
+        for _ in range(8):
+            world.now += timedelta(minutes=61)
+            world.sweep()
+        row = self.row
+        if row is None or row.status in FINAL:
+            world.submit(secret="secret-of-the-end")
+        else:
+            world.xero.secrets[CLIENT_ID] = "secret-of-the-end"
+            world.app.replace_client_secret(CLIENT_ID, "secret-of-the-end")
+        for _ in range(3):
+            world.now += timedelta(minutes=61)
+            world.sweep()
+        if world.row().status in CONSENTABLE:
+            world.consent()
+        assert world.row().status is Status.CONNECTED
+        self.every_move_was_legal()
+        self.no_secret_is_lost()
+
+
+Credentials.TestCase.settings = settings(max_examples=200, stateful_step_count=25)
+TestStatusMachine = Credentials.TestCase
