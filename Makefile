@@ -41,7 +41,9 @@ local: $(ENVIRONMENTS) ## The same stack left running: prints its URLs, writes .
 	@exec $(PYTHON) -m tests.local_stack
 
 .PHONY: test
-test: $(ENVIRONMENTS) check chromium ## Everything CI runs: `check`, then the deployed local stack and the browser
+test: $(ENVIRONMENTS) check chromium ## Everything CI runs: `check`, a reduced `prove`, the deployed local stack and the browser
+	$(call say,Reduced reliability experiments)
+	@$(PYTHON) -m pytest -q -m prove tests/unit/prove
 	$(call say,Stack and browser tests)
 	@$(PYTHON) -m pytest -q -m "stack or browser" tests/stack tests/browser
 
@@ -86,7 +88,7 @@ requirements-check: $(UV) ## Is the layer's requirements.txt what uv.lock says?
 .PHONY: unit
 unit: .venv/.synced ## Unit, contract and handler tests
 	$(call say,Unit$(comma) contract and handler tests)
-	@$(PYTHON) -m pytest -q -m "not stack and not browser" tests
+	@$(PYTHON) -m pytest -q -m "not stack and not browser and not prove" tests
 
 comma := ,
 

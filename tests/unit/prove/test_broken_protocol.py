@@ -24,6 +24,8 @@ from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
 from xero_connector.use_cases.store_tokens import Change, StoreTokens
 
+pytestmark = pytest.mark.prove
+
 AT_ONCE = Variant(first_successor_survives=False, read_lag=0, away=0)
 
 

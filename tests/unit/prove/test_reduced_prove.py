@@ -10,6 +10,8 @@ from tests.prove.races import Kind, Race
 from tests.prove.world import CrashPoint
 from tests.prove.xero import InProcessXero
 
+pytestmark = pytest.mark.prove
+
 
 def test_no_crash_loses_anything() -> None:
     figures = crash.measure(seed=1, share_of_pairs=0.003, progress=silent, variants=crash.REDUCED_VARIANTS)
