@@ -21,6 +21,7 @@ CLIENT_SECRET = "correct-horse-battery-staple"
 SETTINGS = Settings(
     table_name="registry",
     due_shards=8,
+    token_writes_per_second=40,
     secret_prefix="oneenterprise/xero",
     kms_key_arn="arn:aws:kms:eu-west-1:123456789012:key/1",
     redirect_uri="https://cloudmanager.oneenterprise.com/oAuth2CallBack",
@@ -61,20 +62,18 @@ class World:
         self.xero = ScriptedXero(self.clock)
         self.observer = RecordingObserver()
         holders = count(1)
-        self.app = Application(
-            Ports(
-                registry=self.registry,
-                consents=self.consents,
-                vault=self.vault,
-                identity=self.xero,
-                connections=self.xero,
-                observer=self.observer,
-                clock=self.clock,
-                pause=self.advance,
-                lease_holder=lambda: f"holder-{next(holders)}",
-            ),
-            SETTINGS,
+        self.ports = Ports(
+            registry=self.registry,
+            consents=self.consents,
+            vault=self.vault,
+            identity=self.xero,
+            connections=self.xero,
+            observer=self.observer,
+            clock=self.clock,
+            pause=self.advance,
+            lease_holder=lambda: f"holder-{next(holders)}",
         )
+        self.app = Application(self.ports, SETTINGS)
 
     def clock(self) -> datetime:
         return self.now

@@ -8,6 +8,7 @@ from xero_connector.settings import Settings
 ENVIRONMENT = {
     "TABLE_NAME": "registry",
     "DUE_SHARDS": "8",
+    "TOKEN_WRITES_PER_SECOND": "40",
     "SECRET_PREFIX": "oneenterprise/xero",
     "KMS_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1",
     "REDIRECT_URI": "https://cloudmanager.oneenterprise.com/oAuth2CallBack",
@@ -33,6 +34,7 @@ def test_everything_that_the_template_sets() -> None:
     assert settings == Settings(
         table_name="registry",
         due_shards=8,
+        token_writes_per_second=40,
         secret_prefix="oneenterprise/xero",
         kms_key_arn="arn:aws:kms:eu-west-1:123456789012:key/1",
         redirect_uri="https://cloudmanager.oneenterprise.com/oAuth2CallBack",
@@ -69,7 +71,7 @@ def test_without_a_console_there_is_no_way_back_to_it(console_url: dict[str, str
     assert Settings.from_env({**environment, **console_url}).console_url is None
 
 
-@pytest.mark.parametrize("name", ["DUE_SHARDS", "CONNECT_LINK_DAYS"])
+@pytest.mark.parametrize("name", ["DUE_SHARDS", "TOKEN_WRITES_PER_SECOND", "CONNECT_LINK_DAYS"])
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "seven", " 7", "0x7", "1e3"])
 def test_a_number_that_is_none(name: str, value: str) -> None:
     error = problem(**{name: value})

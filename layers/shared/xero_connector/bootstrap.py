@@ -36,6 +36,7 @@ from xero_connector.use_cases.create_connect_link import CreateConnectLink
 from xero_connector.use_cases.disconnect_credential import DisconnectCredential
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HoldLease
+from xero_connector.use_cases.pace import Pace
 from xero_connector.use_cases.prove_pair import ProvePair
 from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.refresh_now import RefreshNow
@@ -66,7 +67,7 @@ class Ports:
 class Application:
     """Every use case, put together over one set of ports."""
 
-    def __init__(self, ports: Ports, settings: Settings) -> None:
+    def __init__(self, ports: Ports, settings: Settings, *, pace: Pace | None = None) -> None:
         registry, vault, identity = ports.registry, ports.vault, ports.identity
         clock, observer = ports.clock, ports.observer
         hold_lease = HoldLease(registry, clock, ports.pause, ports.lease_holder)
@@ -129,6 +130,7 @@ class Application:
             self.disconnect_credential,
             clock,
             observer,
+            pace,
         )
 
     def report(self, error: ConnectorError) -> None:
@@ -174,4 +176,5 @@ def application() -> Application:
         pause=time.sleep,
         lease_holder=lambda: secrets.token_hex(8),
     )
-    return Application(ports, settings)
+    pace = Pace(settings.token_writes_per_second, clock=utc_now, pause=time.sleep)
+    return Application(ports, settings, pace=pace)

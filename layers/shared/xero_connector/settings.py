@@ -16,6 +16,7 @@ class Settings:
 
     table_name: str
     due_shards: int
+    token_writes_per_second: int
     secret_prefix: str
     kms_key_arn: str
     redirect_uri: str
@@ -53,6 +54,7 @@ class Settings:
         return cls(
             table_name=_required(env, "TABLE_NAME"),
             due_shards=_number(env, "DUE_SHARDS"),
+            token_writes_per_second=_number(env, "TOKEN_WRITES_PER_SECOND"),
             secret_prefix=_required(env, "SECRET_PREFIX"),
             kms_key_arn=_required(env, "KMS_KEY_ARN"),
             redirect_uri=redirect_uri,

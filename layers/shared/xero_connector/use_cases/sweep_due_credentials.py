@@ -13,6 +13,7 @@ from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import OUTAGE
 from xero_connector.use_cases.disconnect_credential import DisconnectCredential
 from xero_connector.use_cases.outage_brake import WIDEST, OutageBrake
+from xero_connector.use_cases.pace import Pace
 from xero_connector.use_cases.prove_pair import Verdict
 from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.revalidate_credential import RevalidateCredential
@@ -39,6 +40,7 @@ class SweepDueCredentials:
     disconnect_credential: DisconnectCredential
     clock: Clock
     observer: Observer
+    pace: Pace | None = None
 
     def __call__(self, *, shards: Sequence[str], deadline: datetime) -> Counter[str]:
         """Return how many credentials had which outcome.
@@ -122,6 +124,8 @@ class SweepDueCredentials:
             case Status.CLIENT_REJECTED if row.generation == 0:
                 after = self.revalidate_credential(row.client_id)
             case _:
+                if self.pace is not None:
+                    self.pace.wait()
                 refresh = self.refresh_credential(row.client_id, only_if_due=True)
                 return refresh.row, str(refresh.outcome)
         return after, str(after.status)
