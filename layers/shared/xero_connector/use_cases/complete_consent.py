@@ -27,10 +27,11 @@ from xero_connector.domain.refresh_policy import POST_BUDGET
 from xero_connector.domain.status import CONSENTABLE, Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
-from xero_connector.domain.tokens import ClientPair, TokenAnswer
+from xero_connector.domain.tokens import TokenAnswer
 from xero_connector.use_cases import consent_refusals
 from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
+from xero_connector.use_cases.read_client_pair import read_client_pair
 from xero_connector.use_cases.store_tokens import StoreTokens
 
 _PATIENCE = timedelta(seconds=6)
@@ -177,7 +178,7 @@ class CompleteConsent:
     ) -> Connected:
         row = held.row
         try:
-            pair = self._pair(row)
+            pair = read_client_pair(self.vault, row)
             self.identity.load_keys()
             held.ensure(POST_BUDGET)
         except (StoreUnavailable, TokenEndpointFailure) as unavailable:
@@ -206,12 +207,6 @@ class CompleteConsent:
             self.observer.event("id_token_refused", client_id=row.client_id, reason=refused.code)
             raise consent_refusals.id_token_refused() from None
         return self._keep(held, claimed, answer)
-
-    def _pair(self, row: Credential) -> ClientPair:
-        pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
-        if pair is None:
-            raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
-        return pair
 
     def _keep(self, held: HeldLease, claimed: AuthorizationRequest, answer: TokenAnswer) -> Connected:
         pending = False

@@ -11,6 +11,7 @@ from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, TokenEndpointFailure
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
+from xero_connector.use_cases.read_client_pair import read_client_pair
 from xero_connector.use_cases.store_tokens import StoreTokens
 
 _PATIENCE = timedelta(seconds=6)
@@ -79,12 +80,12 @@ class DisconnectCredential:
         if row.generation == 0:
             return
         try:
-            pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
+            pair = read_client_pair(self.vault, row)
             current = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation))
         except SecretDeleted:
             # An earlier run revoked the grant and began to delete the secrets.
             return
-        if pair is None or current is None:
+        if current is None:
             raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
         if current.secret.token.refresh_token is not None:
             held.ensure(POST_BUDGET)

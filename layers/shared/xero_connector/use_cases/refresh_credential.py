@@ -13,6 +13,7 @@ from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
+from xero_connector.use_cases.read_client_pair import read_client_pair
 from xero_connector.use_cases.store_tokens import StoreTokens
 
 _VISIBLE_WITHIN = timedelta(minutes=15)
@@ -73,9 +74,9 @@ class RefreshCredential:
 
     def _present(self, held: HeldLease) -> Refresh:
         row = held.row
-        pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
+        pair = read_client_pair(self.vault, row)
         current = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation))
-        if pair is None or current is None:
+        if current is None:
             # A version that the registry vouches for exists: this reader cannot see it yet.
             raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
         refresh_token = current.secret.token.refresh_token
@@ -111,10 +112,10 @@ class RefreshCredential:
         itself, or within its grace. Raises `TokenEndpointFailure` where Xero does not say.
         """
         row = held.row
-        pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
+        pair = read_client_pair(self.vault, row)
         for generation in range(row.generation - 1, max(0, row.generation - 1 - _OLDER_GENERATIONS), -1):
             older = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(generation))
-            if pair is None or older is None or older.secret.token.refresh_token is None:
+            if older is None or older.secret.token.refresh_token is None:
                 continue
             try:
                 answer = self._ask(held, pair, older.secret.token.refresh_token)

@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import Conflict, StoreUnavailable
+from xero_connector.domain.errors import Conflict
 from xero_connector.domain.ports import Clock, Vault
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict
+from xero_connector.use_cases.read_client_pair import read_client_pair
 
 _RECHECK_REFUSED_PAIR = timedelta(minutes=5)
 _RECHECK_LATER = timedelta(hours=1)
@@ -37,10 +38,7 @@ class RevalidateCredential:
                 code="nothing_to_prove",
                 hint="Submit the pair again with POST /credentials.",
             )
-        pair = self.vault.get_client_pair(client_id, version_id=row.client_version_id)
-        if pair is None:
-            raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
-        proof = self.prove_pair(pair)
+        proof = self.prove_pair(read_client_pair(self.vault, row))
         now = self.clock()
         return self.change_credential(
             client_id, lambda now_there: _with_finding(now_there, row.client_version_id, proof, now)

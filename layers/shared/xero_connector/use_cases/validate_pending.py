@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.ports import Clock, Observer, Registry, Vault
 from xero_connector.domain.status import Status
 from xero_connector.use_cases.hold_lease import HoldLease
 from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict
+from xero_connector.use_cases.read_client_pair import read_client_pair
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(minutes=15)
@@ -30,10 +30,7 @@ class ValidatePending:
         held = self.hold_lease(row)
         if row.status is Status.REJECTED:
             return self._delete_secret(held.row)
-        pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
-        if pair is None:
-            raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
-        proof = self.prove_pair(pair)
+        proof = self.prove_pair(read_client_pair(self.vault, row))
         self.observer.event("pair_proven", client_id=row.client_id, verdict=proof.verdict)
         decided = held.save(lambda row, now: _decided(row, proof, now))
         return self._delete_secret(decided) if decided.status is Status.REJECTED else decided
