@@ -122,9 +122,18 @@ def test_the_lease_and_its_fence_hold_while_they_are_whole(xero: InProcessXero) 
 
 
 def test_a_lease_that_is_not_respected_refreshes_twice(xero: InProcessXero) -> None:
-    def leased(self: Credential, owner: str, *, now: datetime, duration: timedelta) -> Credential:
+    def leased(
+        self: Credential, owner: str, *, now: datetime, duration: timedelta, consenting: bool = False
+    ) -> Credential:
         until = now + duration
-        return replace(self, lease=Lease(owner, until), due_at=now, attempt_started_at=now, updated_at=now)
+        return replace(
+            self,
+            lease=Lease(owner, until),
+            due_at=now,
+            attempt_started_at=now,
+            consenting=consenting,
+            updated_at=now,
+        )
 
     with mock.patch.object(Credential, "leased", leased):
         assert race(xero, Kind.CALM).double_refreshes > 0

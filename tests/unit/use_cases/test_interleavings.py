@@ -249,3 +249,35 @@ def test_more_organisations_than_a_version_can_hold_do_not_cost_the_grant(world:
     assert len(world.row().tenants) == 400
     small = a_tokens_secret(token=a_token(access_token="j" * 2000))
     assert small.within_limit() == small
+
+
+def test_an_older_token_of_the_same_consent_is_the_last_resort(world: World) -> None:
+    world.connect()
+    for _ in range(3):
+        world.sweep_when_due()
+    world.xero.refresh_tokens.clear()
+    world.xero.failures.extend([FailureKind.INVALID_GRANT] * 3)
+    world.sweep_when_due()
+    assert world.sweep_when_due() == {"refreshed": 1}
+    # The newest was refused twice and the one before it once; the one before that is alive.
+    assert world.xero.refresh_tokens == ["refresh-4", "refresh-4", "refresh-3", "refresh-2"]
+    assert world.row().status is Status.CONNECTED
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_the_tokens_of_an_earlier_consent_are_never_gone_back_to(world: World, *, cut_off: bool) -> None:
+    world.connect()
+    world.sweep_when_due()
+    if cut_off:
+        step_in(world.vault, "put_tokens", after=die)
+        with pytest.raises(ProcessDied):
+            world.consent()
+        assert world.sweep_when_due() == {"rolled_forward": 1}
+    else:
+        world.consent()
+    asked = world.xero.calls.count("refresh")
+    world.xero.failures.extend([FailureKind.INVALID_GRANT] * 2)
+    world.sweep_when_due()
+    assert world.sweep_when_due() == {"failed": 1}
+    assert world.row().status is Status.REAUTHORIZATION_REQUIRED
+    assert world.xero.calls.count("refresh") == asked + 2

@@ -69,8 +69,10 @@ class Credential:
     """The registry's row: everything but the secrets.
 
     `revision` counts the writes; each write names the one that it saw, so that no write is ever lost.
-    `generation` counts the token sets, 0 before the first. `attempt_started_at` is set from taking the lease
-    until the outcome is known: a row that carries it without a live lease tells of work that was cut off.
+    `generation` counts the token sets, 0 before the first; those before `grant_began` belong to an earlier
+    consent, perhaps of another user. `attempt_started_at` is set from taking the lease until the outcome is
+    known: a row that carries it without a live lease tells of work that was cut off. `consenting` tells that
+    this work may have been a consent.
     """
 
     client_id: str
@@ -86,6 +88,8 @@ class Credential:
     tenants_pending: bool = False
     client_secret_number: int = 1
     generation: int = 0
+    grant_began: int = 0
+    consenting: bool = False
     tokens_secret_arn: str | None = None
     access_token_expires_at: datetime | None = None
     refresh_token_expires_at: datetime | None = None
@@ -118,7 +122,7 @@ class Credential:
         check_move(self.status, status)
         return replace(self, status=status)
 
-    def leased(self, owner: str, *, now: datetime, duration: timedelta) -> "Credential":
+    def leased(self, owner: str, *, now: datetime, duration: timedelta, consenting: bool = False) -> "Credential":
         """Take the lease, or raise `LeaseUnavailable` while another holder's runs.
 
         The row falls due when the lease ends: if the holder dies, the sweep comes back by itself.
@@ -131,6 +135,7 @@ class Credential:
             lease=Lease(owner, until),
             due_at=until,
             attempt_started_at=self.attempt_started_at or now,
+            consenting=self.consenting or consenting,
             updated_at=now,
         )
 
@@ -141,6 +146,7 @@ class Credential:
             lease=None,
             due_at=due_at,
             attempt_started_at=None if attempt_finished else self.attempt_started_at,
+            consenting=self.consenting and not attempt_finished,
             updated_at=now,
         )
 

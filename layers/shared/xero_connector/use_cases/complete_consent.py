@@ -140,7 +140,7 @@ class CompleteConsent:
 
     def _hold(self, claimed: AuthorizationRequest, row: Credential) -> HeldLease:
         try:
-            held = self.hold_lease.waiting(row, patience=_PATIENCE)
+            held = self.hold_lease.waiting(row, patience=_PATIENCE, consenting=True)
         except LeaseUnavailable:
             # Nothing was presented to Xero yet: the same callback may be opened again.
             self._end(claimed.reopened())
@@ -282,4 +282,5 @@ def _with_findings(row: Credential, answer: TokenAnswer, *, tenants_pending: boo
             pair=Check(CheckResult.PASS, "Xero accepted the pair for a consent.", now),
         ),
         tenants_pending=tenants_pending,
+        grant_began=row.generation,
     )

@@ -109,11 +109,13 @@ class RefreshCredential:
 
         Two holders whose leases overlapped can have stored their answers in the other order than Xero gave them,
         and an adopted answer can have been replaced by one that got lost. Then an older token is alive: by
-        itself, or within its grace. Raises `TokenEndpointFailure` where Xero does not say.
+        itself, or within its grace. Tokens of an earlier consent are left alone: they may reach other
+        organisations. Raises `TokenEndpointFailure` where Xero does not say.
         """
         row = held.row
         pair = read_client_pair(self.vault, row)
-        for generation in range(row.generation - 1, max(0, row.generation - 1 - _OLDER_GENERATIONS), -1):
+        oldest = max(row.grant_began, row.generation - _OLDER_GENERATIONS)
+        for generation in range(row.generation - 1, oldest - 1, -1):
             older = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(generation))
             if older is None or older.secret.token.refresh_token is None:
                 continue

@@ -69,7 +69,8 @@ class StoreTokens:
             return None
         # Cut-off work may have stored its answer before it could list the organisations.
         pending = not newest.secret.tenants
-        return self._commit(held, newest, lambda row, _: replace(row, tenants_pending=pending))
+        began = newest.secret.generation if row.consenting else row.grant_began
+        return self._commit(held, newest, lambda row, _: replace(row, tenants_pending=pending, grant_began=began))
 
     @staticmethod
     def _commit(held: HeldLease, stored: StoredTokens, also: Change) -> Credential:
