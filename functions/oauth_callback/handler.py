@@ -6,24 +6,14 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from xero_connector.adapters import browser_cookie, problem_details
-from xero_connector.adapters.html_pages import HEADERS, HtmlPages
+from xero_connector.adapters import browser_cookie, html_pages
 from xero_connector.adapters.rest_requests import query
 from xero_connector.bootstrap import application, observer
 from xero_connector.domain.consent import digest
-from xero_connector.domain.errors import (
-    ConnectorError,
-    ConsentRefused,
-    LeaseUnavailable,
-    NotFound,
-    RevisionConflict,
-    SecretDeleted,
-    StoreUnavailable,
-)
 from xero_connector.observability import flushing
 from xero_connector.use_cases.complete_consent import Callback
 
-app = problem_details.resolver(lambda error: application().report(error))
+app = html_pages.resolver(lambda: application().settings.console_url, lambda error: application().report(error))
 
 
 @app.get("/connect/<ticket>")
@@ -35,7 +25,7 @@ def connect(ticket: str) -> Response[str]:
         status_code=int(HTTPStatus.FOUND),
         content_type="text/html; charset=utf-8",
         body="",
-        headers={**HEADERS, "Location": started.authorization_url},
+        headers={**html_pages.HEADERS, "Location": started.authorization_url},
         cookies=[browser_cookie.binding_cookie(started.browser)],
     )
 
@@ -52,36 +42,10 @@ def callback() -> Response[str]:
             bindings=lambda ticket_hash: browser_cookie.read_binding(app, ticket_hash),
         )
     )
-    return _pages().connected(connected.tenants, pending=connected.tenants_pending, reference=_reference())
-
-
-def refuse(refusal: ConsentRefused) -> Response[str]:
-    """Answer a refusal with a page."""
-    application().report(refusal)
-    return _pages().refused(refusal, reference=_reference())
-
-
-def unavailable(error: ConnectorError) -> Response[str]:
-    """Answer an outage of our own with a page."""
-    application().report(error)
-    return refuse(
-        ConsentRefused(
-            "This cannot be done at the moment.", code="store_unavailable", hint="Start again in a minute."
-        )
+    pages = html_pages.HtmlPages(application().settings.console_url)
+    return pages.connected(
+        connected.tenants, pending=connected.tenants_pending, reference=html_pages.reference(app)
     )
-
-
-app.exception_handler(ConsentRefused)(refuse)
-# What is not named here is a defect: it ends the invocation, and an alarm goes off.
-app.exception_handler([LeaseUnavailable, NotFound, RevisionConflict, SecretDeleted, StoreUnavailable])(unavailable)
-
-
-def _pages() -> HtmlPages:
-    return HtmlPages(application().settings.console_url)
-
-
-def _reference() -> str:
-    return str(app.current_event.request_context.request_id)
 
 
 @flushing(observer)

@@ -7,6 +7,7 @@ import pytest
 from tests.fakes.world import CLIENT_ID, World
 from tests.handlers.conftest import Invoke, sample_event
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, digest
+from xero_connector.domain.errors import IllegalMove, StoreUnavailable
 from xero_connector.domain.tenant import Tenant
 
 CONNECT = sample_event("oauth_callback/connect")
@@ -150,3 +151,26 @@ def test_a_made_up_link_is_not_known(world: World, invoke: Invoke, ticket: str) 
     answer = invoke("oauth_callback", event)
     assert answer["statusCode"] == HTTPStatus.NOT_FOUND
     assert not world.consents.requests
+
+
+def test_an_outage_of_our_own_is_a_page_too(
+    started: World, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(_: str) -> None:
+        raise StoreUnavailable("GetItem", "ServiceUnavailable")
+
+    monkeypatch.setattr(started.registry, "get", down)
+    answer = invoke("oauth_callback", CONNECT)
+    assert answer["statusCode"] == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "at the moment" in page(answer)
+    told = [fields for message, fields in started.observer.events if message == "request_refused"]
+    assert any(fields["detail"] == "GetItem failed: ServiceUnavailable." for fields in told)
+
+
+def test_a_defect_ends_the_invocation(started: World, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: str) -> None:
+        raise IllegalMove("A credential cannot do that.", code="illegal_move")
+
+    monkeypatch.setattr(started.registry, "get", broken)
+    with pytest.raises(IllegalMove):
+        invoke("oauth_callback", CONNECT)

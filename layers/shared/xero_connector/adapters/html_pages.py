@@ -1,15 +1,17 @@
 """The pages that Xero users meet: one template, no script, nothing from anywhere else."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 from http import HTTPStatus
 from string import Template
 
-from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
-from xero_connector.domain.errors import ConsentRefused
+from xero_connector.domain import errors
+from xero_connector.domain.errors import ConnectorError, ConsentRefused
 from xero_connector.domain.tenant import Tenant
 
 _STYLE = """
@@ -77,6 +79,44 @@ _STATUSES = {
     "xero_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "store_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+
+# An error that is not here, and no refusal, is a defect: it ends the invocation, and an alarm goes off.
+_OUTAGES = [
+    errors.LeaseUnavailable,
+    errors.NotFound,
+    errors.RevisionConflict,
+    errors.SecretDeleted,
+    errors.StoreUnavailable,
+]
+
+
+def resolver(
+    console_url: Callable[[], str | None], report: Callable[[ConnectorError], None]
+) -> APIGatewayRestResolver:
+    """Return a router that reports refusals and outages, and answers them with a page."""
+    app = APIGatewayRestResolver()
+
+    def refuse(refusal: ConsentRefused) -> Response[str]:
+        report(refusal)
+        return HtmlPages(console_url()).refused(refusal, reference=reference(app))
+
+    def unavailable(error: ConnectorError) -> Response[str]:
+        report(error)
+        return refuse(
+            ConsentRefused(
+                "This cannot be done at the moment.", code="store_unavailable", hint="Start again in a minute."
+            )
+        )
+
+    app.exception_handler(ConsentRefused)(refuse)
+    app.exception_handler(_OUTAGES)(unavailable)
+    return app
+
+
+def reference(app: APIGatewayRestResolver) -> str:
+    """Return the id that finds the log lines of the request that is being answered."""
+    return str(app.current_event.request_context.request_id)
 
 
 @dataclass(frozen=True, slots=True)
