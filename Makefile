@@ -43,7 +43,7 @@ local: $(ENVIRONMENTS) ## The same stack left running: prints its URLs, writes .
 .PHONY: test
 test: $(ENVIRONMENTS) check chromium ## Everything CI runs: `check`, a reduced `prove`, the deployed local stack and the browser
 	$(call say,Reduced reliability experiments)
-	@$(PYTHON) -m pytest -q -m prove tests/unit/prove
+	@$(PYTHON) -m pytest -q -n auto -m prove tests/unit/prove
 	$(call say,Stack and browser tests)
 	@$(PYTHON) -m pytest -q -m "stack or browser" tests/stack tests/browser
 
@@ -88,7 +88,7 @@ requirements-check: $(UV) ## Is the layer's requirements.txt what uv.lock says?
 .PHONY: unit
 unit: .venv/.synced ## Unit, contract and handler tests
 	$(call say,Unit$(comma) contract and handler tests)
-	@$(PYTHON) -m pytest -q -m "not stack and not browser and not prove" tests
+	@$(PYTHON) -m pytest -q -n auto -m "not stack and not browser and not prove" tests
 
 comma := ,
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.local_stack.fixtures import journey, local_stack
+from tests.local_stack.fixtures import domain_events, journey, local_stack
 
-__all__ = ["journey", "local_stack"]  # fixtures of the stack and browser tests
+__all__ = ["domain_events", "journey", "local_stack"]  # fixtures of the stack and browser tests
 
 _HERE = Path(__file__).parent
 _OFFLINE = (_HERE / "unit", _HERE / "contract")

@@ -7,7 +7,11 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from xero_connector.adapters import problem_details, rest_requests
-from xero_connector.adapters.credential_resource import connect_link_resource, credential_resource
+from xero_connector.adapters.credential_resource import (
+    connect_link_resource,
+    credential_resource,
+    history_entry_resource,
+)
 from xero_connector.bootstrap import application, observer
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.status import Status
@@ -19,12 +23,13 @@ app = problem_details.resolver(lambda error: application().report(error))
 
 @app.post("/credentials")
 def submit() -> Response[str]:
-    """Prove and store a pair: 201 proven, 202 to be proven later."""
+    """Prove and store a pair: 201 proven, 202 to be proven later; a Custom connection has no connect link."""
     submission = parse_submission(rest_requests.json_body(app))
     submitted = application().submit_credential(submission, submitted_by=rest_requests.caller(app))
     link = submitted.connect_link
     content = _resource(submitted.credential) | {"connect_url": link.connect_url if link else None}
-    return problem_details.answer(HTTPStatus.CREATED if link else HTTPStatus.ACCEPTED, content)
+    pending = submitted.credential.status is Status.PENDING_VALIDATION
+    return problem_details.answer(HTTPStatus.ACCEPTED if pending else HTTPStatus.CREATED, content)
 
 
 @app.get("/credentials")
@@ -33,7 +38,7 @@ def page() -> Response[str]:
     found = application().registry.page(
         status=rest_requests.status(app),
         limit=rest_requests.limit(app),
-        next_token=rest_requests.query(app, "next_token"),
+        next_token=rest_requests.next_token(app),
     )
     items = [_resource(row) for row in found.items]
     return problem_details.answer(HTTPStatus.OK, {"items": items, "next_token": found.next_token})
@@ -45,36 +50,49 @@ def look_up(client_id: str) -> Response[str]:
     return _ok(application().find_credential(parse_client_id(client_id)))
 
 
+@app.get("/credentials/<client_id>/history")
+def history(client_id: str) -> Response[str]:
+    """List what was done to a credential and by whom, the newest first, a page at a time."""
+    found = application().read_history(
+        parse_client_id(client_id), limit=rest_requests.limit(app), next_token=rest_requests.next_token(app)
+    )
+    items = [history_entry_resource(entry) for entry in found.items]
+    return problem_details.answer(HTTPStatus.OK, {"items": items, "next_token": found.next_token})
+
+
 @app.post("/credentials/<client_id>/connect-link")
 def connect_link(client_id: str) -> Response[str]:
     """Make a link that takes a Xero user through consent."""
-    link = application().create_connect_link(parse_client_id(client_id))
+    link = application().create_connect_link(parse_client_id(client_id), by=rest_requests.caller(app))
     return problem_details.answer(HTTPStatus.CREATED, connect_link_resource(link))
 
 
 @app.post("/credentials/<client_id>/validation")
 def validate(client_id: str) -> Response[str]:
     """Prove the stored pair again."""
-    return _ok(application().revalidate_credential(parse_client_id(client_id)))
+    return _ok(application().revalidate_credential(parse_client_id(client_id), by=rest_requests.caller(app)))
 
 
 @app.put("/credentials/<client_id>/secret")
 def replace_secret(client_id: str) -> Response[str]:
     """Prove a new secret and swap it in."""
     client_secret = parse_secret_body(rest_requests.json_body(app))
-    return _ok(application().replace_client_secret(parse_client_id(client_id), client_secret))
+    row = application().replace_client_secret(
+        parse_client_id(client_id), client_secret, by=rest_requests.caller(app)
+    )
+    return _ok(row)
 
 
 @app.post("/credentials/<client_id>/refresh")
 def refresh(client_id: str) -> Response[str]:
     """Refresh the tokens now."""
-    return _ok(application().refresh_now(parse_client_id(client_id)))
+    return _ok(application().refresh_now(parse_client_id(client_id), by=rest_requests.caller(app)))
 
 
 @app.delete("/credentials/<client_id>")
 def disconnect(client_id: str) -> Response[str]:
     """Revoke the grant and delete the secrets: 202 while Xero cannot be reached."""
-    row = application().disconnect_credential(parse_client_id(client_id))
+    row = application().disconnect_credential(parse_client_id(client_id), by=rest_requests.caller(app))
     ended = row.status is not Status.DISCONNECTING
     return problem_details.answer(HTTPStatus.OK if ended else HTTPStatus.ACCEPTED, _resource(row))
 

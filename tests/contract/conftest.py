@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
+    from mypy_boto3_sqs.client import SQSClient
 
 _serial = itertools.count(1)
 
@@ -43,6 +45,16 @@ def _cloud() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def dynamodb(_cloud: None) -> "DynamoDBClient":
     return boto3.client("dynamodb")
+
+
+@pytest.fixture(scope="module")
+def events(_cloud: None) -> "EventBridgeClient":
+    return boto3.client("events")
+
+
+@pytest.fixture(scope="module")
+def queues(_cloud: None) -> "SQSClient":
+    return boto3.client("sqs")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Every row survives its way into DynamoDB's typed JSON and back."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -11,15 +13,11 @@ from hypothesis import strategies as st
 from tests.fakes.builders import a_credential, a_request, a_ticket
 from tests.fakes.world import NOON
 from xero_connector.adapters import dynamodb_items as items
+from xero_connector.domain.checks import Check, CheckResult
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
-from xero_connector.domain.credential import (
-    Check,
-    CheckResult,
-    Credential,
-    IntegrationType,
-    LastError,
-    Lease,
-)
+from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease
+from xero_connector.domain.events import MOST_NOTES, entries_of
+from xero_connector.domain.history import Action, HistoryEntry, Note
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.version_allowance import CAPACITY, VersionAllowance
@@ -47,6 +45,7 @@ credentials = st.builds(
     checks=st.dictionaries(names, all_checks, max_size=3),
     tenants=all_tenants,
     tenants_pending=st.booleans(),
+    tenants_checked_at=st.none() | moments,
     client_secret_number=numbers,
     generation=numbers,
     tokens_secret_arn=st.none() | texts,
@@ -62,6 +61,12 @@ credentials = st.builds(
     created_at=moments,
     created_by=texts,
     updated_at=moments,
+)
+notes = st.builds(Note, action=st.sampled_from(Action), by=texts, added=all_tenants, removed=all_tenants)
+all_entries = st.builds(
+    lambda row, noted: entries_of(replace(row, notes=noted)),
+    credentials,
+    st.lists(notes, max_size=MOST_NOTES).map(tuple),
 )
 requests = st.builds(
     AuthorizationRequest,
@@ -82,6 +87,22 @@ tickets = st.builds(ConnectTicket, ticket_hash=texts, client_id=texts, created_a
 def test_a_credential(row: Credential) -> None:
     wire = items.to_wire(items.credential_to_item(row, shards=8))
     assert items.credential_from_item(items.from_wire(wire)) == row
+
+
+@given(credentials, st.lists(notes, max_size=3).map(tuple))
+def test_notes_are_no_part_of_a_credential_s_item(row: Credential, noted: tuple[Note, ...]) -> None:
+    assert items.credential_to_item(replace(row, notes=noted), shards=8) == items.credential_to_item(row, shards=8)
+
+
+@given(all_entries, st.booleans())
+def test_an_entry_of_the_audit_trail(entries: tuple[HistoryEntry, ...], published: bool) -> None:  # noqa: FBT001
+    for entry in entries:
+        kept = replace(entry, unpublished=entry.unpublished and not published)
+        wire = items.to_wire(items.entry_to_item(kept, shards=8))
+        assert items.entry_from_item(items.from_wire(wire)) == kept
+        assert ("due_shard" in wire) == ("due_at" in wire) == kept.unpublished
+        # The index of credentials, and so their list, knows what has `listing`.
+        assert "listing" not in wire
 
 
 @given(requests)
@@ -108,6 +129,33 @@ def test_only_what_is_due_some_time_is_in_the_due_index() -> None:
     assert {"due_shard", "due_at"}.isdisjoint(never)
     some_time = items.credential_to_item(a_credential(due_at=NOON + timedelta(milliseconds=999)), shards=8)
     assert (some_time["due_shard"], some_time["due_at"]) == ("5", int(NOON.timestamp()))
+
+
+def test_entries_lie_in_the_order_in_which_they_were_written() -> None:
+    order = [(9, 0), (9, 9), (10, 0), (999, 1), (1000, 0), (10**11, 3), (10**12 - 1, 0)]
+    keys = [items.history_key("A", revision, position) for revision, position in order]
+    assert [key["sk"] for key in keys] == sorted(key["sk"] for key in keys)
+    assert {key["pk"] for key in keys} == {items.credential_key("A")["pk"]}
+    assert items.credential_key("A")["sk"] < "HISTORY#" < items.reservation_key("A")["sk"]
+
+
+def test_an_event_is_kept_as_text_so_that_numbers_and_nulls_survive() -> None:
+    (entry,) = entries_of(a_credential(revision=3).noted(Action.REJECTED))
+    wire = items.to_wire(items.entry_to_item(entry, shards=8))
+    event = json.loads(wire["event"]["S"])
+    assert (event["sequence"], event["reason"], event["label"]) == (30, None, None)
+
+
+def test_an_audit_trail_ends_some_day() -> None:
+    (entry,) = entries_of(a_credential(revision=3).noted(Action.SUBMITTED))
+    assert items.entry_to_item(entry, shards=8)["ttl"] == int((NOON + timedelta(days=400)).timestamp())
+
+
+def test_events_have_parts_of_the_due_index_to_themselves() -> None:
+    credential = items.credential_to_item(a_credential(due_at=NOON), shards=8)
+    (entry,) = entries_of(a_credential(revision=3).noted(Action.VALIDATED))
+    event = items.entry_to_item(entry, shards=8)
+    assert (credential["due_shard"], event["due_shard"]) == ("5", "EVENTS#5")
 
 
 def test_what_has_no_value_takes_no_room() -> None:

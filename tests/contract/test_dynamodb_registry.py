@@ -15,10 +15,14 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 
 from tests.fakes.builders import a_credential, a_request, a_ticket
 from tests.fakes.world import CLIENT_ID, NOON
+from xero_connector.adapters import dynamodb_items as items
 from xero_connector.adapters.aws_errors import CLIENT_CONFIG
+from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_items import shard_of
 from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
 from xero_connector.domain.errors import MalformedRequest, RevisionConflict, StoreUnavailable
+from xero_connector.domain.events import entries_of
+from xero_connector.domain.history import Action
 from xero_connector.domain.status import Status
 
 if TYPE_CHECKING:
@@ -41,8 +45,19 @@ def losing_client(_cloud: None) -> "DynamoDBClient":
     def wait(attempts: int, **_: object) -> int | None:
         return 0 if attempts == 1 else None
 
-    client.meta.events.register("needs-retry.dynamodb.PutItem", wait)  # type: ignore[arg-type] # may answer
+    for operation in ("PutItem", "TransactWriteItems"):
+        client.meta.events.register(f"needs-retry.dynamodb.{operation}", wait)  # type: ignore[arg-type] # may answer
     return client
+
+
+@pytest.fixture
+def history(dynamodb: "DynamoDBClient", table: str) -> DynamoDBHistory:
+    return DynamoDBHistory(dynamodb, table, shards=8)
+
+
+def told(history: DynamoDBHistory) -> list[str]:
+    """Who is in the audit trail, the newest first."""
+    return [entry.by for entry in history.page(CLIENT_ID, limit=100, next_token=None).items]
 
 
 # A write whose answer is lost
@@ -85,6 +100,40 @@ def test_another_s_write_is_not_taken_for_one_s_own(
     assert registry.get(CLIENT_ID) == theirs
 
 
+def test_a_write_with_notes_is_recognised_and_leaves_its_entries_once(
+    losing_client: "DynamoDBClient", table: str, registry: DynamoDBRegistry, history: DynamoDBHistory
+) -> None:
+    losing = DynamoDBRegistry(losing_client, table, shards=8)
+    created = losing.create(a_credential().noted(Action.SUBMITTED, by="me"), replacing=None)
+    assert registry.get(CLIENT_ID) == created == a_credential(revision=1)
+    changed = losing.save(created.noted(Action.VALIDATED, by="me again"))
+    assert registry.get(CLIENT_ID) == changed == a_credential(revision=2)
+    assert told(history) == ["me again", "me"]
+
+
+def test_another_s_write_with_notes_is_not_taken_for_one_s_own(
+    losing_client: "DynamoDBClient", table: str, registry: DynamoDBRegistry, history: DynamoDBHistory
+) -> None:
+    losing = DynamoDBRegistry(losing_client, table, shards=8)
+    row = registry.create(a_credential(), replacing=None)
+    theirs = registry.save(row.noted(Action.VALIDATED, by="they"))
+    with pytest.raises(RevisionConflict):
+        losing.save(row.noted(Action.VALIDATED, by="I"))
+    with pytest.raises(RevisionConflict):
+        losing.create(a_credential().noted(Action.VALIDATED, by="I"), replacing=None)
+    assert registry.get(CLIENT_ID) == theirs
+    assert told(history) == ["they"]
+
+
+def test_a_mark_whose_answer_is_lost(
+    losing_client: "DynamoDBClient", table: str, registry: DynamoDBRegistry, history: DynamoDBHistory
+) -> None:
+    registry.create(a_credential().noted(Action.VALIDATED), replacing=None)
+    (entry,) = history.page(CLIENT_ID, limit=1, next_token=None).items
+    DynamoDBHistory(losing_client, table, shards=8).mark_published(entry)
+    assert history.page(CLIENT_ID, limit=1, next_token=None).items == [replace(entry, unpublished=False)]
+
+
 def test_a_reservation_is_recognised(losing_client: "DynamoDBClient", table: str) -> None:
     losing = DynamoDBRegistry(losing_client, table, shards=8)
     assert losing.reserve(CLIENT_ID, owner="me", now=NOON, until=NOON + A_MINUTE)
@@ -98,6 +147,176 @@ def test_a_claim_is_recognised(losing_client: "DynamoDBClient", table: str, dyna
     assert consents.get_request(a_request().state_hash) == claimed
     with pytest.raises(RevisionConflict):
         losing.save_request(a_request().claimed(NOON, generation=0))
+
+
+# Writes that meet somebody else's
+
+
+@pytest.fixture
+def refusing(_cloud: None, table: str) -> Callable[[str, ClientError], DynamoDBRegistry]:
+    """Return what makes a registry of which one operation is refused."""
+
+    def registry(operation: str, refusal: ClientError) -> DynamoDBRegistry:
+        client = boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
+
+        def refuse(**_: object) -> None:
+            raise refusal
+
+        client.meta.events.register(f"before-call.dynamodb.{operation}", refuse)
+        return DynamoDBRegistry(client, table, shards=8)
+
+    return registry
+
+
+def canceled(*codes: str) -> ClientError:
+    error = ClientError(
+        {"Error": {"Code": "TransactionCanceledException", "Message": f"of {SECRET}"}}, "TransactWriteItems"
+    )
+    response: Any = error.response
+    response["CancellationReasons"] = [{"Code": code} for code in codes]
+    return error
+
+
+def test_a_put_that_meets_a_transaction_is_a_conflict(
+    refusing: Callable[[str, ClientError], DynamoDBRegistry], registry: DynamoDBRegistry
+) -> None:
+    row = registry.create(a_credential(), replacing=None)
+    conflict = ClientError({"Error": {"Code": "TransactionConflictException", "Message": "-"}}, "PutItem")
+    refused = refusing("PutItem", conflict)
+    with pytest.raises(RevisionConflict):
+        refused.save(row)
+    with pytest.raises(RevisionConflict):
+        refused.create(a_credential("another"), replacing=None)
+    # No transaction has to do with a reservation: to take this for somebody's submission would be a guess.
+    with pytest.raises(StoreUnavailable):
+        refused.reserve(CLIENT_ID, owner="me", now=NOON, until=NOON + A_MINUTE)
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ("TransactionConflict", "None"),
+        ("None", "TransactionConflict"),
+        ("ThrottlingError", "TransactionConflict"),
+        ("ConditionalCheckFailed", "TransactionConflict"),
+    ],
+)
+def test_a_transaction_that_meets_another_is_a_conflict(
+    refusing: Callable[[str, ClientError], DynamoDBRegistry], codes: tuple[str, ...]
+) -> None:
+    with pytest.raises(RevisionConflict):
+        refusing("TransactWriteItems", canceled(*codes)).save(a_credential().noted(Action.VALIDATED))
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        (("None", "ThrottlingError"), "ThrottlingError"),
+        (("ValidationError", "None"), "ValidationError"),
+        ((), "TransactionCanceledException"),
+    ],
+)
+def test_a_transaction_that_aws_cannot_make_is_told_by_its_reason(
+    refusing: Callable[[str, ClientError], DynamoDBRegistry], codes: tuple[str, ...], reason: str
+) -> None:
+    with pytest.raises(StoreUnavailable) as unavailable:
+        refusing("TransactWriteItems", canceled(*codes)).save(a_credential().noted(Action.VALIDATED))
+    assert (unavailable.value.operation, unavailable.value.reason) == ("TransactWriteItems", reason)
+    assert SECRET not in "".join(traceback.TracebackException.from_exception(unavailable.value).format())
+
+
+def test_a_row_without_notes_takes_no_transaction(
+    refusing: Callable[[str, ClientError], DynamoDBRegistry],
+) -> None:
+    registry = refusing("TransactWriteItems", canceled("ThrottlingError"))
+    row = registry.create(a_credential(), replacing=None)
+    assert registry.save(row).revision == 2
+
+
+def test_a_row_and_its_entries_are_one_write(
+    refusing: Callable[[str, ClientError], DynamoDBRegistry], registry: DynamoDBRegistry, history: DynamoDBHistory
+) -> None:
+    row = registry.create(a_credential(), replacing=None)
+    noted = row.noted(Action.VALIDATED, by="me")
+    with pytest.raises(StoreUnavailable):
+        refusing("TransactWriteItems", canceled("ThrottlingError")).save(noted)
+    assert (registry.get(CLIENT_ID), told(history)) == (row, [])
+    throttled = ClientError({"Error": {"Code": "ThrottlingException", "Message": "-"}}, "PutItem")
+    saved = refusing("PutItem", throttled).save(noted)
+    assert (registry.get(CLIENT_ID), told(history)) == (saved, ["me"])
+
+
+# The audit trail
+
+
+def test_what_is_kept_of_an_entry(dynamodb: "DynamoDBClient", table: str, registry: DynamoDBRegistry) -> None:
+    row = a_credential().noted(Action.SUBMITTED, by="me").noted(Action.VALIDATED)
+    registry.create(row, replacing=None)
+    submitted, validated = [
+        items.from_wire(
+            dynamodb.get_item(TableName=table, Key=items.to_wire(items.history_key(CLIENT_ID, 1, position)))[
+                "Item"
+            ]
+        )
+        for position in (0, 1)
+    ]
+    assert validated["pk"] == f"CREDENTIAL#{CLIENT_ID}"
+    assert validated["sk"] == "HISTORY#000000000001#01"
+    assert validated["due_shard"] == f"EVENTS#{shard_of(CLIENT_ID, 8)}"
+    assert validated["due_at"] == int(NOON.timestamp()) + 30
+    assert validated["ttl"] == submitted["ttl"] == int(NOON.timestamp()) + 400 * 86_400
+    assert json.loads(validated["event"])["sequence"] == 11
+    assert {"event", "due_shard", "due_at", "detail"}.isdisjoint(submitted)
+    stored = dynamodb.get_item(TableName=table, Key=items.to_wire(items.credential_key(CLIENT_ID)))["Item"]
+    assert "notes" not in stored
+
+
+def test_an_audit_trail_of_more_than_a_megabyte_is_read_to_its_end(
+    dynamodb: "DynamoDBClient", table: str, history: DynamoDBHistory
+) -> None:
+    for revision in range(1, 13):
+        row = a_credential(revision=revision).noted(Action.REFRESH_REQUESTED, by=f"{revision:02d}" + "x" * 150_000)
+        (entry,) = entries_of(row)
+        dynamodb.put_item(TableName=table, Item=items.to_wire(items.entry_to_item(entry, shards=8)))
+    assert [by[:2] for by in told(history)] == [f"{revision:02d}" for revision in range(12, 0, -1)]
+
+
+def test_the_events_of_a_credential_wait_in_one_shard(
+    registry: DynamoDBRegistry, history: DynamoDBHistory
+) -> None:
+    ids = [f"client-{number}" for number in range(40)]
+    for client_id in ids:
+        registry.create(a_credential(client_id).noted(Action.VALIDATED), replacing=None)
+    later = NOON + A_MINUTE
+    shards = {
+        str(shard): [entry.client_id for entry in history.unpublished(shard=str(shard), now=later, limit=100)]
+        for shard in range(8)
+    }
+    assert sorted(client_id for waiting in shards.values() for client_id in waiting) == sorted(ids)
+    assert all(shard_of(client_id, 8) == shard for shard, waiting in shards.items() for client_id in waiting)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None, 1, "12", [], [1], [1, 2, 3], [0, 0], [-1, 0], [1, -1], [1, 10], [10**12, 0], [True, 0], [1, False],
+        [1.0, 0], ["1", 0], [1, None], [[1], 0], {}, {"a": 1, "b": 2},
+    ],
+)  # fmt: skip
+def test_a_forged_next_token_of_an_audit_trail_is_refused(history: DynamoDBHistory, content: object) -> None:
+    token = base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+    with pytest.raises(MalformedRequest) as refused:
+        history.page(CLIENT_ID, limit=1, next_token=token)
+    assert refused.value.code == "malformed_next_token"
+
+
+@pytest.mark.parametrize("text", ["[1,0]", " [1, 0]", "[1, 0]\n", "[01, 0]", "[1, 0, ]", "[1e0, 0]", "[NaN, 0]"])
+def test_a_next_token_of_an_audit_trail_has_one_spelling(history: DynamoDBHistory, text: str) -> None:
+    good = base64.urlsafe_b64encode(b"[1, 0]").decode().rstrip("=")
+    assert history.page(CLIENT_ID, limit=1, next_token=good).items == []
+    token = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    with pytest.raises(MalformedRequest):
+        history.page(CLIENT_ID, limit=1, next_token=token)
 
 
 # Lists
@@ -156,10 +375,26 @@ def test_a_credential_s_id_may_look_like_a_key(registry: DynamoDBRegistry) -> No
 
 # AWS's own errors
 
+
+def of(registry: DynamoDBRegistry) -> DynamoDBHistory:
+    """The audit trail of a registry."""
+    return DynamoDBHistory(registry.client, registry.table_name, registry.shards)
+
+
 CALLS: list[tuple[str, Callable[[DynamoDBRegistry, DynamoDBConsents], object]]] = [
     ("GetItem", lambda registry, _: registry.get(CLIENT_ID)),
     ("PutItem", lambda registry, _: registry.create(a_credential(label=SECRET), replacing=None)),
     ("PutItem", lambda registry, _: registry.save(a_credential(label=SECRET))),
+    (
+        "TransactWriteItems",
+        lambda registry, _: registry.save(a_credential(label=SECRET).noted(Action.VALIDATED, by=SECRET)),
+    ),
+    ("Query", lambda registry, _: of(registry).page(SECRET, limit=1, next_token=None)),
+    ("Query", lambda registry, _: of(registry).unpublished(shard="0", now=NOON, limit=1)),
+    (
+        "PutItem",
+        lambda registry, _: of(registry).mark_published(entries_of(a_credential().noted(Action.VALIDATED))[0]),
+    ),
     ("Query", lambda registry, _: registry.page(status=None, limit=1, next_token=None)),
     ("Query", lambda registry, _: registry.due(shard="0", now=NOON, limit=1)),
     ("PutItem", lambda registry, _: registry.reserve(CLIENT_ID, owner=SECRET, now=NOON, until=NOON)),

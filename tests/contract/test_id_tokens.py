@@ -66,8 +66,8 @@ class Xero:
         key = key or self.key
         return jwt.encode(header or {"alg": "RS256", "kid": key.kid}, self.claims(**changes), key)
 
-    def verify(self, id_token: str | None) -> None:
-        self.verifier.verify(id_token, client_id=CLIENT_ID, nonce=NONCE, now=self.clock.now)
+    def verify(self, id_token: str | None) -> str:
+        return self.verifier.verify(id_token, client_id=CLIENT_ID, nonce=NONCE, now=self.clock.now)
 
     def refusal(self, id_token: str | None) -> str:
         with pytest.raises(IdTokenRefused) as refused:
@@ -91,6 +91,14 @@ def test_a_good_token(xero: Xero) -> None:
     xero.verify(xero.token(email="somebody@example.test"))
 
 
+@pytest.mark.parametrize(
+    ("user_id", "expected"),
+    [("the-user", "the-user"), (None, "user"), ("", "user"), (5, "user"), (["the-user"], "user")],
+)
+def test_whose_it_is(xero: Xero, user_id: object, expected: str) -> None:
+    assert xero.verify(xero.token(xero_userid=user_id)) == expected
+
+
 def test_no_token(xero: Xero) -> None:
     assert xero.refusal(None) == "id_token_missing"
 
@@ -105,6 +113,10 @@ def test_no_token(xero: Xero) -> None:
         {"aud": ["F" * 32]},
         {"aud": None},
         {"aud": []},
+        {"sub": None},
+        {"sub": ""},
+        {"sub": 5},
+        {"sub": None, "xero_userid": "the-user"},
         {"nonce": "another"},
         {"nonce": None},
         {"nonce": ""},

@@ -12,7 +12,8 @@ from tests.fakes.stores import InMemoryRegistry
 from tests.fakes.world import CLIENT_ID, NOON
 from tests.fakes.xero import DEMO_COMPANY
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
-from xero_connector.domain.credential import Check, CheckResult, LastError
+from xero_connector.domain.checks import Check, CheckResult
+from xero_connector.domain.credential import LastError
 from xero_connector.domain.errors import MalformedRequest, RevisionConflict
 from xero_connector.domain.ports import Registry
 from xero_connector.domain.status import Status

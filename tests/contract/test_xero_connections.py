@@ -1,12 +1,16 @@
-"""`GET /connections` over real HTTP."""
+"""`/connections` over real HTTP."""
 
 from datetime import timedelta
+from io import BytesIO
 from uuid import uuid4
 
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
 
 from tests.fakes.canned_server import Answer, CannedServer
-from tests.xero_simulator.apps import Organisation
+from tests.xero_simulator.apps import IntegrationType, Organisation
 from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
 from tests.xero_simulator.server import XeroSimulator
 from xero_connector.adapters import requests_xero_connections
@@ -128,13 +132,13 @@ def test_no_list(simulator: XeroSimulator, connections: RequestsXeroConnections,
     token, _ = user.consent("A")
     simulator.faults.add(fault)
     error = unavailable(connections, token)
-    assert error.code.startswith("connections_")
+    assert error.code == "connections_unavailable"
     assert token not in repr(error)
     assert names(connections.tenants(token, auth_event_id=None)) == {"A"}
 
 
 def test_a_token_that_is_none(connections: RequestsXeroConnections) -> None:
-    assert unavailable(connections, "nonsense").code == "connections_HTTPError"
+    assert "(HTTPError)" in unavailable(connections, "nonsense").detail
 
 
 def test_a_list_that_takes_too_long(
@@ -142,7 +146,7 @@ def test_a_list_that_takes_too_long(
 ) -> None:
     monkeypatch.setattr(requests_xero_connections, "_TIMEOUT", (0.2, 0.2))
     simulator.faults.add(Fault(Endpoint.CONNECTIONS, FaultKind.DELAY, delay=timedelta(seconds=0.6)))
-    assert unavailable(connections).code == "connections_ReadTimeout"
+    assert "(ReadTimeout)" in unavailable(connections).detail
 
 
 @pytest.mark.parametrize(
@@ -153,3 +157,120 @@ def test_a_list_that_takes_too_long(
 def test_a_list_that_is_none(canned: CannedServer, body: object) -> None:
     canned.answer = Answer(body)
     unavailable(RequestsXeroConnections(canned.url))
+
+
+# Removing one
+
+
+def not_removed(connections: RequestsXeroConnections, access_token: str = "t") -> ConnectionsUnavailable:
+    with pytest.raises(ConnectionsUnavailable) as caught:
+        connections.remove(access_token, "c")
+    assert caught.value.__cause__ is None
+    assert access_token not in f"{caught.value!r} {caught.value.detail} {caught.value.hint}".split()
+    return caught.value
+
+
+def test_one_connection_is_removed(connections: RequestsXeroConnections, user: User) -> None:
+    token, _ = user.consent("A", "B")
+    unwanted, wanted = connections.tenants(token, auth_event_id=None)
+    connections.remove(token, unwanted.connection_id)
+    assert connections.tenants(token, auth_event_id=None) == (wanted,)
+
+
+def test_a_connection_that_is_gone_is_as_good_as_removed(connections: RequestsXeroConnections, user: User) -> None:
+    token, _ = user.consent("A")
+    (tenant,) = connections.tenants(token, auth_event_id=None)
+    connections.remove(token, tenant.connection_id)
+    connections.remove(token, tenant.connection_id)
+    connections.remove(token, str(uuid4()))
+
+
+def test_a_custom_connection_is_removed_by_its_own_token(
+    simulator: XeroSimulator, connections: RequestsXeroConnections
+) -> None:
+    client_id, secret = simulator.identity_server.register_app(IntegrationType.CUSTOM_CONNECTION)
+    token = simulator.identity_server.token(
+        {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret or ""}
+    )["access_token"]
+    (tenant,) = connections.tenants(token, auth_event_id=None)
+    connections.remove(token, tenant.connection_id)
+    assert connections.tenants(token, auth_event_id=None) == ()
+
+
+def test_what_is_asked_to_remove_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def send(_: HTTPAdapter, request: requests.PreparedRequest, **__: object) -> requests.Response:
+        asked.append((request.method, request.url, request.headers["Authorization"], request.body))
+        answer = requests.Response()
+        answer.status_code = 204
+        answer.raw = HTTPResponse(BytesIO(), preload_content=False)
+        return answer
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    RequestsXeroConnections("https://api.xero.test").remove("t0k3n", "c/1?x")
+    assert asked == [("DELETE", "https://api.xero.test/connections/c%2F1%3Fx", "Bearer t0k3n", None)]
+
+
+@pytest.mark.parametrize("status", [200, 202, 302, 400, 401, 403, 409, 429, 500, 503])
+def test_whatever_else_is_answered_nothing_was_removed(
+    simulator: XeroSimulator, connections: RequestsXeroConnections, status: int
+) -> None:
+    simulator.faults.add(Fault(Endpoint.CONNECTIONS, FaultKind.STATUS, status=status, headers={"Location": "/"}))
+    assert f"(status {status})" in not_removed(connections).detail
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "definite"),
+    [
+        (400, "application/json", True),
+        (401, "application/json; charset=utf-8", True),
+        (403, "application/problem+json", True),
+        (403, "text/html", False),
+        (408, "application/json", False),
+        (429, "application/json", False),
+        (500, "application/json", False),
+        (302, "application/json", False),
+    ],
+)
+def test_only_a_refusal_of_the_api_itself_is_definite(
+    monkeypatch: pytest.MonkeyPatch, status: int, content_type: str, *, definite: bool
+) -> None:
+    def send(*_: object, **__: object) -> requests.Response:
+        answer = requests.Response()
+        answer.status_code = status
+        answer.headers["Content-Type"] = content_type
+        answer.raw = HTTPResponse(BytesIO(), preload_content=False)
+        return answer
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    error = not_removed(RequestsXeroConnections("https://api.xero.test"))
+    assert error.definite is definite
+    assert error.code == ("connections_refused" if definite else "connections_unavailable")
+
+
+@pytest.mark.parametrize("kind", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER])
+def test_a_removal_whose_answer_got_lost_can_be_repeated(
+    simulator: XeroSimulator, connections: RequestsXeroConnections, user: User, kind: FaultKind
+) -> None:
+    token, _ = user.consent("A")
+    (tenant,) = connections.tenants(token, auth_event_id=None)
+    simulator.faults.add(Fault(Endpoint.CONNECTIONS, kind))
+    assert not_removed(connections, token).code == "connections_unavailable"
+    connections.remove(token, tenant.connection_id)
+    assert connections.tenants(token, auth_event_id=None) == ()
+
+
+def test_the_firewall_s_page_removes_nothing(
+    simulator: XeroSimulator, connections: RequestsXeroConnections
+) -> None:
+    simulator.faults.add(Fault(Endpoint.CONNECTIONS, FaultKind.HTML_403))
+    assert "(status 403)" in not_removed(connections).detail
+
+
+def test_a_removal_that_takes_too_long(
+    simulator: XeroSimulator, connections: RequestsXeroConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests_xero_connections, "_TIMEOUT", (0.2, 0.2))
+    simulator.faults.add(Fault(Endpoint.CONNECTIONS, FaultKind.DELAY, delay=timedelta(seconds=0.6)))
+    assert "(ReadTimeout)" in not_removed(connections).detail

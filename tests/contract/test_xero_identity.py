@@ -22,7 +22,9 @@ from tests.xero_simulator.user import XeroUser
 from xero_connector.adapters import authlib_xero_identity
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
+from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
 from xero_connector.domain.consent import BrowserBinding, new_token
+from xero_connector.domain.credential import IntegrationType as SubmittedAs
 from xero_connector.domain.errors import IdTokenRefused
 from xero_connector.domain.ports import XeroIdentity
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
@@ -122,8 +124,22 @@ def failure(call: Callable[[], object]) -> TokenEndpointFailure:
     return caught.value
 
 
-def verify(app: App, answer: TokenAnswer) -> None:
-    app.identity.verify_id_token(answer.id_token, client_id=app.pair.client_id, nonce=app.browser.nonce(app.state))
+def verify(app: App, answer: TokenAnswer) -> str:
+    return app.identity.verify_id_token(
+        answer.id_token, client_id=app.pair.client_id, nonce=app.browser.nonce(app.state)
+    )
+
+
+def verdict(
+    identity: AuthlibXeroIdentity, pair: ClientPair, submitted_as: SubmittedAs = SubmittedAs.WEB_APP
+) -> Verdict:
+    probe = RequestsAuthorizeProbe(
+        login_url=identity.login_url,
+        redirect_uri=identity.redirect_uri,
+        authorization_url=identity.authorization_url,
+    )
+    prove = ProvePair(identity, probe, identity.clock, identity.redirect_uri)
+    return prove(pair, integration_type=submitted_as, scopes=SCOPES).verdict
 
 
 def refresh(identity: XeroIdentity) -> TokenAnswer:
@@ -133,9 +149,12 @@ def refresh(identity: XeroIdentity) -> TokenAnswer:
 EVERY_CALL: list[tuple[Endpoint, Callable[[AuthlibXeroIdentity, ClientPair], object]]] = [
     (Endpoint.TOKEN, lambda identity, pair: identity.exchange_code(pair, code="c", code_verifier="v" * 43)),
     (Endpoint.TOKEN, lambda identity, pair: identity.refresh(pair, refresh_token="r")),
+    (Endpoint.TOKEN, lambda identity, pair: identity.client_credentials(pair, scopes=())),
     (Endpoint.REVOCATION, lambda identity, pair: identity.revoke(pair, refresh_token="r")),
 ]
-every_call = pytest.mark.parametrize(("endpoint", "call"), EVERY_CALL, ids=["exchange", "refresh", "revoke"])
+every_call = pytest.mark.parametrize(
+    ("endpoint", "call"), EVERY_CALL, ids=["exchange", "refresh", "custom", "revoke"]
+)
 
 
 # The way to a grant
@@ -152,7 +171,7 @@ def test_a_code_becomes_tokens(app: App, simulator: XeroSimulator) -> None:
     assert answer.token.expires_at == int(answer.obtained_at.timestamp()) + 1800
     claims = simulator.identity_server.verify_access_token(answer.token.access_token)
     assert answer.auth_event_id == claims["authentication_event_id"]
-    verify(app, answer)
+    assert verify(app, answer) == claims["xero_userid"]
 
 
 def test_the_life_of_a_token_is_counted_from_before_the_question(
@@ -205,6 +224,68 @@ def test_with_pkce_another_verifier_is_refused(app: App) -> None:
     assert refused.kind is FailureKind.INVALID_GRANT
 
 
+# Custom connections
+
+
+@pytest.fixture
+def custom(simulator: XeroSimulator) -> ClientPair:
+    client_id, secret = simulator.identity_server.register_app(
+        IntegrationType.CUSTOM_CONNECTION, scopes=["accounting.settings", "accounting.contacts"]
+    )
+    assert secret is not None
+    return ClientPair(client_id, secret)
+
+
+@pytest.mark.parametrize("scopes", [(), ("accounting.contacts",), ("accounting.contacts", "accounting.settings")])
+def test_a_custom_connection_gets_tokens_by_itself(
+    simulator: XeroSimulator, identity: AuthlibXeroIdentity, custom: ClientPair, scopes: tuple[str, ...]
+) -> None:
+    asked_at = simulator.clock()
+    answer = identity.client_credentials(custom, scopes=scopes)
+    assert answer.token.scopes == (scopes or ("accounting.contacts", "accounting.settings"))
+    assert (answer.token.token_type, answer.token.refresh_token) == ("Bearer", None)
+    assert (answer.id_token, answer.auth_event_id) == (None, None)
+    assert timedelta() <= answer.obtained_at - asked_at < timedelta(seconds=30)
+    assert answer.token.expires_at == int(answer.obtained_at.timestamp()) + 1800
+    assert (
+        simulator.identity_server.verify_access_token(answer.token.access_token)["client_id"] == custom.client_id
+    )
+
+
+def test_a_custom_connection_s_second_token_leaves_the_first_good(
+    simulator: XeroSimulator, identity: AuthlibXeroIdentity, custom: ClientPair
+) -> None:
+    tokens = [identity.client_credentials(custom, scopes=()).token.access_token for _ in range(2)]
+    assert len(set(tokens)) == 2
+    for token in tokens:
+        simulator.identity_server.verify_access_token(token)
+
+
+@pytest.mark.parametrize("scope", ["accounting.banktransactions", "nonsense", "openid", "offline_access"])
+def test_a_custom_connection_cannot_ask_for_what_it_does_not_have(
+    identity: AuthlibXeroIdentity, custom: ClientPair, scope: str
+) -> None:
+    refused = failure(lambda: identity.client_credentials(custom, scopes=("accounting.contacts", scope)))
+    assert refused.kind is FailureKind.INVALID_SCOPE
+
+
+def test_a_web_app_gets_no_token_by_itself(app: App) -> None:
+    refused = failure(lambda: app.identity.client_credentials(app.pair, scopes=()))
+    assert refused.kind is FailureKind.UNAUTHORIZED_CLIENT
+
+
+@pytest.mark.parametrize(("scopes", "sent"), [((), {}), (("a", "b+c"), {"scope": ["a b+c"]})], ids=str)
+def test_what_is_asked_for_a_custom_connection(
+    canned_identity: AuthlibXeroIdentity, canned: CannedServer, scopes: tuple[str, ...], sent: dict[str, list[str]]
+) -> None:
+    canned.answer = Answer({"access_token": "a", "expires_in": 1800})
+    canned_identity.client_credentials(ClientPair("ID:1", "s+cr t/%"), scopes=scopes)
+    (asked,) = canned.requests
+    assert (asked.method, asked.path) == ("POST", "/connect/token")
+    assert base64.b64decode(asked.headers["Authorization"].removeprefix("Basic ")) == b"ID%3A1:s%2Bcr+t%2F%25"
+    assert parse_qs(asked.body, keep_blank_values=True) == {"grant_type": ["client_credentials"], **sent}
+
+
 # The authorization URL
 
 
@@ -234,6 +315,19 @@ def test_a_space_is_percent_encoded_and_a_plus_stays_one(app: App) -> None:
     assert parse_qs(urlsplit(url).query)["redirect_uri"] == ["https://x.test/a+b?c=d e&f=g"]
 
 
+def test_a_probe_can_name_another_redirect_uri(app: App) -> None:
+    url = app.identity.authorization_url(
+        client_id="id",
+        scopes=SCOPES,
+        state="s",
+        code_verifier="v" * 43,
+        nonce="n",
+        redirect_uri="https://x.test/other",
+    )
+    assert parse_qs(urlsplit(url).query)["redirect_uri"] == ["https://x.test/other"]
+    assert "x.test" not in app.authorization_url
+
+
 def test_the_redirect_uri_goes_byte_for_byte_into_both_calls(app: App, canned: CannedServer) -> None:
     canned.answer = Answer({"error": "invalid_grant"}, 400)
     odd = dataclasses.replace(
@@ -254,7 +348,7 @@ def test_a_secret_of_odd_characters_is_accepted(
     simulator: XeroSimulator, identity: AuthlibXeroIdentity, secret: str
 ) -> None:
     pair = registered(simulator, secret=secret)
-    assert ProvePair(identity)(pair).verdict is Verdict.GOOD
+    assert verdict(identity, pair) is Verdict.GOOD
 
 
 def test_the_pair_goes_into_the_header_and_nowhere_else(
@@ -333,26 +427,30 @@ def test_a_refresh_token_that_is_none(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    ("integration_type", "verdict"),
+    ("integration_type", "submitted_as", "expected"),
     [
-        (IntegrationType.WEB_APP, Verdict.GOOD),
-        (IntegrationType.CUSTOM_CONNECTION, Verdict.CUSTOM_CONNECTION),
-        (IntegrationType.MOBILE_APP, Verdict.MOBILE_APP),
+        (IntegrationType.WEB_APP, SubmittedAs.WEB_APP, Verdict.GOOD),
+        (IntegrationType.CUSTOM_CONNECTION, SubmittedAs.WEB_APP, Verdict.CUSTOM_CONNECTION),
+        (IntegrationType.MOBILE_APP, SubmittedAs.WEB_APP, Verdict.MOBILE_APP),
+        (IntegrationType.CUSTOM_CONNECTION, SubmittedAs.CUSTOM_CONNECTION, Verdict.GOOD),
+        (IntegrationType.WEB_APP, SubmittedAs.CUSTOM_CONNECTION, Verdict.WEB_APP),
+        (IntegrationType.MOBILE_APP, SubmittedAs.CUSTOM_CONNECTION, Verdict.MOBILE_APP),
     ],
 )
 def test_the_proof_recognises_each_type_of_app(
     simulator: XeroSimulator,
     identity: AuthlibXeroIdentity,
     integration_type: IntegrationType,
-    verdict: Verdict,
+    submitted_as: SubmittedAs,
+    expected: Verdict,
 ) -> None:
     app = simulator.identity_server.register_app(integration_type)
-    assert ProvePair(identity)(ClientPair(app.client_id, app.client_secret or "any")).verdict is verdict
+    assert verdict(identity, ClientPair(app.client_id, app.client_secret or "any"), submitted_as) is expected
 
 
 def test_a_deleted_secret_is_recognised(app: App, simulator: XeroSimulator) -> None:
     simulator.identity_server.delete_secrets(app.pair.client_id)
-    assert ProvePair(app.identity)(app.pair).verdict is Verdict.INVALID_CLIENT
+    assert verdict(app.identity, app.pair) is Verdict.INVALID_CLIENT
 
 
 @pytest.mark.parametrize(

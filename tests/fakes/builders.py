@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tests.fakes.world import CLIENT_ID, NOON
+from tests.fakes.world import ADMIN, CLIENT_ID, NOON
 from tests.fakes.xero import DEMO_COMPANY, GRANTED
 from xero_connector.domain.consent import AUTHORIZATION_REQUEST_LIFETIME, AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential
@@ -15,7 +15,6 @@ from xero_connector.domain.tokens import TokenAnswer, TokenSet, TokensSecret
 from xero_connector.domain.version_allowance import VersionAllowance
 
 INCARNATION = UUID("8f6a1a70-5b0f-4a5e-9a53-0c7a3b6f2d11")
-ADMIN = "arn:aws:iam::123456789012:user/admin"
 
 
 def a_credential(client_id: str = CLIENT_ID, **changes: Any) -> Credential:  # noqa: ANN401 - any field

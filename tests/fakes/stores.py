@@ -1,8 +1,10 @@
 """In-memory stores, as strict as the real ones; the contract suites run on both."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential
@@ -10,9 +12,12 @@ from xero_connector.domain.errors import (
     MalformedRequest,
     RevisionConflict,
     SecretDeleted,
+    StoreUnavailable,
     VersionTaken,
 )
-from xero_connector.domain.ports import Page
+from xero_connector.domain.events import entries_of
+from xero_connector.domain.history import HistoryEntry
+from xero_connector.domain.ports import HistoryPage, Page
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokensSecret
 
@@ -20,6 +25,8 @@ from xero_connector.domain.tokens import ClientPair, StoredTokens, TokensSecret
 class InMemoryRegistry:
     def __init__(self) -> None:
         self.rows: dict[str, Credential] = {}
+        self.entries: dict[tuple[str, int, int], HistoryEntry] = {}
+        """By client ID, revision and position."""
         self.reservations: dict[str, tuple[str, datetime]] = {}
         self.shards: dict[str, str] = {}
         """Where a credential is not in shard "0"."""
@@ -39,8 +46,14 @@ class InMemoryRegistry:
         present = self.rows.get(row.client_id)
         if (present.revision if present else None) != seen:
             raise RevisionConflict(row.client_id)
-        self.rows[row.client_id] = row
-        return row
+        entries = {(entry.client_id, entry.revision, entry.position): entry for entry in entries_of(row)}
+        written = replace(row, notes=())
+        self.rows[row.client_id] = written
+        self.entries |= entries
+        return written
+
+    def shard_of(self, client_id: str) -> str:
+        return self.shards.get(client_id, "0")
 
     def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page:
         if next_token is not None and next_token not in self.rows:
@@ -54,9 +67,7 @@ class InMemoryRegistry:
         return Page(found, found[-1].client_id if len(after) > limit else None)
 
     def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
-        due = [
-            row for row in self.rows.values() if row.is_due(now) and self.shards.get(row.client_id, "0") == shard
-        ]
+        due = [row for row in self.rows.values() if row.is_due(now) and self.shard_of(row.client_id) == shard]
         return [row.client_id for row in sorted(due, key=lambda row: row.due_at or now)][:limit]
 
     def reserve(self, client_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
@@ -70,6 +81,70 @@ class InMemoryRegistry:
         held = self.reservations.get(client_id)
         if held is not None and held[0] == owner:
             del self.reservations[client_id]
+
+
+class InMemoryHistory:
+    """What an in-memory registry's writes left behind."""
+
+    def __init__(self, registry: InMemoryRegistry) -> None:
+        self._registry = registry
+
+    def page(self, client_id: str, *, limit: int, next_token: str | None) -> HistoryPage:
+        entries = self._of(client_id)
+        if next_token is not None:
+            ids = [str(entry.entry_id) for entry in entries]
+            if next_token not in ids:
+                raise MalformedRequest("Not a token.", code="malformed_next_token", hint="")
+            entries = entries[ids.index(next_token) + 1 :]
+        found = entries[:limit]
+        return HistoryPage(found, str(found[-1].entry_id) if len(entries) > limit else None)
+
+    def unpublished(self, *, shard: str, now: datetime, limit: int) -> Sequence[HistoryEntry]:
+        waited = now - timedelta(seconds=30)
+        due = [
+            entry
+            for entry in self._registry.entries.values()
+            if entry.unpublished
+            and entry.at.replace(microsecond=0) <= waited
+            and self._registry.shard_of(entry.client_id) == shard
+        ]
+        return sorted(due, key=lambda entry: (entry.at, entry.client_id, entry.revision, entry.position))[:limit]
+
+    def mark_published(self, entry: HistoryEntry) -> None:
+        key = (entry.client_id, entry.revision, entry.position)
+        if key in self._registry.entries:
+            self._registry.entries[key] = replace(entry, unpublished=False)
+
+    def _of(self, client_id: str) -> list[HistoryEntry]:
+        """A credential's entries, newest first."""
+        return [
+            entry for key, entry in sorted(self._registry.entries.items(), reverse=True) if key[0] == client_id
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedEvent:
+    event_type: str
+    detail: Mapping[str, Any]
+    at: datetime
+
+
+class InMemoryEventBus:
+    """Takes what can be JSON; `down` takes nothing, `answers_lost` takes everything and says that it failed."""
+
+    def __init__(self) -> None:
+        self.published: list[PublishedEvent] = []
+        self.down = False
+        self.answers_lost = False
+
+    def publish(self, event_type: str, detail: Mapping[str, Any], *, at: datetime) -> None:
+        assert at.tzinfo is not None
+        if self.down:
+            raise StoreUnavailable("PutEvents", "ThrottlingException")
+        as_received = json.loads(json.dumps(dict(detail), allow_nan=False))
+        self.published.append(PublishedEvent(event_type, as_received, at))
+        if self.answers_lost:
+            raise StoreUnavailable("PutEvents", "ReadTimeoutError")
 
 
 class InMemoryConsents:

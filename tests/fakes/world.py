@@ -4,7 +4,13 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from tests.fakes.stores import InMemoryConsents, InMemoryRegistry, InMemoryVault
+from tests.fakes.stores import (
+    InMemoryConsents,
+    InMemoryEventBus,
+    InMemoryHistory,
+    InMemoryRegistry,
+    InMemoryVault,
+)
 from tests.fakes.xero import ScriptedXero
 from xero_connector.bootstrap import Application, Ports
 from xero_connector.domain.consent import BrowserBinding, new_token
@@ -17,6 +23,7 @@ from xero_connector.use_cases.complete_consent import Callback, Connected
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CLIENT_ID = "0123456789ABCDEF0123456789ABCDEF"
 CLIENT_SECRET = "correct-horse-battery-staple"
+ADMIN = "arn:aws:iam::123456789012:user/admin"
 
 SETTINGS = Settings(
     table_name="registry",
@@ -24,6 +31,7 @@ SETTINGS = Settings(
     token_writes_per_second=40,
     secret_prefix="oneenterprise/xero",
     kms_key_arn="arn:aws:kms:eu-west-1:123456789012:key/1",
+    event_bus_name="events",
     redirect_uri="https://cloudmanager.oneenterprise.com/oAuth2CallBack",
     xero_login_url="https://login.xero.test",
     xero_identity_url="https://identity.xero.test",
@@ -58,6 +66,8 @@ class World:
         self.now = NOON
         self.registry = InMemoryRegistry()
         self.consents = InMemoryConsents()
+        self.history = InMemoryHistory(self.registry)
+        self.event_bus = InMemoryEventBus()
         self.vault = InMemoryVault()
         self.xero = ScriptedXero(self.clock)
         self.observer = RecordingObserver()
@@ -65,8 +75,11 @@ class World:
         self.ports = Ports(
             registry=self.registry,
             consents=self.consents,
+            history=self.history,
+            event_bus=self.event_bus,
             vault=self.vault,
             identity=self.xero,
+            authorize=self.xero,
             connections=self.xero,
             observer=self.observer,
             clock=self.clock,
@@ -87,23 +100,27 @@ class World:
         return row
 
     def submit(
-        self, client_id: str = CLIENT_ID, *, secret: str = CLIENT_SECRET, known_to_xero: bool = True
+        self,
+        client_id: str = CLIENT_ID,
+        *,
+        secret: str = CLIENT_SECRET,
+        known_to_xero: bool = True,
+        integration_type: IntegrationType = IntegrationType.WEB_APP,
+        scopes: tuple[str, ...] | None = None,
     ) -> Credential:
         if known_to_xero:
             self.xero.secrets[client_id] = secret
         submission = Submission(
             pair=ClientPair(client_id, secret),
             label="Electro Land",
-            integration_type=IntegrationType.WEB_APP,
-            scopes=None,
+            integration_type=integration_type,
+            scopes=scopes,
         )
-        return self.app.submit_credential(
-            submission, submitted_by="arn:aws:iam::123456789012:user/admin"
-        ).credential
+        return self.app.submit_credential(submission, submitted_by=ADMIN).credential
 
     def open_link(self, client_id: str = CLIENT_ID) -> tuple[BrowserBinding, str]:
         """Make a connect link and open it; returns the browser's cookie and the state."""
-        link = self.app.create_connect_link(client_id)
+        link = self.app.create_connect_link(client_id, by=ADMIN)
         started = self.app.start_consent(link.connect_url.rsplit("/", 1)[1], binding=None)
         return started.browser, started.authorization_url.rsplit("state=", 1)[1]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import count
 
+from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.errors import ConnectionsUnavailable, IdTokenRefused
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
@@ -28,6 +29,9 @@ class ScriptedXero:
         self.clock = clock
         self.secrets: dict[str, str] = {}
         self.checks_secrets = True
+        self.custom_connections: set[str] = set()
+        """The apps that may ask for tokens by themselves, and for nothing else."""
+        self.finding = AuthorizeFinding.ACCEPTED
         self.failures: deque[FailureKind | TokenEndpointFailure] = deque()
         self.key_failures: deque[FailureKind] = deque()
         self.codes: set[str] = set()
@@ -38,6 +42,7 @@ class ScriptedXero:
         """Whether refreshes leave out what RFC 6749 §6 lets them leave out."""
         self.organisations: tuple[Tenant, ...] = (DEMO_COMPANY, ELECTRO_LAND)
         self.connections_down = False
+        self.keeps_connections = False
         self.id_token_code: str | None = None
         self.calls: list[str] = []
         self._serial = count(1)
@@ -55,10 +60,26 @@ class ScriptedXero:
     def exchange_code(self, pair: ClientPair, *, code: str, code_verifier: str) -> TokenAnswer:
         del code_verifier
         self._enter("exchange_code", pair)
+        if pair.client_id in self.custom_connections:
+            raise TokenEndpointFailure(FailureKind.UNAUTHORIZED_CLIENT)
         if code not in self.codes:
             raise TokenEndpointFailure(FailureKind.INVALID_GRANT)
         self.codes.discard(code)
         return self._answer()
+
+    def probe(self, client_id: str, *, scopes: Sequence[str], try_other_case: bool) -> AuthorizeFinding:
+        del client_id, scopes
+        self.calls.append("probe thoroughly" if try_other_case else "probe")
+        return self.finding
+
+    def client_credentials(self, pair: ClientPair, *, scopes: Sequence[str]) -> TokenAnswer:
+        self._enter("client_credentials", pair)
+        if pair.client_id not in self.custom_connections:
+            raise TokenEndpointFailure(FailureKind.UNAUTHORIZED_CLIENT)
+        if not set(self.granted.split()).issuperset(scopes):
+            raise TokenEndpointFailure(FailureKind.INVALID_SCOPE)
+        answer = self._answer()
+        return replace(answer, token=replace(answer.token, refresh_token=None), id_token=None)
 
     def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
         self.refresh_tokens.append(refresh_token)
@@ -70,17 +91,25 @@ class ScriptedXero:
         self._enter("revoke", pair)
         self.revoked.append(refresh_token)
 
-    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> None:
+    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
         del id_token, client_id, nonce
         if self.id_token_code is not None:
             raise IdTokenRefused("Not acceptable.", code=self.id_token_code)
+        return "user-1"
 
     def tenants(self, access_token: str, *, auth_event_id: str | None) -> tuple[Tenant, ...]:
-        del access_token, auth_event_id
-        self.calls.append("tenants")
+        del access_token
+        self.calls.append("tenants" if auth_event_id is None else "tenants of the consent")
         if self.connections_down:
-            raise ConnectionsUnavailable("Down.", code="connections_down")
+            raise ConnectionsUnavailable("Down.")
         return self.organisations
+
+    def remove(self, access_token: str, connection_id: str) -> None:
+        del access_token
+        self.calls.append("remove")
+        if self.connections_down or self.keeps_connections:
+            raise ConnectionsUnavailable("Down.", definite=self.keeps_connections)
+        self.organisations = tuple(one for one in self.organisations if one.connection_id != connection_id)
 
     def _enter(self, call: str, pair: ClientPair) -> None:
         self.calls.append(call)

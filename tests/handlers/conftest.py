@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.world import World
+from tests.handlers import openapi_document
 
 _ROOT = Path(__file__).parents[2]
 
@@ -29,7 +30,7 @@ def world() -> World:
 
 @pytest.fixture
 def invoke(world: World, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Invoke a function by name with an event, as Lambda does."""
+    """Invoke a function by name with an event, as Lambda does; an answer that is not documented is an error."""
 
     def call(function: str, event: Event) -> dict[str, Any]:
         handler = importlib.import_module(f"functions.{function}.handler")
@@ -44,6 +45,15 @@ def invoke(world: World, monkeypatch: pytest.MonkeyPatch) -> Invoke:
         if function == "token_refresh":
             monkeypatch.setattr(handler, "utc_now", world.clock)
         answer: dict[str, Any] = handler.lambda_handler(event, context)
+        if "httpMethod" in event:
+            assert complaints(event, answer) == []
         return answer
 
     return call
+
+
+def complaints(event: Event, answer: dict[str, Any]) -> list[str]:
+    headers = {name.lower(): values[0] for name, values in answer["multiValueHeaders"].items()}
+    return openapi_document.complaints(
+        event["httpMethod"], event["resource"], answer["statusCode"], headers, answer["body"]
+    )

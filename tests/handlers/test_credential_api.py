@@ -1,3 +1,4 @@
+import base64
 import json
 from http import HTTPStatus
 from typing import Any
@@ -40,7 +41,8 @@ def refused(invoke: Invoke, name: str) -> tuple[int, str]:
     answer = invoke("credential_api", sample_event(f"credential_api/{name}"))
     assert answer["multiValueHeaders"]["Content-Type"] == ["application/problem+json"]
     problem = json.loads(answer["body"])
-    assert problem.keys() == PROBLEM_KEYS
+    refuses_a_pair = problem["status"] == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert problem.keys() == PROBLEM_KEYS | ({"checks"} if refuses_a_pair else set())
     assert problem["status"] == answer["statusCode"]
     assert problem["hint"]
     assert problem["request_id"] == "11111111-2222-3333-4444-555555555555"
@@ -60,6 +62,43 @@ def test_a_good_pair_is_created_with_its_connect_link(world: World, invoke: Invo
     assert CLIENT_SECRET not in json.dumps(credential)
 
 
+def test_a_custom_connection_has_its_tokens_at_once_and_needs_no_link(world: World, invoke: Invoke) -> None:
+    world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
+    world.xero.custom_connections.add(CLIENT_ID)
+    status, credential = ask(invoke, "submit_custom_connection")
+    assert status == HTTPStatus.CREATED
+    assert credential["status"] == "connected"
+    assert credential["connect_url"] is None
+    assert credential["refresh_token_expires_at"] is None
+    assert refused(invoke, "connect_link") == (HTTPStatus.CONFLICT, "no_consent_needed")
+
+
+def test_a_custom_connection_without_tokens_yet_is_stored_all_the_same(world: World, invoke: Invoke) -> None:
+    world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
+    world.xero.custom_connections.add(CLIENT_ID)
+    # The pair proves by being refused a code; then the token endpoint goes away.
+    world.xero.failures += [FailureKind.UNAUTHORIZED_CLIENT, FailureKind.UNAVAILABLE]
+    status, credential = ask(invoke, "submit_custom_connection")
+    assert (status, credential["status"]) == (HTTPStatus.CREATED, "validated")
+    assert credential["last_error"]["code"] == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("event", "custom", "code"),
+    [("submit", True, "custom_connection"), ("submit_custom_connection", False, "web_app")],
+)
+def test_the_wrong_integration_type_is_told_with_what_was_found(
+    world: World, invoke: Invoke, event: str, code: str, *, custom: bool
+) -> None:
+    world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
+    if custom:
+        world.xero.custom_connections.add(CLIENT_ID)
+    assert refused(invoke, event) == (HTTPStatus.UNPROCESSABLE_ENTITY, code)
+    problem = json.loads(invoke("credential_api", sample_event(f"credential_api/{event}"))["body"])
+    assert problem["checks"]["pair"]["result"] == "fail"
+    assert not world.registry.rows
+
+
 def test_without_a_definite_answer_the_pair_is_accepted_and_kept(world: World, invoke: Invoke) -> None:
     world.xero.failures.append(FailureKind.UNANSWERED)
     status, credential = ask(invoke, "submit")
@@ -77,6 +116,7 @@ def test_without_a_definite_answer_the_pair_is_accepted_and_kept(world: World, i
         ("submit_control_characters", HTTPStatus.BAD_REQUEST, "malformed_client_id"),
         ("list_malformed_limit", HTTPStatus.BAD_REQUEST, "malformed_limit"),
         ("look_up", HTTPStatus.NOT_FOUND, "credential_not_found"),
+        ("history", HTTPStatus.NOT_FOUND, "credential_not_found"),
         ("connect_link", HTTPStatus.NOT_FOUND, "credential_not_found"),
         ("validation", HTTPStatus.NOT_FOUND, "credential_not_found"),
         ("replace_secret", HTTPStatus.NOT_FOUND, "credential_not_found"),
@@ -117,6 +157,84 @@ def test_a_body_that_is_not_base64_though_it_says_so_is_refused(invoke: Invoke) 
     assert invoke("credential_api", event)["statusCode"] == HTTPStatus.BAD_REQUEST
 
 
+@pytest.mark.parametrize(
+    ("body", "is_base64"),
+    [
+        (base64.b64encode(b"\xff\xfe{}").decode(), True),
+        (base64.b64encode(b'"\x00"').decode(), True),
+        ("YWJj", True),
+        ("YWJ", True),
+        ("\x00", False),
+        ('{"client_id": "\\ud800", "client_secret": "x"}', False),
+        ('{"client_id": "A", "client_secret": "\\udfff"}', False),
+        ('{"client_id": "A", "client_secret": "x", "label": "\\ud800"}', False),
+        ('{"client_id": "A", "client_secret": "x", "\\ud800": 1}', False),
+        ('{"client_id": "A\\u0000", "client_secret": "x"}', False),
+        ('{"client_id": NaN, "client_secret": -Infinity}', False),
+        ("1" * 16_000, False),
+        ('{"client_id": "A", "client_secret": "x", "scopes": {"openid": 1}}', False),
+        ('{"client_id": "A", "client_secret": "x", "integration_type": ["web_app"]}', False),
+    ],
+)
+def test_a_body_of_odd_bytes_is_refused(world: World, invoke: Invoke, body: str, is_base64: bool) -> None:  # noqa: FBT001 - a test parameter
+    for name in ("submit", "replace_secret"):
+        event = sample_event(f"credential_api/{name}") | {"body": body, "isBase64Encoded": is_base64}
+        if name == "submit" or "x" not in body:
+            assert invoke("credential_api", event)["statusCode"] == HTTPStatus.BAD_REQUEST
+    assert not world.registry.rows
+
+
+def test_a_body_in_base64_is_read(world: World, invoke: Invoke) -> None:
+    world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
+    event = sample_event("credential_api/submit")
+    event |= {"body": base64.b64encode(event["body"].encode()).decode(), "isBase64Encoded": True}
+    assert invoke("credential_api", event)["statusCode"] == HTTPStatus.CREATED
+
+
+@pytest.mark.parametrize(
+    ("client_id", "status", "code"),
+    [
+        ("%00", HTTPStatus.BAD_REQUEST, "malformed_client_id"),
+        ("A%2FB", HTTPStatus.BAD_REQUEST, "malformed_client_id"),
+        ("..", HTTPStatus.BAD_REQUEST, "malformed_client_id"),
+        ("A" * 65, HTTPStatus.BAD_REQUEST, "malformed_client_id"),
+        ("ключ", HTTPStatus.BAD_REQUEST, "malformed_client_id"),
+        (" ", HTTPStatus.BAD_REQUEST, "malformed_client_id"),
+        # What Powertools takes for no path at all.
+        ("\x00", HTTPStatus.NOT_FOUND, "route_not_found"),
+        ('A"', HTTPStatus.NOT_FOUND, "route_not_found"),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["look_up", "history", "connect_link", "validation", "replace_secret", "refresh", "disconnect"]
+)
+def test_a_path_that_names_no_client_id_is_refused(
+    invoke: Invoke, name: str, client_id: str, status: int, code: str
+) -> None:
+    event = sample_event(f"credential_api/{name}")
+    event["path"] = event["path"].replace(CLIENT_ID, client_id)
+    event["pathParameters"] = {"client_id": client_id}
+    answer = invoke("credential_api", event)
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT", "HEAD", "OPTIONS", "TRACE", "COLOUR"])
+def test_a_method_that_a_path_does_not_have_is_no_route(invoke: Invoke, method: str) -> None:
+    event = sample_event("credential_api/look_up") | {"httpMethod": method}
+    answer = invoke("credential_api", event)
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (HTTPStatus.NOT_FOUND, "route_not_found")
+
+
+@pytest.mark.parametrize(
+    "headers", [None, {}, {"Content-Type": "text/plain"}, {"content-type": ""}, {"X": "\x00"}]
+)
+def test_headers_do_not_matter(world: World, invoke: Invoke, headers: dict[str, str] | None) -> None:
+    world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
+    many = None if headers is None else {name: [value] for name, value in headers.items()}
+    event = sample_event("credential_api/submit") | {"headers": headers, "multiValueHeaders": many}
+    assert invoke("credential_api", event)["statusCode"] == HTTPStatus.CREATED
+
+
 def test_a_known_client_id_is_a_conflict(world: World, invoke: Invoke) -> None:
     world.submit()
     assert refused(invoke, "submit") == (HTTPStatus.CONFLICT, "credential_exists")
@@ -133,6 +251,58 @@ def test_lists_and_shows_what_was_submitted(world: World, invoke: Invoke) -> Non
     assert status == HTTPStatus.OK
     assert credential == first["items"][0]
     assert credential["label"] == "Electro Land"
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"limit": ["1", "2"]}, "malformed_limit"),
+        ({"limit": [""]}, "malformed_limit"),
+        ({"limit": ["0"]}, "malformed_limit"),
+        ({"limit": ["101"]}, "malformed_limit"),
+        ({"limit": ["1.0"]}, "malformed_limit"),
+        ({"limit": ["٣"]}, "malformed_limit"),
+        ({"status": ["validated", "connected"]}, "malformed_status"),
+        ({"status": [""]}, "malformed_status"),
+        ({"status": ["VALIDATED"]}, "malformed_status"),
+        ({"next_token": ["x", "x"]}, "malformed_next_token"),
+    ],
+)
+def test_a_query_that_nobody_can_mean_is_refused(invoke: Invoke, query: dict[str, list[str]], code: str) -> None:
+    event = sample_event("credential_api/list") | {
+        "queryStringParameters": {name: values[-1] for name, values in query.items()},
+        "multiValueQueryStringParameters": query,
+    }
+    answer = invoke("credential_api", event)
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (HTTPStatus.BAD_REQUEST, code)
+
+
+def test_a_query_parameter_that_is_not_known_is_left_alone(world: World, invoke: Invoke) -> None:
+    world.submit()
+    event = sample_event("credential_api/list") | {
+        "queryStringParameters": {"colour": "red"},
+        "multiValueQueryStringParameters": {"colour": ["red", "blue"]},
+    }
+    assert invoke("credential_api", event)["statusCode"] == HTTPStatus.OK
+
+
+def test_the_history_says_who_did_what_the_newest_first(world: World, invoke: Invoke) -> None:
+    world.connect()
+    ask(invoke, "refresh")
+    status, page = ask(invoke, "history")
+    assert status == HTTPStatus.OK
+    assert page.keys() == {"items", "next_token"}
+    newest = page["items"][0]
+    assert newest["action"] == "refresh_requested"
+    assert newest["by"] == "arn:aws:iam::123456789012:user/admin"
+    entries = [*page["items"]]
+    event = sample_event("credential_api/history")
+    while page["next_token"] is not None:
+        event["multiValueQueryStringParameters"]["next_token"] = [page["next_token"]]
+        page = json.loads(invoke("credential_api", event)["body"])
+        entries += page["items"]
+    assert [entry["action"] for entry in entries][-2:] == ["validated", "submitted"]
+    assert len({entry["id"] for entry in entries}) == len(entries)
 
 
 def test_makes_a_connect_link(world: World, invoke: Invoke) -> None:

@@ -145,12 +145,18 @@ def test_an_expired_link_says_so(started: World, invoke: Invoke) -> None:
     assert "expired" in page(answer)
 
 
-@pytest.mark.parametrize("ticket", ["x", "../..", "A" * 43, "A" * 4_000, "é" * 43, "<script>"])
+@pytest.mark.parametrize("ticket", ["x", "..", "A" * 43, "A" * 4_000, "é" * 43, "<script>"])
 def test_a_made_up_link_is_not_known(world: World, invoke: Invoke, ticket: str) -> None:
     event = CONNECT | {"path": f"/connect/{ticket}", "pathParameters": {"ticket": ticket}}
     answer = invoke("oauth_callback", event)
     assert answer["statusCode"] == HTTPStatus.NOT_FOUND
     assert not world.consents.requests
+
+
+@pytest.mark.parametrize("ticket", ["A" * 43 + '"', "A" * 43 + "”", "A\\B", "../.."])
+def test_a_link_with_a_stray_character_is_not_known_either(invoke: Invoke, ticket: str) -> None:
+    event = CONNECT | {"path": f"/connect/{ticket}", "pathParameters": {"ticket": ticket}}
+    assert "not known" in page(invoke("oauth_callback", event))
 
 
 def test_an_outage_of_our_own_is_a_page_too(

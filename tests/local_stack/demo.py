@@ -4,12 +4,14 @@ import json
 import sys
 from typing import Any
 
+from tests.local_stack.domain_events import DomainEventSubscriber
 from tests.local_stack.journey import Journey, XeroApp
 from tests.local_stack.processes import LocalStackError, end_with_parent
 from tests.local_stack.progress import Progress, print_progress
 from tests.local_stack.stack import LocalStack
 
 SCHEDULE_WITHIN_SECONDS = 130  # the schedule comes once a minute: the next tick, or the one after
+EVENTS_WITHIN_SECONDS = 10
 _SHOWN = 6
 
 
@@ -22,6 +24,7 @@ class Demo:
 
     def __init__(self, stack: LocalStack, report: Progress) -> None:
         self._journey = Journey(stack)
+        self._events = DomainEventSubscriber(stack)
         self._report = report
         self._step = 0
 
@@ -50,7 +53,12 @@ class Demo:
             submitted.status_code == 201,
             f"{submitted.status_code} {submitted.json().get('status', submitted.json().get('code'))}",
         )
-        self._show(f"check: {submitted.json()['checks']['pair']['detail']}")
+        for name, check in submitted.json()["checks"].items():
+            self._show(f"check {name}: {check['detail']}")
+        self._check(
+            all(check["result"] == "pass" for check in submitted.json()["checks"].values()),
+            "pair, redirect URI and scopes pass before any user is sent to Xero",
+        )
 
         self._tell("A Xero user opens the connect link, logs in and allows access to both organisations")
         browser = journey.stack.browser()
@@ -84,6 +92,8 @@ class Demo:
         organisations = journey.organisations(second["token"]["access_token"])
         self._check(len(organisations) == 2, f"Xero accepts it for {' and '.join(organisations)}")
 
+        self._who_did_what(app)
+
         self._tell("Nothing secret is in anything that the functions logged")
         lines = [event.message for event in journey.stack.read_logs()]
         secrets = [app.client_secret or "", "not-the-secret", callback.partition("code=")[2].partition("&")[0]]
@@ -91,6 +101,14 @@ class Demo:
         secrets += [second["token"][name] for name in ("access_token", "refresh_token")]
         leaked = sum(secret in line for line in lines for secret in secrets)
         self._check(bool(lines) and leaked == 0, f"{len(lines)} lines, {leaked} secrets")
+
+    def _who_did_what(self, app: XeroApp) -> None:
+        self._tell("The audit trail says who did what, and subscribers of the event bus were told")
+        for by, action in self._journey.history(app):
+            self._show(f"{action} by {by}")
+        self._events.wait_for(app.client_id, "CredentialConnected", seconds=EVENTS_WITHIN_SECONDS)
+        told = [event.event_type for event in self._events.of(app.client_id)]
+        self._check(told == ["CredentialValidated", "CredentialConnected"], f"events: {', '.join(told)}")
 
     def _tell(self, what: str) -> None:
         self._step += 1

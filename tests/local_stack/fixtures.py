@@ -2,6 +2,7 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.local_stack.domain_events import DomainEventSubscriber
 from tests.local_stack.journey import Journey
 from tests.local_stack.stack import LocalStack
 
@@ -13,6 +14,12 @@ def local_stack(request: pytest.FixtureRequest) -> Generator[LocalStack]:
     terminal.line()
     with LocalStack(report=lambda line: terminal.line(f"local stack: {line}", flush=True)) as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def domain_events(local_stack: LocalStack) -> DomainEventSubscriber:
+    """Everything that is published on the stack's bus while the session runs."""
+    return DomainEventSubscriber(local_stack)
 
 
 @pytest.fixture(scope="session")

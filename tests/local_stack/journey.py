@@ -121,26 +121,44 @@ class Journey:
         found: dict[str, Any] = answer.json()
         return found
 
+    def history(self, app: XeroApp) -> list[tuple[str, str]]:
+        """Who did what to a credential, the oldest first."""
+        entries: list[dict[str, Any]] = []
+        parameters = {"limit": "5"}
+        while True:
+            page = self.admin.get(f"/credentials/{app.client_id}/history", parameters).json()
+            entries += page["items"]
+            if page["next_token"] is None:
+                return [(entry["by"], entry["action"]) for entry in reversed(entries)]
+            parameters["next_token"] = page["next_token"]
+
     def tokens(self, app: XeroApp) -> dict[str, Any]:
         """Read the tokens secret as OneEnterprise's integration does."""
         name = f"{self.stack.description.secret_prefix}/{app.client_id}/tokens"
         answer = self.stack.aws("secretsmanager").get_secret_value(SecretId=name)
         content: dict[str, Any] = json.loads(answer["SecretString"])
-        self._see(content["token"]["access_token"], content["token"]["refresh_token"])
+        # A Custom connection has no refresh token.
+        self._see(content["token"]["access_token"], content["token"].get("refresh_token"))
         return content
 
-    def make_due(self, app: XeroApp) -> None:
-        """Turn the registry's clock: what is due in twenty minutes is due now."""
+    def make_due(self, app: XeroApp, *, organisations_seen_at: datetime | None = None) -> None:
+        """Turn the registry's clock: what is due in twenty minutes is due now.
+
+        `organisations_seen_at` turns the other clock too, by which the organisations are looked at again.
+        """
         now = datetime.now(tz=UTC)
+        seen_at = {} if organisations_seen_at is None else {":seen_at": {"S": organisations_seen_at.isoformat()}}
+        and_seen_at = ", tenants_checked_at = :seen_at" if seen_at else ""
         self.stack.aws("dynamodb").update_item(
             TableName=self.stack.description.table_name,
             Key={"pk": {"S": f"CREDENTIAL#{app.client_id}"}, "sk": {"S": "CREDENTIAL"}},
-            UpdateExpression="SET due_at = :epoch, due_exactly_at = :now ADD revision :one",
+            UpdateExpression=f"SET due_at = :epoch, due_exactly_at = :now{and_seen_at} ADD revision :one",
             ConditionExpression="attribute_exists(due_at) AND attribute_not_exists(lease_owner)",
             ExpressionAttributeValues={
                 ":epoch": {"N": str(int(now.timestamp()))},
                 ":now": {"S": now.isoformat()},
                 ":one": {"N": "1"},
+                **seen_at,
             },
         )
 

@@ -13,6 +13,22 @@ RESULTS = Path(".prove") / "results.json"
 DEFAULT_SEED = 20261123
 
 
+_OF_THE_TRAIL = {
+    "events_lost": "  events lost",
+    "events_untrue": "  events untrue",
+    "events_altered": "  events altered",
+    "events_left_waiting": "  events left waiting",
+    "untold_changes": "  changes of status that the audit trail does not tell",
+}
+
+
+def _trail(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [
+        ("  events published", f"{found['events_published']:,}", ""),
+        *((says, str(found[name]), "0") for name, says in _OF_THE_TRAIL.items()),
+    ]
+
+
 def _table(results: dict[str, Any]) -> str:
     rows: list[tuple[str, str, str]] = []
     if "crash" in results:
@@ -23,6 +39,8 @@ def _table(results: dict[str, Any]) -> str:
             ("  secrets lost", str(found["secrets_lost"]), "0"),
             ("  stuck", str(found["stuck"]), "0"),
             ("  consents to repeat (answer died with the process)", str(found["consents_to_repeat"]), ""),
+            *_trail(found),
+            ("  events delivered again", f"{found['events_repeated']:,}", ""),
         ]
     if "races" in results:
         found = results["races"]
@@ -32,6 +50,7 @@ def _table(results: dict[str, Any]) -> str:
             ("  double refreshes, lease overrun or skewed", str(found["double_refreshes_with_broken_leases"]), ""),
             ("  stale overwrites", str(found["stale_overwrites"]), "0"),
             ("  grants lost", str(found["grants_lost"]), "0"),
+            *_trail(found),
         ]
     for found in results.get("long_runs", []):
         rows += [
@@ -45,6 +64,9 @@ def _table(results: dict[str, Any]) -> str:
                 "",
             ),
             ("  most versions of a secret in a day", str(found["max_versions_per_secret_per_day"]), "<= 90"),
+            ("  changes of status", f"{found['status_changes']:,}", ""),
+            *_trail(found),
+            ("  events delivered again", f"{found['events_repeated']:,}", ""),
         ]
     width = max(len(name) for name, _, _ in rows)
     return "\n".join(f"{name:<{width}}  {figure:>24}  {bound}".rstrip() for name, figure, bound in rows)

@@ -2,19 +2,23 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import product
 from random import Random
 from typing import Any, Protocol, override
 
 from tests.fakes.interruptions import ProcessDied
 from tests.prove.progress import Progress
+from tests.prove.trail import Broken, Trail
 from tests.prove.world import ADMIN, CrashPoint, Life, World
 from tests.prove.xero import InProcessXero
 from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
 from xero_connector.bootstrap import Application
+from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import ConnectorError
+from xero_connector.domain.refresh_policy import TENANTS_RECHECK
 from xero_connector.domain.status import Status
 from xero_connector.use_cases.complete_consent import Callback
 
@@ -83,6 +87,17 @@ class Recovery:
             world.clock.next_tick(not_before=due_at)
             self.run(World.sweep)
 
+    def come_round(self) -> None:
+        """Let the schedule come round twice, whatever is due, and once more with nothing left to die of."""
+        for _ in range(2):
+            self._next_sweep()
+        self.life = Life(self.world.clock)
+        self._next_sweep()
+
+    def _next_sweep(self) -> None:
+        self.world.clock.next_tick()
+        self.run(World.sweep)
+
 
 def _exists(world: World) -> bool:
     return world.registry.get(world.client_id) is not None
@@ -99,6 +114,10 @@ class Scenario(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def integration_type(self) -> IntegrationType:
+        """What kind of Xero app it is played with."""
+
     def prepare(self, world: World, app: Application) -> None:
         """Come to where the act begins."""
 
@@ -112,11 +131,25 @@ class Scenario(Protocol):
         """Look at what is left, with nothing running any more."""
 
 
+@dataclass(slots=True, kw_only=True)
+class _OfAnApp:
+    integration_type: IntegrationType = IntegrationType.WEB_APP
+
+    @property
+    def custom(self) -> bool:
+        return self.integration_type is IntegrationType.CUSTOM_CONNECTION
+
+    def named(self, what: str) -> str:
+        return f"Custom connection, {what}" if self.custom else what
+
+
 @dataclass(slots=True)
-class Refresh:
+class Refresh(_OfAnApp):
     """A scheduled refresh: afterwards the credential is connected, and nobody was asked for consent."""
 
-    name: str = "refresh"
+    @property
+    def name(self) -> str:
+        return self.named("refresh")
 
     def prepare(self, world: World, app: Application) -> None:
         world.connect(app)
@@ -133,7 +166,63 @@ class Refresh:
 
 
 @dataclass(slots=True)
-class Consent:
+class OtherOrganisations(_OfAnApp):
+    """A refresh that finds other organisations than before: wherever it is cut off, they become known."""
+
+    name: str = "refresh, other organisations"
+    _now: tuple[str, ...] = ("Electro Land", "Solar Land")
+
+    def prepare(self, world: World, app: Application) -> None:
+        world.connect(app)
+        world.registry.save(replace(world.row, tenants_checked_at=world.clock() - TENANTS_RECHECK))
+        world.xero.server.connect_exactly(world.client_id, self._now)
+        world.clock.next_tick(not_before=world.row.due_at)
+
+    def act(self, world: World, app: Application) -> None:
+        world.sweep(app)
+
+    def recover(self, recovery: Recovery) -> None:
+        recovery.sweep_until_quiet()
+
+    def judge(self, world: World) -> Verdict:
+        known = {tenant.tenant_name for tenant in world.row.tenants}
+        return Verdict(grants_lost=int(not _alive(world)), stuck=int(known != set(self._now)))
+
+
+@dataclass(slots=True)
+class GrantEnded(_OfAnApp):
+    """A user ended the grant at Xero: believed at the second refusal, and then somebody has to be told."""
+
+    name: str = "refresh, grant ended at Xero"
+
+    def prepare(self, world: World, app: Application) -> None:
+        world.connect(app)
+        tokens = world.current_tokens()
+        assert tokens is not None
+        assert tokens.token.refresh_token is not None
+        world.xero.server.revoke(
+            {
+                "token": tokens.token.refresh_token,
+                "client_id": world.client_id,
+                "client_secret": world.client_secret,
+            }
+        )
+        world.clock.next_tick(not_before=world.row.due_at)
+        world.sweep(app)
+        world.clock.next_tick(not_before=world.row.due_at)
+
+    def act(self, world: World, app: Application) -> None:
+        world.sweep(app)
+
+    def recover(self, recovery: Recovery) -> None:
+        recovery.sweep_until_quiet()
+
+    def judge(self, world: World) -> Verdict:
+        return Verdict(stuck=int(world.row.status is not Status.REAUTHORIZATION_REQUIRED))
+
+
+@dataclass(slots=True)
+class Consent(_OfAnApp):
     """A callback: what reached the vault is rolled forward, and otherwise the old grant and the link still work.
 
     `again` makes it the second consent of a credential that is connected; `reload_first` has the user reload the
@@ -204,12 +293,15 @@ class Consent:
 
 
 @dataclass(slots=True)
-class SecretSwap:
+class SecretSwap(_OfAnApp):
     """A new client secret: at every moment the registry names a pair that can be read and that Xero accepts."""
 
-    name: str = "secret swap"
     _old: str = field(default="", init=False)
     _lost: int = field(default=0, init=False)
+
+    @property
+    def name(self) -> str:
+        return self.named("secret swap")
 
     def prepare(self, world: World, app: Application) -> None:
         world.connect(app)
@@ -218,7 +310,7 @@ class SecretSwap:
         world.client_secret = world.xero.server.add_secret(world.client_id)
 
     def act(self, world: World, app: Application) -> None:
-        app.replace_client_secret(world.client_id, world.client_secret)
+        app.replace_client_secret(world.client_id, world.client_secret, by=ADMIN)
 
     def recover(self, recovery: Recovery) -> None:
         world = recovery.world
@@ -239,10 +331,15 @@ class SecretSwap:
 
 
 @dataclass(slots=True)
-class Submit:
-    """A new pair: the admin who got no answer submits it again, and then it is there."""
+class Submit(_OfAnApp):
+    """A new pair: the admin who got no answer submits it again, and then it is there.
 
-    name: str = "submit"
+    A Custom connection is connected then, without anybody's doing.
+    """
+
+    @property
+    def name(self) -> str:
+        return self.named("submit")
 
     def prepare(self, world: World, app: Application) -> None:
         del world, app
@@ -257,20 +354,18 @@ class Submit:
         recovery.sweep_until_quiet()
 
     def judge(self, world: World) -> Verdict:
-        pair = world.registry_pair() if _exists(world) else None
-        lost = pair is None or pair.client_secret != world.client_secret
-        return Verdict(secrets_lost=int(lost), stuck=int(lost or world.row.status is not Status.VALIDATED))
+        return _taken_in(world)
 
 
 @dataclass(slots=True)
-class ProvePending:
+class ProvePending(_OfAnApp):
     """A pair that was taken in while Xero was away: kept, and proven by the schedule; or rejected and deleted."""
 
     good: bool
 
     @property
     def name(self) -> str:
-        return f"prove a pending pair that is {'good' if self.good else 'wrong'}"
+        return self.named(f"prove a pending pair that is {'good' if self.good else 'wrong'}")
 
     def prepare(self, world: World, app: Application) -> None:
         world.xero.simulation.faults.add(Fault(Endpoint.TOKEN, FaultKind.STATUS, status=503), times=1)
@@ -289,24 +384,25 @@ class ProvePending:
         if not self.good:
             secret = world.secrets.secrets[f"oneenterprise/xero/{world.client_id}/client"]
             return Verdict(stuck=int(world.row.status is not Status.REJECTED or not secret.deleted))
-        pair = world.registry_pair()
-        lost = pair is None or pair.client_secret != world.client_secret
-        return Verdict(secrets_lost=int(lost), stuck=int(world.row.status is not Status.VALIDATED))
+        return _taken_in(world)
 
 
 @dataclass(slots=True)
-class Disconnect:
+class Disconnect(_OfAnApp):
     """A disconnect: whole or not begun; the admin who got no answer asks again, and then nothing is left."""
 
-    name: str = "disconnect"
     _verdict: Verdict = field(default_factory=Verdict, init=False)
+
+    @property
+    def name(self) -> str:
+        return self.named("disconnect")
 
     def prepare(self, world: World, app: Application) -> None:
         world.connect(app)
         world.clock.advance(60)
 
     def act(self, world: World, app: Application) -> None:
-        app.disconnect_credential(world.client_id)
+        app.disconnect_credential(world.client_id, by=ADMIN)
 
     def recover(self, recovery: Recovery) -> None:
         world = recovery.world
@@ -321,13 +417,13 @@ class Disconnect:
 
     def judge(self, world: World) -> Verdict:
         gone = all(secret.deleted for secret in world.secrets.secrets.values())
-        if world.row.status is not Status.DISCONNECTED or not gone or world.xero.revocations() == 0:
+        if world.row.status is not Status.DISCONNECTED or not gone or not world.ended_at_xero():
             self._verdict.stuck = 1
         return self._verdict
 
 
 @dataclass(slots=True)
-class RefreshThen:
+class RefreshThen(_OfAnApp):
     """A refresh is cut off, and the next thing that happens is not the schedule but a person."""
 
     then: str
@@ -356,21 +452,31 @@ class RefreshThen:
     def _person(self, world: World, app: Application) -> None:
         match self.then:
             case "secret swap":
-                app.replace_client_secret(world.client_id, world.client_secret)
+                app.replace_client_secret(world.client_id, world.client_secret, by=ADMIN)
             case "consent":
                 app.complete_consent(world.start_consent(app))
             case "disconnect":
-                app.disconnect_credential(world.client_id)
+                app.disconnect_credential(world.client_id, by=ADMIN)
             case _:
-                app.refresh_now(world.client_id)
+                app.refresh_now(world.client_id, by=ADMIN)
 
     def judge(self, world: World) -> Verdict:
         if self.then == "disconnect":
-            done = world.row.status is Status.DISCONNECTED and world.xero.revocations() > 0
+            done = world.row.status is Status.DISCONNECTED and world.ended_at_xero()
             return Verdict(stuck=int(not done))
         pair = world.registry_pair() if self.then == "secret swap" else None
         swapped = self.then != "secret swap" or (pair and pair.client_secret == world.client_secret)
         return Verdict(grants_lost=int(not _alive(world)), secrets_lost=int(not swapped))
+
+
+def _taken_in(world: World) -> Verdict:
+    if not _exists(world):
+        return Verdict(secrets_lost=1, stuck=1)
+    custom = world.integration_type is IntegrationType.CUSTOM_CONNECTION
+    through = _alive(world) if custom else world.row.status is Status.VALIDATED
+    pair = world.registry_pair()
+    lost = pair is None or pair.client_secret != world.client_secret
+    return Verdict(secrets_lost=int(lost), stuck=int(not through))
 
 
 def _connected(world: World) -> bool:
@@ -383,6 +489,8 @@ def _alive(world: World) -> bool:
 
 SCENARIOS: tuple[Callable[[], Scenario], ...] = (
     Refresh,
+    OtherOrganisations,
+    GrantEnded,
     lambda: Consent(again=False, reload_first=False),
     lambda: Consent(again=False, reload_first=True),
     lambda: Consent(again=True, reload_first=False),
@@ -396,6 +504,10 @@ SCENARIOS: tuple[Callable[[], Scenario], ...] = (
     lambda: RefreshThen("secret swap"),
     lambda: RefreshThen("consent"),
     lambda: RefreshThen("disconnect"),
+    *(
+        partial(scenario, integration_type=IntegrationType.CUSTOM_CONNECTION)
+        for scenario in (Submit, partial(ProvePending, good=True), Refresh, SecretSwap, Disconnect)
+    ),
 )
 
 
@@ -418,6 +530,7 @@ class Ran:
     """What a run showed: its calls tell where the next ones may crash."""
 
     verdict: Verdict
+    trail: Trail
     acted: Life
     recovered: Life
 
@@ -426,7 +539,11 @@ def run(xero: InProcessXero, todo: Run) -> Ran:
     """Make one run."""
     variant = todo.variant
     scenario = SCENARIOS[todo.scenario]()
-    world = World(xero, first_successor_survives=variant.first_successor_survives)
+    world = World(
+        xero,
+        first_successor_survives=variant.first_successor_survives,
+        integration_type=scenario.integration_type,
+    )
     with world.process(Life(world.clock)) as app:
         scenario.prepare(world, app)
     world.secrets.read_lag = lambda: timedelta(seconds=variant.read_lag)
@@ -439,7 +556,8 @@ def run(xero: InProcessXero, todo: Run) -> Ran:
     except (ProcessDied, ConnectorError):
         world.clock.advance(variant.away)
     scenario.recover(recovery)
-    return Ran(scenario.judge(world), acted, recovered)
+    recovery.come_round()
+    return Ran(scenario.judge(world), world.look_at_trail(), acted, recovered)
 
 
 @dataclass(slots=True)
@@ -452,20 +570,29 @@ class CrashFigures:
     secrets_lost: int = 0
     stuck: int = 0
     consents_to_repeat: int = 0
+    broken: Broken = field(default_factory=Broken)
+    status_changes: int = 0
+    events_published: int = 0
+    events_repeated: int = 0
     failures: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        return self.grants_lost == self.secrets_lost == self.stuck == 0
+        return self.grants_lost == self.secrets_lost == self.stuck == 0 and not self.broken
 
-    def add(self, todo: Run, verdict: Verdict) -> None:
+    def add(self, todo: Run, ran: Ran) -> None:
+        verdict, trail = ran.verdict, ran.trail
         self.crash_runs += 1
         self.grants_lost += verdict.grants_lost
         self.secrets_lost += verdict.secrets_lost
         self.stuck += verdict.stuck
         self.consents_to_repeat += verdict.consents_to_repeat
-        if verdict.grants_lost or verdict.secrets_lost or verdict.stuck:
-            self.failures.append(f"{todo}: {verdict}")
+        self.broken.add(trail.broken)
+        self.status_changes += trail.status_changes
+        self.events_published += trail.events_published
+        self.events_repeated += trail.events_repeated
+        if verdict.grants_lost or verdict.secrets_lost or verdict.stuck or trail.broken:
+            self.failures.append(f"{todo}: {verdict}, {trail.broken}")
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -475,6 +602,10 @@ class CrashFigures:
             "secrets_lost": self.secrets_lost,
             "stuck": self.stuck,
             "consents_to_repeat": self.consents_to_repeat,
+            **asdict(self.broken),
+            "status_changes": self.status_changes,
+            "events_published": self.events_published,
+            "events_repeated": self.events_repeated,
             "failures_by_scenario": dict(Counter(failure.split(":")[0] for failure in self.failures)),
             "failures": self.failures[:20],
         }
@@ -495,10 +626,10 @@ def measure(
     points: set[tuple[int, CrashPoint]] = set()
     scenarios = [number for number, scenario in enumerate(SCENARIOS) if not only or scenario().name in only]
     for scenario, variant in product(scenarios, variants):
-        for todo, verdict in _runs(xero, scenario, variant, draw, share_of_pairs):
+        for todo, ran in _runs(xero, scenario, variant, draw, share_of_pairs):
             if todo.first is not None:
                 points.add((scenario, todo.first))
-            figures.add(todo, verdict)
+            figures.add(todo, ran)
             progress(f"{figures.crash_runs} runs, {SCENARIOS[scenario]().name}")
     figures.crash_points = len(points)
     return figures
@@ -506,15 +637,15 @@ def measure(
 
 def _runs(
     xero: InProcessXero, scenario: int, variant: Variant, draw: Random, share_of_pairs: float
-) -> Iterator[tuple[Run, Verdict]]:
+) -> Iterator[tuple[Run, Ran]]:
     whole = Run(scenario, variant, None, None)
     unhurt = run(xero, whole)
-    yield whole, unhurt.verdict
+    yield whole, unhurt
     for first in unhurt.acted.crash_points:
         single = Run(scenario, variant, first, None)
         ran = run(xero, single)
-        yield single, ran.verdict
+        yield single, ran
         for second in ran.recovered.crash_points:
             if draw.random() < share_of_pairs:
                 pair = Run(scenario, variant, first, second)
-                yield pair, run(xero, pair).verdict
+                yield pair, run(xero, pair)

@@ -1,12 +1,13 @@
-"""Strict in-process doubles of two boto3 clients: what AWS promises, and none of the kindness of other doubles.
+"""Strict in-process doubles of three boto3 clients: what AWS promises, and none of the kindness of other doubles.
 
 They speak the wire format that the adapters speak and raise real `ClientError`s. botocore is not in the loop, so
 its one retry that matters is played here: an answer that is lost makes the same call arrive a second time.
 """
 
-from bisect import bisect_right, insort
+import json
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 type Wire = dict[str, Any]
+type Key = tuple[str, str]
 type Now = Callable[[], datetime]
 
 
@@ -33,10 +35,18 @@ type Faults = Callable[[str], AwsFault | None]
 DAY = timedelta(days=1)
 MOST_VERSIONS = 100
 LARGEST_SECRET = 65_536
+MOST_ACTIONS = 100
+MOST_EVENTS = 10
+LARGEST_EVENT = 262_144
+_AFTER_ALL_KEYS = ("\uffff", "")
 
 
 def no_faults(_: str) -> AwsFault | None:
     return None
+
+
+def no_conflict(_: str) -> bool:
+    return False
 
 
 def refusal(operation: str, code: str, message: str = "refused", *, item: Wire | None = None) -> ClientError:
@@ -59,17 +69,24 @@ def _with_faults[Answer](operation: str, faults: Faults, effect: Callable[[], An
 
 
 class StrictDynamoDB:
-    """One table with the two indexes of the template; `index_lag` is how far an index is behind."""
+    """One table with the two indexes of the template; `index_lag` is how far an index is behind.
+
+    `conflicts` decides, given the name of an operation that writes, whether another transaction is at one of
+    its items just then: AWS refuses such a write, whatever its condition.
+    """
 
     def __init__(self, now: Now, *, faults: Faults = no_faults, index_lag: timedelta = timedelta()) -> None:
         self._now = now
         self.faults = faults
         self.index_lag = index_lag
+        self.conflicts: Callable[[str], bool] = no_conflict
         self.on_put: Callable[[Wire], object] | None = None
-        self.items: dict[tuple[str, str], Wire] = {}
-        self._due: dict[str, list[tuple[int, str]]] = {}
-        self._entries: dict[str, tuple[str, int]] = {}
-        self._lagging: deque[tuple[datetime, str, tuple[str, int] | None]] = deque()
+        self.items: dict[Key, Wire] = {}
+        self._due: dict[str, list[tuple[int, Key]]] = {}
+        self._indexed: dict[Key, tuple[str, int]] = {}
+        self._lagging: deque[tuple[datetime, Key, tuple[str, int] | None]] = deque()
+        self._history: dict[str, list[str]] = {}
+        """The sort keys of each audit trail, in order."""
 
     def get_item(self, *, TableName: str, Key: Wire, ConsistentRead: bool) -> Wire:  # noqa: N803
         del TableName
@@ -96,17 +113,58 @@ class StrictDynamoDB:
             raise AssertionError("a writer has to be able to recognise its own write")
 
         def effect() -> Wire:
-            key = _key(Item)
-            present = self.items.get(key)
+            present = self.items.get(_key(Item))
+            if self.conflicts("PutItem"):
+                raise refusal("PutItem", "TransactionConflictException")
             if not _holds(ConditionExpression, present, ExpressionAttributeValues or {}):
                 raise refusal("PutItem", "ConditionalCheckFailedException", item=present)
-            self.items[key] = dict(Item)
-            self._index(key, Item)
-            if self.on_put is not None:
-                self.on_put(Item)
+            self._put(Item)
             return {}
 
         return _with_faults("PutItem", self.faults, effect)
+
+    def transact_write_items(self, *, TransactItems: Sequence[Wire], ClientRequestToken: str) -> Wire:  # noqa: N803
+        """Put all items or none.
+
+        AWS recognises a repetition by its token, for ten minutes. Here nobody does: the writer has to.
+        """
+        if not 0 < len(TransactItems) <= MOST_ACTIONS or not 0 < len(ClientRequestToken) <= 36:
+            raise refusal("TransactWriteItems", "ValidationException")
+        puts = [_only_put(action) for action in TransactItems]
+        if len({_key(put["Item"]) for put in puts}) < len(puts):
+            raise refusal("TransactWriteItems", "ValidationException", "multiple operations on one item")
+
+        def effect() -> Wire:
+            if self.conflicts("TransactWriteItems"):
+                raise _cancellation([{"Code": "TransactionConflict"}, *({"Code": "None"} for _ in puts[1:])])
+            reasons = [self._reason_against(put) for put in puts]
+            if any(reason is not None for reason in reasons):
+                raise _cancellation([reason or {"Code": "None"} for reason in reasons])
+            for put in puts:
+                self._put(put["Item"])
+            return {}
+
+        return _with_faults("TransactWriteItems", self.faults, effect)
+
+    def _reason_against(self, put: Wire) -> Wire | None:
+        if "ConditionExpression" not in put:
+            return None
+        present = self.items.get(_key(put["Item"]))
+        if _holds(put["ConditionExpression"], present, put.get("ExpressionAttributeValues", {})):
+            return None
+        reason = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
+        if present is None or put.get("ReturnValuesOnConditionCheckFailure") != "ALL_OLD":
+            return reason
+        return {**reason, "Item": present}
+
+    def _put(self, item: Wire) -> None:
+        key = _key(item)
+        if key[1].startswith("HISTORY#") and key not in self.items:
+            insort(self._history.setdefault(key[0], []), key[1])
+        self.items[key] = dict(item)
+        self._index(key, item)
+        if self.on_put is not None:
+            self.on_put(item)
 
     def delete_item(
         self,
@@ -131,49 +189,99 @@ class StrictDynamoDB:
         self,
         *,
         TableName: str,  # noqa: N803
-        IndexName: str,  # noqa: N803
         KeyConditionExpression: str,  # noqa: N803
         ExpressionAttributeValues: Wire,  # noqa: N803
         Limit: int,  # noqa: N803
+        IndexName: str | None = None,  # noqa: N803
+        **more: Any,  # noqa: ANN401 - what only some queries may say
     ) -> Wire:
         del TableName
-        if (IndexName, KeyConditionExpression) != ("due", "due_shard = :shard AND due_at <= :now"):
-            raise AssertionError(f"no query of the due index: {KeyConditionExpression}")
+        match IndexName, KeyConditionExpression:
+            case "due", "due_shard = :shard AND due_at <= :now" if not more:
+                return _with_faults("Query", self.faults, lambda: self._due_now(ExpressionAttributeValues, Limit))
+            case None, "pk = :pk AND begins_with(sk, :history)":
+                return _with_faults(
+                    "Query", self.faults, lambda: self._newest_first(ExpressionAttributeValues, Limit, **more)
+                )
+        raise AssertionError(f"no query that this table is asked: {IndexName}, {KeyConditionExpression}, {more}")
 
-        def effect() -> Wire:
-            self._catch_up()
-            due = self._due.get(ExpressionAttributeValues[":shard"]["S"], [])
-            until = bisect_right(due, (int(ExpressionAttributeValues[":now"]["N"]), "\uffff"))
-            return {"Items": [{"pk": {"S": pk}} for _, pk in due[: min(until, Limit)]]}
+    def _due_now(self, values: Wire, limit: int) -> Wire:
+        """Answer with the keys alone, as the index projects them."""
+        self._catch_up()
+        shard = values[":shard"]
+        due = self._due.get(shard["S"], [])
+        until = bisect_right(due, (int(values[":now"]["N"]), _AFTER_ALL_KEYS))
+        return {
+            "Items": [
+                {"pk": {"S": pk}, "sk": {"S": sk}, "due_shard": shard, "due_at": {"N": str(due_at)}}
+                for due_at, (pk, sk) in due[: min(until, limit)]
+            ]
+        }
 
-        return _with_faults("Query", self.faults, effect)
+    def _newest_first(
+        self,
+        values: Wire,
+        limit: int,
+        *,
+        ConsistentRead: bool,  # noqa: N803
+        ScanIndexForward: bool,  # noqa: N803
+        ExclusiveStartKey: Wire | None = None,  # noqa: N803
+    ) -> Wire:
+        if not ConsistentRead or ScanIndexForward or values[":history"]["S"] != "HISTORY#":
+            raise AssertionError("an audit trail is read consistently and backwards")
+        pk = values[":pk"]["S"]
+        trail = self._history.get(pk, [])
+        end = len(trail)
+        if ExclusiveStartKey is not None:
+            before = _key(ExclusiveStartKey)
+            if before[0] != pk:
+                raise refusal("Query", "ValidationException", "the start is outside of the query")
+            end = bisect_left(trail, before[1])
+        start = max(0, end - limit)
+        answer: Wire = {"Items": [dict(self.items[pk, sk]) for sk in reversed(trail[start:end])]}
+        # AWS says that there may be more as soon as the limit is reached.
+        if end - start == limit:
+            answer["LastEvaluatedKey"] = {"pk": {"S": pk}, "sk": {"S": trail[start]}}
+        return answer
 
-    def _index(self, key: tuple[str, str], item: Wire) -> None:
-        if key[1] != "CREDENTIAL":
-            return
+    def _index(self, key: Key, item: Wire) -> None:
         entry = (item["due_shard"]["S"], int(item["due_at"]["N"])) if "due_shard" in item else None
         if self.index_lag:
-            self._lagging.append((self._now() + self.index_lag, key[0], entry))
-        else:
-            self._move(key[0], entry)
+            self._lagging.append((self._now() + self.index_lag, key, entry))
+        elif entry is not None or key in self._indexed:
+            self._move(key, entry)
 
     def _catch_up(self) -> None:
         while self._lagging and self._lagging[0][0] <= self._now():
-            _, pk, entry = self._lagging.popleft()
-            self._move(pk, entry)
+            _, key, entry = self._lagging.popleft()
+            self._move(key, entry)
 
-    def _move(self, pk: str, entry: tuple[str, int] | None) -> None:
-        before = self._entries.pop(pk, None)
+    def _move(self, key: Key, entry: tuple[str, int] | None) -> None:
+        before = self._indexed.pop(key, None)
         if before is not None:
             due = self._due[before[0]]
-            del due[bisect_right(due, (before[1], pk)) - 1]
+            del due[bisect_right(due, (before[1], key)) - 1]
         if entry is not None:
-            self._entries[pk] = entry
-            insort(self._due.setdefault(entry[0], []), (entry[1], pk))
+            self._indexed[key] = entry
+            insort(self._due.setdefault(entry[0], []), (entry[1], key))
 
 
-def _key(item: Wire) -> tuple[str, str]:
+def _key(item: Wire) -> Key:
     return item["pk"]["S"], item["sk"]["S"]
+
+
+def _only_put(action: Wire) -> Wire:
+    if set(action) != {"Put"}:
+        raise AssertionError("a transaction of the registry puts items, and does nothing else")
+    put: Wire = action["Put"]
+    return put
+
+
+def _cancellation(reasons: list[Wire]) -> ClientError:
+    canceled = refusal("TransactWriteItems", "TransactionCanceledException")
+    response: Any = canceled.response
+    response["CancellationReasons"] = reasons
+    return canceled
 
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -188,6 +296,8 @@ def _holds(expression: str, item: Wire | None, values: Wire) -> bool:
 
 
 def _term_holds(term: str, item: Wire, values: Wire) -> bool:
+    if term.startswith("attribute_exists("):
+        return term.removeprefix("attribute_exists(").removesuffix(")") in item
     if term.startswith("attribute_not_exists("):
         return term.removeprefix("attribute_not_exists(").removesuffix(")") not in item
     name, operator, placeholder = term.split(" ")
@@ -335,3 +445,66 @@ class StrictSecretsManager:
             if oldest.created_at > now - DAY or oldest is secret.current or oldest is secret.previous:
                 raise refusal("PutSecretValue", "LimitExceededException", "100 versions in a day")
             del secret.versions[oldest.version_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as a rule gets it: `detail` is what the JSON says."""
+
+    event_id: str
+    detail_type: str
+    detail: Wire
+    at: datetime
+
+
+class StrictEventBridge:
+    """One bus; `failing_entries` is the error code by which it refuses each event of a call that succeeds."""
+
+    def __init__(self, bus_name: str, *, faults: Faults = no_faults) -> None:
+        self.bus_name = bus_name
+        self.faults = faults
+        self.failing_entries: str | None = None
+        self.published: list[Event] = []
+
+    def put_events(self, *, Entries: Sequence[Wire]) -> Wire:  # noqa: N803
+        if not 0 < len(Entries) <= MOST_EVENTS:
+            raise refusal("PutEvents", "ValidationException")
+        if sum(_event_size(entry) for entry in Entries) > LARGEST_EVENT:
+            raise refusal("PutEvents", "ValidationException", "too large")
+
+        def effect() -> Wire:
+            answers = [self._take(entry) for entry in Entries]
+            failed = sum("ErrorCode" in answer for answer in answers)
+            return {"FailedEntryCount": failed, "Entries": answers}
+
+        return _with_faults("PutEvents", self.faults, effect)
+
+    def _take(self, entry: Wire) -> Wire:
+        if entry["EventBusName"] != self.bus_name:
+            raise AssertionError(f"another bus: {entry['EventBusName']}")
+        if self.failing_entries is not None:
+            return {"ErrorCode": self.failing_entries, "ErrorMessage": "refused"}
+        if not entry["Source"] or not entry["DetailType"]:
+            return {"ErrorCode": "InvalidArgument", "ErrorMessage": "Source and DetailType are required"}
+        try:
+            detail = json.loads(entry["Detail"])
+        except ValueError:
+            detail = None
+        if not isinstance(detail, dict):
+            return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed"}
+        if entry["Time"].tzinfo is None:
+            raise AssertionError("botocore would take this time for the machine's own")
+        event = Event(
+            event_id=f"event-{len(self.published) + 1}",
+            detail_type=entry["DetailType"],
+            detail=detail,
+            at=entry["Time"],
+        )
+        self.published.append(event)
+        return {"EventId": event.event_id}
+
+
+def _event_size(entry: Wire) -> int:
+    """How AWS counts: 14 bytes for the time, and the others by their UTF-8 (EventBridge, "PutEvents")."""
+    texts = [entry["Source"], entry["DetailType"], entry["Detail"]]
+    return 14 + sum(len(text.encode()) for text in texts)

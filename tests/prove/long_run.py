@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
@@ -18,18 +18,23 @@ from joserfc.jwk import RSAKey
 
 from tests.fakes.interruptions import ProcessDied
 from tests.fakes.world import NOON, SETTINGS
-from tests.fakes.xero import DEMO_COMPANY
-from tests.prove.doubles import AwsFault, StrictDynamoDB, StrictSecretsManager, Version
+from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
+from tests.prove import trail
+from tests.prove.doubles import AwsFault, StrictDynamoDB, StrictEventBridge, StrictSecretsManager, Version
 from tests.prove.progress import Progress
+from tests.prove.trail import Broken, StatusChanges
 from tests.prove.weather import DAY, MINUTE, Spell, Trouble, Weather
 from tests.prove.world import ADMIN, CrashPoint, GatedClient, HandClock
 from tests.prove.xero import register, signing_key
 from tests.xero_simulator.apps import OIDC_SCOPES
 from tests.xero_simulator.identity_server import IdentityServer, TokenError
+from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
+from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.bootstrap import Application, Ports
 from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.refresh_policy import next_refresh
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
@@ -46,6 +51,8 @@ _AFTERMATH = 8 * MINUTE
 SHARDS = 2
 _SCOPES = ("accounting.contacts", "offline_access")
 _ENVIRONMENT_LIVES = timedelta(hours=1)
+_CLEARING_UP = 5
+"""Ticks in good weather at the end: what the bad weather left unpublished has gone out by then, or never does."""
 
 
 class _FreeSignature:
@@ -87,6 +94,10 @@ class LongRunFigures:
     min_seconds_left_outside_long_outages: float = 1800
     min_seconds_left_by_outage_minutes: dict[int, float] = field(default_factory=dict)
     max_versions_per_secret_per_day: int = 0
+    broken: Broken = field(default_factory=Broken)
+    status_changes: int = 0
+    events_published: int = 0
+    events_repeated: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
 
@@ -96,6 +107,7 @@ class LongRunFigures:
             self.grants_lost == 0
             and round(self.min_seconds_left) >= 300
             and self.max_versions_per_secret_per_day <= 90
+            and not self.broken
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,6 +128,10 @@ class LongRunFigures:
                 for minutes, left in sorted(self.min_seconds_left_by_outage_minutes.items())
             },
             "max_versions_per_secret_per_day": self.max_versions_per_secret_per_day,
+            **asdict(self.broken),
+            "status_changes": self.status_changes,
+            "events_published": self.events_published,
+            "events_repeated": self.events_repeated,
             "troubles": dict(sorted(self.troubles.items())),
             "lost": self.lost[:20],
         }
@@ -171,6 +187,12 @@ class _InTurn(Executor):
         finally:
             clock.now = began
         return future
+
+    @override
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        del wait, cancel_futures
+        # What comes after the credentials may be cut off as well: the publishing of what was left over.
+        self.simulation.gate.start_work()
 
 
 class _Gate:
@@ -262,9 +284,24 @@ class _Identity:
 
 
 class _Connections:
+    """`XeroConnections` of grants that now and then reach one more organisation, and then lose it again."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self._draw = Random(f"{simulation.run.seed}/organisations")  # noqa: S311
+
     def tenants(self, access_token: str, *, auth_event_id: str | None) -> tuple[Tenant, ...]:
         del access_token, auth_event_id
-        return (DEMO_COMPANY,)
+        return self._simulation.gate("xero", self._listed)
+
+    def _listed(self) -> tuple[Tenant, ...]:
+        if self._simulation.weather.outages.at(self._simulation.clock.now) is not None:
+            raise ConnectionsUnavailable("away")
+        return (DEMO_COMPANY, ELECTRO_LAND) if self._draw.random() < 0.1 else (DEMO_COMPANY,)
+
+    def remove(self, access_token: str, connection_id: str) -> None:
+        del access_token, connection_id
+        raise AssertionError("no credential of these runs is disconnected")
 
 
 def _token_set(token: Any, asked_at: datetime) -> TokenSet:  # noqa: ANN401 - the simulator's TypedDict
@@ -294,6 +331,9 @@ class Simulation:
             signing_key=UnsignedKey.import_key(signing_key().as_dict(private=True)),
         )
         self.dynamodb = StrictDynamoDB(self.clock, faults=self._aws_fault)
+        self.status_changes = StatusChanges()
+        self.dynamodb.on_put = self.status_changes
+        self.events = StrictEventBridge(SETTINGS.event_bus_name, faults=self._aws_fault)
         self.secrets = StrictSecretsManager(
             self.clock, faults=self._aws_fault, read_lag=self.weather.read_lag, on_put=self._measure
         )
@@ -316,7 +356,11 @@ class Simulation:
                 if self.figures.ticks % 600 == 0:
                     days = (self.clock.now - NOON) / DAY
                     progress(f"{days:.1f} of {self.run.days} days, {self.observer.counts['refreshed']} refreshes")
-        self._judge()
+            self._calm = True
+            self._judge()
+            for _ in range(_CLEARING_UP):
+                self._tick(app)
+        self._judge_events()
         return self.figures
 
     # The schedule
@@ -377,12 +421,16 @@ class Simulation:
     def _application(self) -> Application:
         dynamodb = cast("Any", GatedClient("dynamodb", self.dynamodb, self.gate))
         secrets_manager = cast("Any", GatedClient("secretsmanager", self.secrets, self.gate))
+        events = cast("Any", GatedClient("events", self.events, self.gate))
         ports = Ports(
             registry=DynamoDBRegistry(dynamodb, SETTINGS.table_name, SHARDS),
             consents=DynamoDBConsents(dynamodb, SETTINGS.table_name),
+            history=DynamoDBHistory(dynamodb, SETTINGS.table_name, SHARDS),
             vault=SecretsManagerVault(secrets_manager, SETTINGS.secret_prefix, SETTINGS.kms_key_arn),
+            event_bus=EventBridgeEventBus(lambda: events, SETTINGS.event_bus_name),
             identity=cast("Any", _Identity(self, self._app_clock)),
-            connections=_Connections(),
+            authorize=cast("Any", None),  # nothing is submitted in these runs
+            connections=_Connections(self),
             observer=self.observer,
             clock=self._app_clock,
             pause=self.clock.advance,
@@ -467,8 +515,9 @@ class Simulation:
         figures = self.figures
         figures.rolled_forward = self.observer.counts["rolled_forward"]
         registry = DynamoDBRegistry(cast("Any", self.dynamodb), SETTINGS.table_name, SHARDS)
-        self._calm = True
-        for pk, _ in list(self.dynamodb.items):
+        for pk, sk in list(self.dynamodb.items):
+            if sk != "CREDENTIAL":
+                continue
             row = registry.get(pk.removeprefix("CREDENTIAL#"))
             assert row is not None
             name = f"{SETTINGS.secret_prefix}/{row.client_id}/tokens"
@@ -481,6 +530,14 @@ class Simulation:
             if lost or self.clock.now > _ends_at(secret.current.content):
                 figures.grants_lost += 1
                 figures.lost.append(f"{row.client_id}: {row.status} at {row.updated_at}, {row.last_error}")
+
+    def _judge_events(self) -> None:
+        found = trail.look_at(self.dynamodb, self.events, self.status_changes)
+        figures = self.figures
+        figures.broken = found.broken
+        figures.status_changes = found.status_changes
+        figures.events_published = found.events_published
+        figures.events_repeated = found.events_repeated
 
 
 def _ended_within(spells: Sequence[Spell], until: datetime) -> Iterator[Spell]:

@@ -4,16 +4,17 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
 from typing import Any
 
 from tests.prove.crash import Recovery
-from tests.prove.doubles import AwsFault, Version, Wire
+from tests.prove.doubles import AwsFault, Version, Wire, no_conflict, no_faults
 from tests.prove.progress import Progress
-from tests.prove.world import Life, World
+from tests.prove.trail import Broken
+from tests.prove.world import ADMIN, Life, World
 from tests.prove.xero import InProcessXero
 from xero_connector.bootstrap import Application
 from xero_connector.domain.errors import ConnectorError
@@ -24,7 +25,7 @@ class Kind(StrEnum):
     """What makes a race hard."""
 
     CALM = "calm"  # clocks within a second, nobody pauses: the lease alone must be enough
-    FAULTY = "faulty"  # as calm, and AWS throttles and loses answers
+    FAULTY = "faulty"  # as calm, and AWS throttles, loses answers and finds writes in each other's way
     SKEWED = "skewed"  # clocks within ±60 s: leases end too early for some
     OVERRUN = "overrun"  # holders pause for longer than their lease, anywhere
 
@@ -139,6 +140,8 @@ class RaceVerdict:
     stale_overwrites: int = 0
     behind_the_newest_stored: int = 0
     grants_lost: int = 0
+    events_published: int = 0
+    broken: Broken = field(default_factory=Broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +169,20 @@ def run(xero: InProcessXero, race: Race) -> RaceVerdict:
     for work in works:
         scheduler.add(_draw_worker(world, draw, race.kind), work)
     if race.kind is Kind.FAULTY:
-        world.dynamodb.faults = world.secrets.faults = _draw_faults(draw)
+        world.dynamodb.faults = world.secrets.faults = world.events.faults = _draw_faults(draw)
+        world.dynamodb.conflicts = lambda _: draw.random() < 0.05
     with xero.reached_by_requests(scheduler.gate):
         scheduler.run()
-    world.dynamodb.faults = world.secrets.faults = lambda _: None
+    world.dynamodb.faults = world.secrets.faults = world.events.faults = no_faults
+    world.dynamodb.conflicts = no_conflict
     verdict = RaceVerdict(double_refreshes=ledger.double_refreshes)
     recovery = Recovery(world, None)
     _finish_what_is_open(recovery)
     verdict.stale_overwrites, verdict.behind_the_newest_stored = ledger.staleness()
     recovery.sweep_until_quiet()
+    recovery.come_round()
+    trail = world.look_at_trail()
+    verdict.events_published, verdict.broken = trail.events_published, trail.broken
     ended = world.row.status in {Status.DISCONNECTING, Status.DISCONNECTED}
     verdict.grants_lost = int(not ended and not (world.row.status is Status.CONNECTED and world.still_refreshes()))
     return verdict
@@ -186,11 +194,11 @@ def _draw_work(world: World, app: Application, draw: Random) -> Callable[[Applic
         callback = world.start_consent(app)
         return lambda app: app.complete_consent(callback)
     if chance < 0.04:
-        return lambda app: app.replace_client_secret(world.client_id, world.client_secret)
+        return lambda app: app.replace_client_secret(world.client_id, world.client_secret, by=ADMIN)
     if chance < 0.05:
-        return lambda app: app.disconnect_credential(world.client_id)
+        return lambda app: app.disconnect_credential(world.client_id, by=ADMIN)
     if chance < 0.15:
-        return lambda app: app.refresh_now(world.client_id)
+        return lambda app: app.refresh_now(world.client_id, by=ADMIN)
     return lambda app: app.refresh_credential(world.client_id, only_if_due=True)
 
 
@@ -236,6 +244,7 @@ class _Ledger:
         world.dynamodb.on_put = self._note_commit
 
     def _note_commit(self, item: Wire) -> None:
+        self._world.status_changes(item)
         if item["sk"]["S"] == "CREDENTIAL":
             self._committed.add(int(item["generation"]["N"]))
 
@@ -268,6 +277,7 @@ class RaceFigures:
 
     race_runs: int = 0
     by_kind: dict[Kind, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in Kind})
+    broken: Broken = field(default_factory=Broken)
     failures: list[str] = field(default_factory=list)
 
     def add(self, race: Race, verdict: RaceVerdict) -> None:
@@ -278,8 +288,11 @@ class RaceFigures:
         counts["stale_overwrites"] += verdict.stale_overwrites
         counts["behind_the_newest_stored"] += verdict.behind_the_newest_stored
         counts["grants_lost"] += verdict.grants_lost
+        counts["events_published"] += verdict.events_published
+        self.broken.add(verdict.broken)
         excused = race.kind in {Kind.SKEWED, Kind.OVERRUN}
-        if verdict.stale_overwrites or verdict.grants_lost or (verdict.double_refreshes and not excused):
+        harm = verdict.stale_overwrites or verdict.grants_lost or verdict.broken
+        if harm or (verdict.double_refreshes and not excused):
             self.failures.append(f"{race}: {verdict}")
 
     def total(self, name: str, *kinds: Kind) -> int:
@@ -297,6 +310,8 @@ class RaceFigures:
             "stale_overwrites": self.total("stale_overwrites"),
             "behind_the_newest_stored": self.total("behind_the_newest_stored"),
             "grants_lost": self.total("grants_lost"),
+            **asdict(self.broken),
+            "events_published": self.total("events_published"),
             "by_kind": {str(kind): dict(counts) for kind, counts in self.by_kind.items()},
             "failures": self.failures[:20],
         }

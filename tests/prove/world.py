@@ -9,19 +9,24 @@ from typing import Any, cast
 
 from tests.fakes.interruptions import ProcessDied
 from tests.fakes.world import NOON, SETTINGS, RecordingObserver
-from tests.prove.doubles import StrictDynamoDB, StrictSecretsManager
+from tests.prove import trail
+from tests.prove.doubles import StrictDynamoDB, StrictEventBridge, StrictSecretsManager
+from tests.prove.trail import StatusChanges, Trail
 from tests.prove.xero import InProcessXero
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_items import shard_of
 from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
+from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
+from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.bootstrap import Application, Ports
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import ClientPair, TokensSecret
-from xero_connector.use_cases.complete_consent import Callback, Connected
+from xero_connector.use_cases.complete_consent import Callback
 
 ADMIN = "arn:aws:iam::123456789012:user/admin"
 TICK = timedelta(minutes=1)
@@ -102,16 +107,26 @@ class GatedClient:
 class World:
     """What outlives a process: AWS, Xero and the time."""
 
-    def __init__(self, xero: InProcessXero, *, first_successor_survives: bool = True) -> None:
+    def __init__(
+        self,
+        xero: InProcessXero,
+        *,
+        first_successor_survives: bool = True,
+        integration_type: IntegrationType = IntegrationType.WEB_APP,
+    ) -> None:
         self.clock = HandClock()
         self.xero = xero
+        self.integration_type = integration_type
         xero.restart(self.clock, first_successor_survives=first_successor_survives)
         self.dynamodb = StrictDynamoDB(self.clock, index_lag=timedelta(seconds=1))
         self.secrets = StrictSecretsManager(self.clock)
+        self.events = StrictEventBridge(SETTINGS.event_bus_name)
+        self.status_changes = StatusChanges()
+        self.dynamodb.on_put = self.status_changes
         self.registry = DynamoDBRegistry(cast("Any", self.dynamodb), SETTINGS.table_name, SETTINGS.due_shards)
         self.vault = SecretsManagerVault(cast("Any", self.secrets), SETTINGS.secret_prefix, SETTINGS.kms_key_arn)
         self._holders = count(1)
-        self.client_id, secret = xero.register()
+        self.client_id, secret = xero.register(integration_type)
         assert secret is not None
         self.client_secret = secret
 
@@ -131,17 +146,26 @@ class World:
         clock = clock or self.clock
         dynamodb = cast("Any", GatedClient("dynamodb", self.dynamodb, gate))
         secrets = cast("Any", GatedClient("secretsmanager", self.secrets, gate))
+        events = cast("Any", GatedClient("events", self.events, gate))
+        identity = AuthlibXeroIdentity(
+            login_url=SETTINGS.xero_login_url,
+            identity_url=SETTINGS.xero_identity_url,
+            redirect_uri=SETTINGS.redirect_uri,
+            pkce=SETTINGS.pkce,
+            id_tokens=IdTokenVerifier(SETTINGS.xero_identity_url, clock),
+            clock=clock,
+        )
         ports = Ports(
             registry=DynamoDBRegistry(dynamodb, SETTINGS.table_name, SETTINGS.due_shards),
             consents=DynamoDBConsents(dynamodb, SETTINGS.table_name),
+            history=DynamoDBHistory(dynamodb, SETTINGS.table_name, SETTINGS.due_shards),
             vault=SecretsManagerVault(secrets, SETTINGS.secret_prefix, SETTINGS.kms_key_arn),
-            identity=AuthlibXeroIdentity(
+            event_bus=EventBridgeEventBus(lambda: events, SETTINGS.event_bus_name),
+            identity=identity,
+            authorize=RequestsAuthorizeProbe(
                 login_url=SETTINGS.xero_login_url,
-                identity_url=SETTINGS.xero_identity_url,
                 redirect_uri=SETTINGS.redirect_uri,
-                pkce=SETTINGS.pkce,
-                id_tokens=IdTokenVerifier(SETTINGS.xero_identity_url, clock),
-                clock=clock,
+                authorization_url=identity.authorization_url,
             ),
             connections=RequestsXeroConnections(SETTINGS.xero_api_url),
             observer=RecordingObserver(),
@@ -157,13 +181,13 @@ class World:
         return Submission(
             pair=ClientPair(self.client_id, self.client_secret),
             label="Electro Land",
-            integration_type=IntegrationType.WEB_APP,
+            integration_type=self.integration_type,
             scopes=None,
         )
 
     def start_consent(self, app: Application) -> Callback:
         """Make a link, open it, allow everything at Xero: what the browser then brings back."""
-        link = app.create_connect_link(self.client_id)
+        link = app.create_connect_link(self.client_id, by=ADMIN)
         started = app.start_consent(link.connect_url.rsplit("/", 1)[1], binding=None)
         query = self.xero.consent(started.authorization_url)
         return Callback(
@@ -174,9 +198,10 @@ class World:
             bindings=lambda _: started.browser,
         )
 
-    def connect(self, app: Application) -> Connected:
+    def connect(self, app: Application) -> None:
         app.submit_credential(self.submission(), submitted_by=ADMIN)
-        return app.complete_consent(self.start_consent(app))
+        if self.integration_type is IntegrationType.WEB_APP:
+            app.complete_consent(self.start_consent(app))
 
     def sweep(self, app: Application, *, at: datetime | None = None) -> None:
         app.sweep_due_credentials(
@@ -217,18 +242,31 @@ class World:
         return self.vault.get_client_pair(self.client_id, version_id=self.row.client_version_id)
 
     def still_refreshes(self) -> bool:
-        """Whether the grant that the registry vouches for is alive at Xero; uses up its refresh token."""
+        """Whether Xero goes on giving tokens for what the registry vouches for; uses up a refresh token."""
         tokens = self.registry_tokens()
-        if tokens is None or tokens.token.refresh_token is None:
+        if tokens is None:
             return False
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": tokens.token.refresh_token,
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-        }
+        form = {"client_id": self.client_id, "client_secret": self.client_secret}
+        if self.integration_type is IntegrationType.CUSTOM_CONNECTION:
+            if tokens.token_expires_at <= self.clock():
+                return False
+            form |= {"grant_type": "client_credentials"}
+        elif tokens.token.refresh_token is None:
+            return False
+        else:
+            form |= {"grant_type": "refresh_token", "refresh_token": tokens.token.refresh_token}
         try:
             self.xero.server.token(form)
         except Exception:  # noqa: BLE001 - whatever Xero's reason
             return False
         return True
+
+    def ended_at_xero(self) -> bool:
+        """Whether nobody can use what the grant gave access to."""
+        if self.integration_type is IntegrationType.CUSTOM_CONNECTION:
+            return self.xero.connections_of(self.client_id, self.client_secret) == 0
+        return self.xero.revocations() > 0
+
+    def look_at_trail(self) -> Trail:
+        """Compare the audit trail with the rows and with the event bus."""
+        return trail.look_at(self.dynamodb, self.events, self.status_changes)

@@ -20,11 +20,13 @@ from urllib3 import HTTPResponse
 from urllib3.exceptions import ProtocolError
 
 from tests.fakes.world import SETTINGS
+from tests.xero_simulator import apps
 from tests.xero_simulator.clock import SimulatorClock
 from tests.xero_simulator.identity_server import IdentityServer, RegisteredApp
 from tests.xero_simulator.simulation import Simulation
 from tests.xero_simulator.token_signer import new_signing_key
 from tests.xero_simulator.web import wsgi_application
+from xero_connector.domain.credential import IntegrationType
 
 type Gate = Callable[[str, Callable[[], HTTPResponse]], HTTPResponse]
 """Lets one outside call happen, given its name and its effect."""
@@ -77,9 +79,14 @@ class InProcessXero:
         with mock.patch.object(HTTPAdapter, "send", send):
             yield
 
-    def register(self) -> RegisteredApp:
+    def register(self, integration_type: IntegrationType) -> RegisteredApp:
         # The same client ID for every world: there is but one app in each.
-        return register(self.server, Random(0), redirect_uris=[SETTINGS.redirect_uri])  # noqa: S311
+        return register(
+            self.server,
+            Random(0),  # noqa: S311 - a seed is the point
+            integration_type=apps.IntegrationType(integration_type),
+            redirect_uris=[SETTINGS.redirect_uri],
+        )
 
     def consent(self, authorization_url: str) -> Mapping[str, str]:
         """Have a person allow everything; returns the query of the redirect back."""
@@ -100,6 +107,11 @@ class InProcessXero:
             entry["path"] == "/connect/revocation" and entry["status"] == requests.codes.ok
             for entry in self.simulation.journal.entries
         )
+
+    def connections_of(self, client_id: str, client_secret: str) -> int:
+        """How many organisations a Custom connection has: one, or none once it was ended."""
+        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
+        return len(self.server.connections(self.server.token(form)["access_token"]))
 
     def _answer(self, request: requests.PreparedRequest) -> HTTPResponse:
         body = request.body or b""
@@ -140,7 +152,9 @@ class InProcessXero:
             raise requests.ConnectionError(ProtocolError("Connection aborted.", dropped)) from None
         status, headers = head
         if status == requests.codes.ok and parts.path == "/connect/token":
-            self.issued.append(json.loads(content)["refresh_token"])
+            # A Custom connection's token has no successor.
+            if issued := json.loads(content).get("refresh_token"):
+                self.issued.append(issued)
             if presented := dict(parse_qsl(body.decode())).get("refresh_token"):
                 self.presented[presented] += 1
         return HTTPResponse(body=BytesIO(content), headers=headers, status=status, preload_content=False)

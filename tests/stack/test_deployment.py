@@ -14,6 +14,7 @@ ADMIN_ROUTES = [
     ("POST", "/credentials"),
     ("GET", "/credentials"),
     ("GET", "/credentials/0123456789ABCDEF0123456789ABCDEF"),
+    ("GET", "/credentials/0123456789ABCDEF0123456789ABCDEF/history"),
     ("POST", "/credentials/0123456789ABCDEF0123456789ABCDEF/connect-link"),
     ("POST", "/credentials/0123456789ABCDEF0123456789ABCDEF/validation"),
     ("PUT", "/credentials/0123456789ABCDEF0123456789ABCDEF/secret"),

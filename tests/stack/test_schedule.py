@@ -1,12 +1,15 @@
 """What the schedule of the deployed stack does by itself, and what admins can ask for meanwhile."""
 
+import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 
+from tests.local_stack.domain_events import DomainEventSubscriber
 from tests.local_stack.journey import Journey, XeroApp
 
 pytestmark = pytest.mark.stack
@@ -27,11 +30,15 @@ def status(journey: Journey, app: XeroApp) -> str:
     return found
 
 
-def test_the_schedule_refreshes_proves_and_disconnects_by_itself(journey: Journey) -> None:
+def test_the_schedule_refreshes_proves_and_disconnects_by_itself(
+    journey: Journey, domain_events: DomainEventSubscriber
+) -> None:
     """One wait for everything that takes a tick: the two of the deployment would be too long otherwise."""
     connected, pending, wrong, leaving = (journey.create_app() for _ in range(4))
+    custom = journey.create_app("custom_connection", organisations=["Rapid Auto"])
     assert journey.connect(connected).status_code == HTTPStatus.OK
     assert journey.connect(leaving).status_code == HTTPStatus.OK
+    assert journey.submit(custom, integration_type="custom_connection").json()["status"] == "connected"
 
     for app in (pending, wrong):
         journey.simulator("POST", "faults", {"endpoint": "token", "kind": "status", "status": 503})
@@ -44,7 +51,12 @@ def test_the_schedule_refreshes_proves_and_disconnects_by_itself(journey: Journe
 
     first = journey.tokens(connected)
     assert first["generation"] == 1
-    journey.make_due(connected)
+    # Meanwhile a user removes one of the organisations on Xero's page "Connected apps", and connects another.
+    journey.simulator(
+        "PUT", f"apps/{connected.client_id}/connections", {"organisations": ["Electro Land", "New Branch"]}
+    )
+    journey.make_due(custom)
+    journey.make_due(connected, organisations_seen_at=datetime.now(tz=UTC) - timedelta(hours=7))
     second = journey.wait_for_generation(connected, 2, seconds=TWO_TICKS)
     assert second["generation"] == 2
     assert second["token"]["access_token"] != first["token"]["access_token"]
@@ -52,6 +64,14 @@ def test_the_schedule_refreshes_proves_and_disconnects_by_itself(journey: Journe
     assert journey.organisations(second["token"]["access_token"])
     credential = journey.credential(connected)
     assert (credential["status"], credential["generation"]) == ("connected", 2)
+    reached = ["Electro Land", "New Branch"]
+    assert sorted(tenant["tenant_name"] for tenant in credential["tenants"]) == reached
+    assert sorted(tenant["tenant_name"] for tenant in second["tenants"]) == reached
+    changed = domain_events.wait_for(connected.client_id, "TenantsChanged", seconds=TWO_TICKS)
+    assert [tenant["tenant_name"] for tenant in changed["added"]] == ["New Branch"]
+    assert [tenant["tenant_name"] for tenant in changed["removed"]] == ["Demo Company (UK)"]
+    anew = journey.wait_for_generation(custom, 2, seconds=TWO_TICKS)
+    assert journey.organisations(anew["token"]["access_token"]) == ["Rapid Auto"]
 
     until(lambda: status(journey, pending) == "validated")
     until(lambda: status(journey, wrong) == "rejected")
@@ -63,6 +83,10 @@ def test_the_schedule_refreshes_proves_and_disconnects_by_itself(journey: Journe
         f"oneenterprise/xero/{leaving.client_id}/tokens",
     ):
         assert "DeletedDate" in journey.stack.aws("secretsmanager").describe_secret(SecretId=name)
+    domain_events.wait_for(pending.client_id, "CredentialValidated", seconds=TWO_TICKS)
+    rejected = domain_events.wait_for(wrong.client_id, "CredentialRejected", seconds=TWO_TICKS)
+    assert rejected["reason"]["code"] == "invalid_client"
+    domain_events.wait_for(leaving.client_id, "CredentialDisconnected", seconds=TWO_TICKS)
 
 
 def test_an_admin_refreshes_now(journey: Journey) -> None:
@@ -102,9 +126,11 @@ def test_a_new_secret_heals_a_refused_pair_and_keeps_the_consent(journey: Journe
     renewed = journey.simulator("POST", f"apps/{app.client_id}/secret").json()["client_secret"]
     journey.seen.add(renewed)
     answer = journey.admin.put(f"/credentials/{app.client_id}/secret", {"client_secret": renewed})
-    assert answer.status_code == HTTPStatus.OK
-    answer = journey.admin.post(f"/credentials/{app.client_id}/refresh")
     assert (answer.status_code, answer.json()["status"]) == (HTTPStatus.OK, "connected")
+    assert answer.json()["generation"] == journey.tokens(app)["generation"] == 2
+    name = f"oneenterprise/xero/{app.client_id}/client"
+    before = journey.stack.aws("secretsmanager").get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")
+    assert json.loads(before["SecretString"])["client_secret"] == app.client_secret
 
 
 def test_a_deleted_credential_can_come_back(journey: Journey) -> None:

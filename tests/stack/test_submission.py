@@ -47,11 +47,49 @@ def test_a_good_pair_is_proven_and_stored(journey: Journey) -> None:
         "client_id": app.client_id,
         "client_secret": app.client_secret,
     }
+    assert {check["result"] for check in credential["checks"].values()} == {"pass"}
     # The proof never asks for anything that could be a token.
     asked = journey.simulator("GET", "journal").json()[before:]
-    assert [(call["path"], call["grant_type"], call["status"]) for call in asked] == [
-        ("/connect/token", "authorization_code", 400)
-    ] * 2
+    assert [(call["path"], call.get("grant_type"), call["status"]) for call in asked] == [
+        ("/connect/token", "authorization_code", 400),
+        ("/connect/token", "authorization_code", 400),
+        ("/identity/connect/authorize", None, 302),
+    ]
+
+
+def test_what_would_strand_the_user_is_told_at_once(journey: Journey) -> None:
+    app = journey.create_app(redirect_uris=["https://elsewhere.test/oAuth2CallBack"])
+    answer = journey.submit(app)
+    assert answer.status_code == HTTPStatus.CREATED
+    checks = answer.json()["checks"]
+    assert (checks["pair"]["result"], checks["redirect_uri"]["result"]) == ("pass", "fail")
+    assert journey.stack.description.callback_url in checks["redirect_uri"]["detail"]
+
+    app = journey.create_app()
+    answer = journey.submit(app, scopes=["offline_access", "openid", "accounting.transactions"])
+    assert answer.status_code == HTTPStatus.CREATED
+    checks = answer.json()["checks"]
+    assert (checks["redirect_uri"]["result"], checks["scopes"]["result"]) == ("pass", "fail")
+    assert "accounting.invoices" in checks["scopes"]["detail"]
+
+
+def test_a_custom_connection_is_connected_without_a_consent(journey: Journey) -> None:
+    app = journey.create_app("custom_connection", organisations=["Rapid Auto"])
+    answer = journey.submit(app, integration_type="custom_connection")
+    assert answer.status_code == HTTPStatus.CREATED
+    credential = answer.json()
+    assert (credential["status"], credential["connect_url"]) == ("connected", None)
+    assert [tenant["tenant_name"] for tenant in credential["tenants"]] == ["Rapid Auto"]
+    tokens = journey.tokens(app)
+    assert journey.organisations(tokens["token"]["access_token"]) == ["Rapid Auto"]
+    assert "refresh_token" not in tokens["token"]
+    link = journey.admin.post(f"/credentials/{app.client_id}/connect-link")
+    assert (link.status_code, problem(link)["code"]) == (HTTPStatus.CONFLICT, "no_consent_needed")
+    refreshed = journey.admin.post(f"/credentials/{app.client_id}/refresh")
+    assert (refreshed.status_code, refreshed.json()["generation"]) == (HTTPStatus.OK, 2)
+    gone = journey.admin.delete(f"/credentials/{app.client_id}")
+    assert (gone.status_code, gone.json()["status"]) == (HTTPStatus.OK, "disconnected")
+    assert journey.organisations(tokens["token"]["access_token"]) == []
 
 
 def test_a_known_client_id_is_a_conflict(journey: Journey) -> None:
@@ -62,14 +100,23 @@ def test_a_known_client_id_is_a_conflict(journey: Journey) -> None:
 
 
 @pytest.mark.parametrize(
-    ("integration_type", "code"), [("custom_connection", "custom_connection"), ("mobile_app", "mobile_app")]
+    ("integration_type", "submitted_as", "code"),
+    [
+        ("custom_connection", "web_app", "custom_connection"),
+        ("web_app", "custom_connection", "web_app"),
+        ("mobile_app", "web_app", "mobile_app"),
+        ("mobile_app", "custom_connection", "mobile_app"),
+    ],
 )
 def test_the_wrong_kind_of_app_is_told_apart_and_not_kept(
-    journey: Journey, integration_type: str, code: str
+    journey: Journey, integration_type: str, submitted_as: str, code: str
 ) -> None:
-    app = journey.create_app(integration_type)
+    one = {"organisations": ["Rapid Auto"]} if integration_type == "custom_connection" else {}
+    app = journey.create_app(integration_type, **one)
     before = stored(journey)
-    answer = journey.submit(XeroApp(app.client_id, app.client_secret or "a-made-up-secret"))
+    answer = journey.submit(
+        XeroApp(app.client_id, app.client_secret or "a-made-up-secret"), integration_type=submitted_as
+    )
     assert (answer.status_code, problem(answer)["code"]) == (HTTPStatus.UNPROCESSABLE_ENTITY, code)
     assert stored(journey) == before
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.builders import a_credential, a_token, a_tokens_secret
 from tests.fakes.interruptions import step_in
-from tests.fakes.world import CLIENT_ID, CLIENT_SECRET, NOON, World
+from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, NOON, World
 from xero_connector.domain.consent import BrowserBinding
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import ConnectorError
@@ -14,7 +14,7 @@ from xero_connector.domain.submission import Submission
 from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer
 from xero_connector.use_cases.complete_consent import Callback
-from xero_connector.use_cases.create_connect_link import ConnectLink
+from xero_connector.use_cases.issue_connect_link import ConnectLink
 from xero_connector.use_cases.start_consent import StartedConsent
 from xero_connector.use_cases.submit_credential import Submitted
 
@@ -70,7 +70,7 @@ def test_a_whole_life_leaves_no_secret_outside_the_vault() -> None:
     errors: list[ConnectorError] = []
     world.submit()
     browser, state = world.open_link()
-    link = world.app.create_connect_link(CLIENT_ID)
+    link = world.app.create_connect_link(CLIENT_ID, by=ADMIN)
     world.xero.codes.add("the-code")
     world.call_back(browser, state, code="the-code")
     for kind in FailureKind:
@@ -81,8 +81,8 @@ def test_a_whole_life_leaves_no_secret_outside_the_vault() -> None:
     world.consent()
     world.xero.failures.append(FailureKind.INVALID_CLIENT)
     attempts: list[Callable[[], object]] = [
-        lambda: world.app.replace_client_secret(CLIENT_ID, "another-secret"),
-        lambda: world.app.refresh_now("unknown"),
+        lambda: world.app.replace_client_secret(CLIENT_ID, "another-secret", by=ADMIN),
+        lambda: world.app.refresh_now("unknown", by=ADMIN),
         world.submit,
     ]
     for attempt in attempts:
@@ -90,7 +90,7 @@ def test_a_whole_life_leaves_no_secret_outside_the_vault() -> None:
             attempt()
         errors.append(caught.value)
     step_in(world.vault, "delete_tokens", before=world.xero.failures.clear)
-    world.app.disconnect_credential(CLIENT_ID)
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     told = everything_kept_or_told(world) + repr([(error, error.detail, error.hint) for error in errors])
     ticket = link.connect_url.rsplit("/", 1)[1]
     secrets = [CLIENT_SECRET, "another-secret", "access-", "refresh-", "the-code", state, ticket]

@@ -10,6 +10,7 @@ ENVIRONMENT = {
     "DUE_SHARDS": "8",
     "TOKEN_WRITES_PER_SECOND": "40",
     "SECRET_PREFIX": "oneenterprise/xero",
+    "EVENT_BUS_NAME": "events",
     "KMS_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1",
     "REDIRECT_URI": "https://cloudmanager.oneenterprise.com/oAuth2CallBack",
     "XERO_LOGIN_URL": "https://login.xero.com",
@@ -36,6 +37,7 @@ def test_everything_that_the_template_sets() -> None:
         due_shards=8,
         token_writes_per_second=40,
         secret_prefix="oneenterprise/xero",
+        event_bus_name="events",
         kms_key_arn="arn:aws:kms:eu-west-1:123456789012:key/1",
         redirect_uri="https://cloudmanager.oneenterprise.com/oAuth2CallBack",
         xero_login_url="https://login.xero.com",
@@ -106,3 +108,9 @@ def test_links_lead_to_where_the_callback_is(redirect_uri: str, public_url: str)
 
 def test_pkce_can_be_switched_off() -> None:
     assert not Settings.from_env({**ENVIRONMENT, "PKCE": "disabled"}).pkce
+
+
+def test_a_scope_with_which_xero_refuses_every_consent() -> None:
+    error = problem(SCOPES="offline_access openid app.connections")
+    assert error.code == "setting_invalid"
+    assert "app.connections" in error.detail

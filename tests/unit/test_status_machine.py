@@ -8,13 +8,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.fakes.interruptions import ProcessDied, die, step_in
-from tests.fakes.world import CLIENT_ID, World
+from tests.fakes.world import ADMIN, CLIENT_ID, World
+from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
 from xero_connector.domain.consent import new_token
-from xero_connector.domain.credential import Credential
+from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.errors import ConnectorError, IllegalMove, RevisionConflict
+from xero_connector.domain.history import Action
 from xero_connector.domain.status import CONSENTABLE, FINAL, MOVES, Status
 from xero_connector.domain.token_endpoint import FailureKind
 
+STATUS_OF = {
+    Action.VALIDATED: Status.VALIDATED,
+    Action.REJECTED: Status.REJECTED,
+    Action.CONNECTED: Status.CONNECTED,
+    Action.RECOVERED: Status.CONNECTED,
+    Action.DEGRADED: Status.DEGRADED,
+    Action.REAUTHORIZATION_REQUIRED: Status.REAUTHORIZATION_REQUIRED,
+    Action.CLIENT_REJECTED: Status.CLIENT_REJECTED,
+    Action.DISCONNECT_REQUESTED: Status.DISCONNECTING,
+    Action.DISCONNECTED: Status.DISCONNECTED,
+}
 WITH_TOKENS = frozenset({Status.CONNECTED, Status.DEGRADED})
 
 
@@ -42,6 +55,7 @@ class Credentials(RuleBasedStateMachine):
         self.world = World()
         self.watched = WatchedRegistry(self.world)
         self.secrets = 0
+        self.integration_type = IntegrationType.WEB_APP
 
     @property
     def row(self) -> Credential | None:
@@ -56,17 +70,24 @@ class Credentials(RuleBasedStateMachine):
         except (ConnectorError, ProcessDied):
             pass
 
-    @initialize(how=st.sampled_from(["connected", "connected", "connected", "validated", "unproven", "wrong"]))
-    def begin(self, how: str) -> None:
+    @initialize(
+        how=st.sampled_from(["connected", "connected", "connected", "validated", "unproven", "wrong"]),
+        custom=st.sampled_from([False, False, True]),
+    )
+    def begin(self, how: str, custom: bool) -> None:  # noqa: FBT001
+        if custom:
+            self.integration_type = IntegrationType.CUSTOM_CONNECTION
+            self.world.xero.custom_connections.add(CLIENT_ID)
         if how == "unproven":
             self.world.xero.failures.append(FailureKind.UNAVAILABLE)
         self.attempt(lambda: self.submit(known=how != "wrong"))
-        if how == "connected":
+        if how == "connected" and not custom:
             self.world.consent()
 
     def submit(self, *, known: bool) -> None:
         self.secrets += 1
-        self.world.submit(secret=f"secret-{self.secrets}", known_to_xero=known)
+        secret = f"secret-{self.secrets}"
+        self.world.submit(secret=secret, known_to_xero=known, integration_type=self.integration_type)
 
     # What people do
 
@@ -80,21 +101,21 @@ class Credentials(RuleBasedStateMachine):
         secret = f"secret-{self.secrets}"
         if good:
             self.world.xero.secrets[CLIENT_ID] = secret
-        self.attempt(lambda: self.world.app.replace_client_secret(CLIENT_ID, secret))
+        self.attempt(lambda: self.world.app.replace_client_secret(CLIENT_ID, secret, by=ADMIN))
 
     @rule()
     def an_admin_proves_again(self) -> None:
-        self.attempt(lambda: self.world.app.revalidate_credential(CLIENT_ID))
+        self.attempt(lambda: self.world.app.revalidate_credential(CLIENT_ID, by=ADMIN))
 
     @rule()
     def an_admin_refreshes(self) -> None:
-        self.attempt(lambda: self.world.app.refresh_now(CLIENT_ID))
+        self.attempt(lambda: self.world.app.refresh_now(CLIENT_ID, by=ADMIN))
 
     @rule(sure=st.sampled_from([False, False, False, True]))
     @precondition(lambda self: self.row is not None and self.row.status not in FINAL)
     def an_admin_disconnects(self, sure: bool) -> None:  # noqa: FBT001
         if sure:
-            self.attempt(lambda: self.world.app.disconnect_credential(CLIENT_ID))
+            self.attempt(lambda: self.world.app.disconnect_credential(CLIENT_ID, by=ADMIN))
 
     @rule(decision=st.sampled_from(["allow", "deny", "stale code"]))
     def a_user_follows_a_link(self, decision: str) -> None:
@@ -123,7 +144,16 @@ class Credentials(RuleBasedStateMachine):
     def the_connections_are_down(self) -> None:
         self.world.xero.connections_down = not self.world.xero.connections_down
 
-    @rule(minutes=st.sampled_from([1, 5, 25, 90]))
+    @rule()
+    def the_event_bus_is_away(self) -> None:
+        self.world.event_bus.down = not self.world.event_bus.down
+
+    @rule()
+    def an_organisation_comes_or_goes(self) -> None:
+        several = len(self.world.xero.organisations) > 1
+        self.world.xero.organisations = (DEMO_COMPANY,) if several else (DEMO_COMPANY, ELECTRO_LAND)
+
+    @rule(minutes=st.sampled_from([1, 5, 25, 90, 400]))
     def time_passes(self, minutes: int) -> None:
         self.world.now += timedelta(minutes=minutes)
 
@@ -195,6 +225,20 @@ class Credentials(RuleBasedStateMachine):
         if row is not None and row.status in {Status.PENDING_VALIDATION, Status.DISCONNECTING}:
             assert row.due_at is not None
 
+    @invariant()
+    def every_status_has_its_entry(self) -> None:
+        row = self.row
+        if row is None or row.status is Status.PENDING_VALIDATION:
+            return
+        told = [entry.action for entry in self.world.history.page(CLIENT_ID, limit=100, next_token=None).items]
+        latest = next(action for action in told if action in STATUS_OF)
+        assert STATUS_OF[latest] is row.status
+
+    @invariant()
+    def no_event_tells_of_what_never_was(self) -> None:
+        committed = {str(entry.entry_id) for entry in self.world.registry.entries.values()}
+        assert {event.detail["event_id"] for event in self.world.event_bus.published} <= committed
+
     def teardown(self) -> None:
         """From wherever this ended, the ways that the documentation names lead back to `connected`."""
         world = self.world
@@ -203,23 +247,26 @@ class Credentials(RuleBasedStateMachine):
                 vars(part).pop(method, None)
         world.xero.failures.clear()
         world.xero.connections_down = False
+        world.event_bus.down = False
         for _ in range(8):
             world.now += timedelta(minutes=61)
             world.sweep()
         row = self.row
         if row is None or row.status in FINAL:
-            world.submit(secret="secret-of-the-end")
+            world.submit(secret="secret-of-the-end", integration_type=self.integration_type)
         else:
             world.xero.secrets[CLIENT_ID] = "secret-of-the-end"
-            world.app.replace_client_secret(CLIENT_ID, "secret-of-the-end")
+            world.app.replace_client_secret(CLIENT_ID, "secret-of-the-end", by=ADMIN)
         for _ in range(3):
             world.now += timedelta(minutes=61)
             world.sweep()
-        if world.row().status in CONSENTABLE:
+        if self.integration_type is IntegrationType.WEB_APP and world.row().status in CONSENTABLE:
             world.consent()
         assert world.row().status is Status.CONNECTED
         self.every_move_was_legal()
         self.no_secret_is_lost()
+        to_tell = {str(entry.entry_id) for entry in world.registry.entries.values() if entry.event is not None}
+        assert {event.detail["event_id"] for event in world.event_bus.published} == to_tell
 
 
 Credentials.TestCase.settings = settings(max_examples=200, stateful_step_count=25)

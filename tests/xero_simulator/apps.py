@@ -85,6 +85,7 @@ class App:
     scopes: frozenset[str]
     organisations: tuple[Organisation, ...]
     granular_scopes: bool
+    case_sensitive_redirect_uris: bool
     client_secrets: set[str] = field(default_factory=set, repr=False)
 
     @property
@@ -103,7 +104,12 @@ class App:
         return API_SCOPES | OIDC_SCOPES | retired | {APP_CONNECTIONS_SCOPE}
 
     def has_redirect_uri(self, redirect_uri: str) -> bool:
-        """Tell whether the URI is registered, comparing as the authorize endpoint does: without case."""
+        """Tell whether the URI is registered, comparing as IdentityServer's authorize endpoint does: without case.
+
+        Nobody has seen what live Xero does, so an app can be told to compare letter by letter.
+        """
+        if self.case_sensitive_redirect_uris:
+            return redirect_uri in self.redirect_uris
         return redirect_uri.lower() in {registered.lower() for registered in self.redirect_uris}
 
     def accepts_secret(self, client_secret: str | None) -> bool:
@@ -118,29 +124,37 @@ def new_app(
     scopes: Iterable[str] = DEFAULT_API_SCOPES,
     organisations: Iterable[str] | None = None,
     granular_scopes: bool = True,
+    case_sensitive_redirect_uris: bool = False,
 ) -> App:
     """Make an app without a secret; raises `InvalidRegistrationError` for what the portal refuses."""
     is_custom = integration_type is IntegrationType.CUSTOM_CONNECTION
     if organisations is None:
         # A Custom connection is bound to exactly one organisation.
         organisations = DEFAULT_ORGANISATIONS[:1] if is_custom else DEFAULT_ORGANISATIONS
-    names = tuple(organisations)
-    if len(set(names)) != len(names) or not all(name.strip() for name in names):
-        raise InvalidRegistrationError("organisations must be different, non-empty names")
-    if is_custom and len(names) != 1:
+    connectable = checked_organisations(organisations)
+    if is_custom and len(connectable) != 1:
         raise InvalidRegistrationError("a custom_connection has exactly one organisation")
     app = App(
         client_id=secrets.token_hex(16).upper(),
         integration_type=integration_type,
         redirect_uris=_checked_redirect_uris(redirect_uris),
         scopes=frozenset(scopes) | OIDC_SCOPES,
-        organisations=tuple(map(Organisation, names)),
+        organisations=connectable,
         granular_scopes=granular_scopes,
+        case_sensitive_redirect_uris=case_sensitive_redirect_uris,
     )
     unknown = sorted((app.scopes - app.known_scopes) | (app.scopes & {APP_CONNECTIONS_SCOPE}))
     if unknown:
         raise InvalidRegistrationError(f"no scope to register: {', '.join(unknown)}")
     return app
+
+
+def checked_organisations(names: Iterable[str]) -> tuple[Organisation, ...]:
+    """Return the organisations of these names; raises `InvalidRegistrationError` for empty or repeated ones."""
+    checked = tuple(names)
+    if len(set(checked)) != len(checked) or not all(name.strip() for name in checked):
+        raise InvalidRegistrationError("organisations must be different, non-empty names")
+    return tuple(map(Organisation, checked))
 
 
 def _checked_redirect_uris(redirect_uris: Iterable[str]) -> tuple[str, ...]:

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
@@ -65,6 +66,17 @@ class Connections:
         known.updated_at = now
         if not keep_auth_event_id:
             known.auth_event_id = auth_event_id
+
+    def replace(
+        self, owner: Owner, organisations: Iterable[Organisation], *, auth_event_id: str, now: datetime
+    ) -> None:
+        """Leave the owner with exactly these; those that were there before stay as they are."""
+        before = self._by_owner.get(owner, {})
+        self._by_owner[owner] = {
+            organisation.tenant_id: before.get(organisation.tenant_id)
+            or _Connection(str(uuid4()), organisation, auth_event_id, now, now)
+            for organisation in organisations
+        }
 
     def of(self, owner: Owner, auth_event_id: str | None = None) -> list[ConnectionDocument]:
         """List the owner's connections, those of one consent if one is named."""

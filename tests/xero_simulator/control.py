@@ -112,12 +112,18 @@ class _ControlApi:
         self._identity_server = simulation.identity_server
 
     def register_app(self) -> Response:
-        fields = _body(redirect_uris=[DEFAULT_REDIRECT_URI], scopes=list(DEFAULT_API_SCOPES), granular_scopes=True)
+        fields = _body(
+            redirect_uris=[DEFAULT_REDIRECT_URI],
+            scopes=list(DEFAULT_API_SCOPES),
+            granular_scopes=True,
+            case_sensitive_redirect_uris=False,
+        )
         integration_type = fields.one_of("integration_type", _INTEGRATION_TYPES)
         redirect_uris = fields.texts("redirect_uris")
         scopes = fields.words("scopes")
         organisations = fields.texts("organisations") if fields.has("organisations") else None
         granular_scopes = fields.boolean("granular_scopes")
+        case_sensitive_redirect_uris = fields.boolean("case_sensitive_redirect_uris")
         fields.finish()
         app = self._identity_server.register_app(
             integration_type,
@@ -125,6 +131,7 @@ class _ControlApi:
             scopes=scopes,
             organisations=organisations,
             granular_scopes=granular_scopes,
+            case_sensitive_redirect_uris=case_sensitive_redirect_uris,
         )
         return _answer(HTTPStatus.CREATED, **app._asdict())
 
@@ -134,6 +141,13 @@ class _ControlApi:
 
     def delete_secrets(self, client_id: str) -> Response:
         self._identity_server.delete_secrets(client_id)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    def set_connections(self, client_id: str) -> Response:
+        fields = _body()
+        organisations = fields.texts("organisations")
+        fields.finish()
+        self._identity_server.connect_exactly(client_id, organisations)
         return Response(status=HTTPStatus.NO_CONTENT)
 
     def add_fault(self) -> Response:
@@ -184,6 +198,7 @@ def control_api(simulation: Simulation) -> Blueprint:
     blueprint.post("/apps")(api.register_app)
     blueprint.post("/apps/<client_id>/secret")(api.add_secret)
     blueprint.delete("/apps/<client_id>/secret")(api.delete_secrets)
+    blueprint.put("/apps/<client_id>/connections")(api.set_connections)
     blueprint.post("/faults")(api.add_fault)
     blueprint.delete("/faults")(api.clear_faults)
     blueprint.post("/id_token")(api.break_id_tokens)
@@ -202,7 +217,7 @@ def _refuse(error: ValueError) -> Response:
 
 
 def _not_found(_: UnknownAppError) -> Response:
-    return _answer(HTTPStatus.NOT_FOUND, error="no app with a secret has this client_id")
+    return _answer(HTTPStatus.NOT_FOUND, error="no such app, or one that has no secrets")
 
 
 def _fault(fields: _Fields) -> Fault:

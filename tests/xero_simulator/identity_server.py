@@ -21,7 +21,9 @@ from tests.xero_simulator.apps import (
     OIDC_SCOPES,
     App,
     IntegrationType,
+    InvalidRegistrationError,
     Organisation,
+    checked_organisations,
     new_app,
 )
 from tests.xero_simulator.authorization import (
@@ -173,6 +175,7 @@ class IdentityServer:
         scopes: Iterable[str] = DEFAULT_API_SCOPES,
         organisations: Iterable[str] | None = None,
         granular_scopes: bool = True,
+        case_sensitive_redirect_uris: bool = False,
         client_secret: str | None = None,
     ) -> RegisteredApp:
         """Create an app; raises `InvalidRegistrationError`. A secret is made up unless one is given."""
@@ -182,6 +185,7 @@ class IdentityServer:
             scopes=scopes,
             organisations=organisations,
             granular_scopes=granular_scopes,
+            case_sensitive_redirect_uris=case_sensitive_redirect_uris,
         )
         with self._lock:
             self._state.apps[app.client_id] = app
@@ -211,6 +215,23 @@ class IdentityServer:
         """Tell whether there is an app with this id."""
         with self._lock:
             return client_id in self._state.apps
+
+    # Xero's page "Connected apps"
+
+    def connect_exactly(self, client_id: str, organisations: Iterable[str]) -> None:
+        """Leave everybody who consented to the app with exactly these organisations, as a user does by hand.
+
+        They need not be those that the consent page offers. What is new belongs to a consent of its own. Raises
+        `UnknownAppError`, and `InvalidRegistrationError` for more than a Custom connection can have.
+        """
+        connected = checked_organisations(organisations)
+        with self._lock:
+            custom = self._app(client_id).integration_type is IntegrationType.CUSTOM_CONNECTION
+            if custom and len(connected) > 1:
+                raise InvalidRegistrationError("a custom_connection has at most one organisation")
+            users = [owner for owner in self._state.consented_scopes if owner[0] == client_id]
+            for owner in [(client_id, None)] if custom else users:
+                self._state.connections.replace(owner, connected, auth_event_id=str(uuid4()), now=self._now())
 
     # The authorize endpoint and the pages behind it
 

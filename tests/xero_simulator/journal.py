@@ -21,8 +21,15 @@ class Journal:
         self._entries: list[JournalEntry] = []
         self._lock = Lock()
 
+    @property
+    def page(self) -> list[JournalEntry]:
+        """Where a request that arrives now belongs: answers still due when all is forgotten stay unseen."""
+        with self._lock:
+            return self._entries
+
     def record(
         self,
+        page: list[JournalEntry],
         at: datetime,
         *,
         method: str,
@@ -42,7 +49,7 @@ class Journal:
         if grant_type is not None:
             entry["grant_type"] = grant_type
         with self._lock:
-            self._entries.append(entry)
+            page.append(entry)
 
     @property
     def entries(self) -> list[JournalEntry]:
@@ -50,6 +57,6 @@ class Journal:
             return list(self._entries)
 
     def clear(self) -> None:
-        """Forget every entry."""
+        """Forget every entry, by turning to a new page."""
         with self._lock:
-            self._entries.clear()
+            self._entries = []

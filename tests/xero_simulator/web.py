@@ -43,6 +43,7 @@ def wsgi_application(simulation: Simulation, sleep: Sleep) -> WSGIApplication:
     @flask.before_request
     def arrive() -> Response | None:
         g.arrived_at = simulation.clock()
+        g.journal_page = simulation.journal.page
         endpoint = _ENDPOINTS.get(request.url_rule.rule) if request.url_rule else None
         g.fault = simulation.faults.take(endpoint) if endpoint else None
         return _answer_instead(g.fault, sleep) if g.fault else None
@@ -54,6 +55,7 @@ def wsgi_application(simulation: Simulation, sleep: Sleep) -> WSGIApplication:
         request.environ[_DROP] = dropped
         if not request.path.startswith(PREFIX):
             simulation.journal.record(
+                g.journal_page,
                 g.arrived_at,
                 method=request.method,
                 path=request.path,

@@ -11,20 +11,26 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
-from xero_connector.adapters.aws_errors import CLIENT_CONFIG
+from xero_connector.adapters.aws_errors import CLIENT_CONFIG, EVENTS_CONFIG
+from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
+from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
+from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.ports import (
     Clock,
     Consents,
+    EventBus,
+    History,
     LeaseHolder,
     Observer,
     Pause,
     Registry,
     Vault,
+    XeroAuthorize,
     XeroConnections,
     XeroIdentity,
 )
@@ -36,8 +42,13 @@ from xero_connector.use_cases.create_connect_link import CreateConnectLink
 from xero_connector.use_cases.disconnect_credential import DisconnectCredential
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HoldLease
+from xero_connector.use_cases.issue_connect_link import IssueConnectLink
+from xero_connector.use_cases.list_tenants import ListTenants
 from xero_connector.use_cases.pace import Pace
 from xero_connector.use_cases.prove_pair import ProvePair
+from xero_connector.use_cases.publish_events import PublishEvents
+from xero_connector.use_cases.publishing_registry import PublishingRegistry
+from xero_connector.use_cases.read_history import ReadHistory
 from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.refresh_now import RefreshNow
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
@@ -55,8 +66,11 @@ class Ports:
 
     registry: Registry
     consents: Consents
+    history: History
     vault: Vault
+    event_bus: EventBus
     identity: XeroIdentity
+    authorize: XeroAuthorize
     connections: XeroConnections
     observer: Observer
     clock: Clock
@@ -68,29 +82,35 @@ class Application:
     """Every use case, put together over one set of ports."""
 
     def __init__(self, ports: Ports, settings: Settings, *, pace: Pace | None = None) -> None:
-        registry, vault, identity = ports.registry, ports.vault, ports.identity
-        clock, observer = ports.clock, ports.observer
+        vault, identity, clock, observer = ports.vault, ports.identity, ports.clock, ports.observer
+        issue_connect_link = IssueConnectLink(
+            ports.consents, clock, settings.public_url, settings.connect_link_lifetime
+        )
+        publish_events = PublishEvents(ports.history, ports.event_bus, issue_connect_link, clock, observer)
+        registry = PublishingRegistry(ports.registry, publish_events)
         hold_lease = HoldLease(registry, clock, ports.pause, ports.lease_holder)
         store_tokens = StoreTokens(vault)
-        prove_pair = ProvePair(identity)
+        list_tenants = ListTenants(ports.connections, clock, observer)
+        prove_pair = ProvePair(identity, ports.authorize, clock, settings.redirect_uri)
         self.settings = settings
         self.registry = registry
         self._observer = observer
         self.tokens_secret_name = vault.tokens_secret_name
         self.find_credential = FindCredential(registry)
+        self.read_history = ReadHistory(ports.history, self.find_credential)
         change_credential = ChangeCredential(registry, self.find_credential)
         self.create_connect_link = CreateConnectLink(
-            ports.consents,
-            self.find_credential,
-            clock,
-            public_url=settings.public_url,
-            lifetime=settings.connect_link_lifetime,
+            self.find_credential, change_credential, issue_connect_link, clock
+        )
+        self.refresh_credential = RefreshCredential(
+            registry, vault, identity, list_tenants, hold_lease, store_tokens, clock, observer
         )
         self.submit_credential = SubmitCredential(
             registry,
             vault,
             prove_pair,
-            self.create_connect_link,
+            issue_connect_link,
+            self.refresh_credential,
             clock,
             ports.lease_holder,
             observer,
@@ -100,14 +120,18 @@ class Application:
             vault, prove_pair, self.find_credential, change_credential, clock
         )
         self.replace_client_secret = ReplaceClientSecret(
-            vault, prove_pair, hold_lease, self.find_credential, clock, observer
-        )
-        self.refresh_credential = RefreshCredential(
-            registry, vault, identity, ports.connections, hold_lease, store_tokens, clock, observer
+            vault, prove_pair, hold_lease, self.find_credential, self.refresh_credential, clock, observer
         )
         self.refresh_now = RefreshNow(self.refresh_credential, self.find_credential, clock)
         self.disconnect_credential = DisconnectCredential(
-            vault, identity, hold_lease, store_tokens, self.find_credential, clock, observer
+            vault,
+            identity,
+            ports.connections,
+            hold_lease,
+            store_tokens,
+            self.find_credential,
+            clock,
+            observer,
         )
         self.start_consent = StartConsent(registry, ports.consents, identity, clock, observer)
         self.complete_consent = CompleteConsent(
@@ -115,12 +139,13 @@ class Application:
             ports.consents,
             vault,
             identity,
-            ports.connections,
+            list_tenants,
             hold_lease,
             store_tokens,
             change_credential,
             clock,
             observer,
+            settings.redirect_uri,
         )
         self.sweep_due_credentials = SweepDueCredentials(
             registry,
@@ -128,6 +153,7 @@ class Application:
             ValidatePending(registry, vault, prove_pair, hold_lease, clock, observer),
             self.revalidate_credential,
             self.disconnect_credential,
+            publish_events,
             clock,
             observer,
             pace,
@@ -154,21 +180,31 @@ def application() -> Application:
     """Put the function together once per execution environment, at the first invocation."""
     settings = Settings.from_env(os.environ)
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
+    identity = AuthlibXeroIdentity(
+        login_url=settings.xero_login_url,
+        identity_url=settings.xero_identity_url,
+        redirect_uri=settings.redirect_uri,
+        pkce=settings.pkce,
+        id_tokens=IdTokenVerifier(settings.xero_identity_url, utc_now),
+        clock=utc_now,
+    )
     ports = Ports(
         registry=DynamoDBRegistry(dynamodb, settings.table_name, settings.due_shards),
         consents=DynamoDBConsents(dynamodb, settings.table_name),
+        history=DynamoDBHistory(dynamodb, settings.table_name, settings.due_shards),
         vault=SecretsManagerVault(
             boto3.client("secretsmanager", config=CLIENT_CONFIG),
             settings.secret_prefix,
             settings.kms_key_arn,
         ),
-        identity=AuthlibXeroIdentity(
+        event_bus=EventBridgeEventBus(
+            lambda: boto3.client("events", config=EVENTS_CONFIG), settings.event_bus_name
+        ),
+        identity=identity,
+        authorize=RequestsAuthorizeProbe(
             login_url=settings.xero_login_url,
-            identity_url=settings.xero_identity_url,
             redirect_uri=settings.redirect_uri,
-            pkce=settings.pkce,
-            id_tokens=IdTokenVerifier(settings.xero_identity_url, utc_now),
-            clock=utc_now,
+            authorization_url=identity.authorization_url,
         ),
         connections=RequestsXeroConnections(settings.xero_api_url),
         observer=observer(),

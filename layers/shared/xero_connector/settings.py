@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from xero_connector.domain.errors import ConfigurationError
-from xero_connector.domain.submission import REQUIRED_SCOPES
+from xero_connector.domain.submission import FORBIDDEN_SCOPE, REQUIRED_SCOPES
 
 CALLBACK_PATH = "/oAuth2CallBack"
 
@@ -19,6 +19,7 @@ class Settings:
     token_writes_per_second: int
     secret_prefix: str
     kms_key_arn: str
+    event_bus_name: str
     redirect_uri: str
     xero_login_url: str
     xero_identity_url: str
@@ -51,12 +52,19 @@ class Settings:
                 code="setting_invalid",
                 hint="Add it to the template parameter Scopes.",
             )
+        if FORBIDDEN_SCOPE in scopes:
+            raise ConfigurationError(
+                f"SCOPES holds {FORBIDDEN_SCOPE}, with which Xero refuses every consent.",
+                code="setting_invalid",
+                hint="Take it out of the template parameter Scopes.",
+            )
         return cls(
             table_name=_required(env, "TABLE_NAME"),
             due_shards=_number(env, "DUE_SHARDS"),
             token_writes_per_second=_number(env, "TOKEN_WRITES_PER_SECOND"),
             secret_prefix=_required(env, "SECRET_PREFIX"),
             kms_key_arn=_required(env, "KMS_KEY_ARN"),
+            event_bus_name=_required(env, "EVENT_BUS_NAME"),
             redirect_uri=redirect_uri,
             xero_login_url=_required(env, "XERO_LOGIN_URL"),
             xero_identity_url=_required(env, "XERO_IDENTITY_URL"),

@@ -69,13 +69,25 @@ def test_everything() -> None:
         {
             **PAIR,
             "label": " Electro Land ",
-            "integration_type": "custom_connection",
+            "integration_type": "web_app",
             "scopes": ["offline_access", "openid", "accounting.contacts", "openid"],
         }
     )
     assert submission.label == "Electro Land"
-    assert submission.integration_type is IntegrationType.CUSTOM_CONNECTION
+    assert submission.integration_type is IntegrationType.WEB_APP
     assert submission.scopes == ("offline_access", "openid", "accounting.contacts")
+
+
+def test_a_custom_connection_names_what_it_was_set_up_with_or_nothing() -> None:
+    body = {**PAIR, "integration_type": "custom_connection"}
+    assert parse_submission(body).scopes is None
+    assert parse_submission({**body, "scopes": ["accounting.contacts"]}).scopes == ("accounting.contacts",)
+
+
+@pytest.mark.parametrize("scope", ["openid", "profile", "email", "offline_access"])
+def test_a_custom_connection_has_no_user_to_ask(scope: str) -> None:
+    body = {**PAIR, "integration_type": "custom_connection", "scopes": ["accounting.contacts", scope]}
+    assert code(body) == "forbidden_scope"
 
 
 def test_null_is_the_same_as_left_out() -> None:
@@ -220,6 +232,7 @@ def test_the_body_of_a_new_secret() -> None:
         ({"client_secret": None}, "missing_field"),
         ({"client_secret": 1}, "malformed_request"),
         ({"client_secret": "two words"}, "malformed_client_secret"),
+        ({"client_secret": SECRET, "client_id": ID}, "unknown_field"),
     ],
 )
 def test_a_new_secret_that_is_none(body: object, code: str) -> None:

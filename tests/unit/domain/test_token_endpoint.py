@@ -11,7 +11,12 @@ from xero_connector.domain.token_endpoint import (
     classify,
 )
 
-DEFINITE = {FailureKind.INVALID_GRANT, FailureKind.INVALID_CLIENT, FailureKind.UNAUTHORIZED_CLIENT}
+DEFINITE = {
+    FailureKind.INVALID_GRANT,
+    FailureKind.INVALID_CLIENT,
+    FailureKind.UNAUTHORIZED_CLIENT,
+    FailureKind.INVALID_SCOPE,
+}
 
 
 @pytest.mark.parametrize(
@@ -24,7 +29,7 @@ DEFINITE = {FailureKind.INVALID_GRANT, FailureKind.INVALID_CLIENT, FailureKind.U
         (400, "unauthorized_client", FailureKind.UNAUTHORIZED_CLIENT),
         (401, "unauthorized_client", FailureKind.UNAUTHORIZED_CLIENT),
         (400, "unsupported_grant_type", FailureKind.UNEXPECTED),
-        (400, "invalid_scope", FailureKind.UNEXPECTED),
+        (400, "invalid_scope", FailureKind.INVALID_SCOPE),
         (400, "invalid_request", FailureKind.UNEXPECTED),
         (400, "", FailureKind.UNEXPECTED),
         (400, "INVALID_GRANT", FailureKind.UNEXPECTED),

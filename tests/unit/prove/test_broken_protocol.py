@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -15,11 +16,21 @@ from tests.prove.progress import silent
 from tests.prove.races import Kind, Race, RaceVerdict
 from tests.prove.weather import Trouble, Weather
 from tests.prove.xero import InProcessXero
+from xero_connector.adapters import dynamodb_items
+from xero_connector.adapters.dynamodb_history import DynamoDBHistory
+from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
+from xero_connector.domain import events
 from xero_connector.domain.credential import Credential, Lease
-from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.events import entries_of
+from xero_connector.domain.history import HistoryEntry
+from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer, TokensSecret, client_version_id
-from xero_connector.use_cases import refresh_credential, store_tokens
+from xero_connector.use_cases import refresh_credential, store_tokens, submit_credential
+from xero_connector.use_cases.disconnect_credential import DisconnectCredential
 from xero_connector.use_cases.hold_lease import HeldLease
+from xero_connector.use_cases.list_tenants import Listing
+from xero_connector.use_cases.publish_events import PublishEvents
+from xero_connector.use_cases.publishing_registry import PublishingRegistry
 from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
 from xero_connector.use_cases.store_tokens import Change, StoreTokens
@@ -69,7 +80,13 @@ def strays() -> Iterator[None]:
 
 
 def commit_before_put(
-    self: StoreTokens, held: HeldLease, answer: TokenAnswer, tenants: tuple[Tenant, ...], *, also: Change
+    self: StoreTokens,
+    held: HeldLease,
+    answer: TokenAnswer,
+    listing: Listing,
+    *,
+    also: Change = lambda row, _: row,
+    consented: str | None = None,
 ) -> Credential:
     row = held.row
     generation = row.generation + 1
@@ -78,9 +95,9 @@ def commit_before_put(
         generation=generation,
         obtained_at=answer.obtained_at,
         token=answer.token,
-        tenants=tenants,
+        tenants=listing.tenants,
     )
-    committed = self._commit(held, StoredTokens(secret, "arn"), also)
+    committed = self._commit(held, StoredTokens(secret, "arn"), listing, also=also, consented=consented)
     self.vault.put_tokens(secret, version_id=row.tokens_version_id(generation))
     return committed
 
@@ -100,7 +117,8 @@ def test_no_roll_forward_loses_grants() -> None:
 
 
 def test_a_swap_that_commits_before_it_puts_loses_secrets() -> None:
-    def swap(self: ReplaceClientSecret, client_id: str, client_secret: str) -> Credential:
+    def swap(self: ReplaceClientSecret, client_id: str, client_secret: str, *, by: str) -> Credential:
+        del by
         held = self.hold_lease(self.find_credential(client_id))
         number = held.row.client_secret_number + 1
         swapped = held.save(
@@ -114,6 +132,93 @@ def test_a_swap_that_commits_before_it_puts_loses_secrets() -> None:
 
     with mock.patch.object(ReplaceClientSecret, "__call__", swap):
         assert crashes("secret swap").secrets_lost > 0
+
+
+def test_a_custom_connection_that_is_not_due_after_its_proof_gets_stuck() -> None:
+    def proven(row: Credential, _: datetime) -> Credential:
+        return replace(row.move_to(Status.VALIDATED), due_at=None)
+
+    with mock.patch.object(submit_credential, "proven", proven):
+        assert crashes("Custom connection, submit").stuck > 0
+
+
+def test_a_custom_connection_that_stays_connected_at_xero_is_not_ended() -> None:
+    with mock.patch.object(DisconnectCredential, "_remove_connections"):
+        assert crashes("Custom connection, disconnect").stuck > 0
+
+
+def test_the_trail_and_the_bus_agree_while_the_outbox_is_whole() -> None:
+    figures = crashes("submit")
+    assert not figures.broken
+    assert figures.status_changes > 0
+    assert figures.events_published > 0
+
+
+def test_entries_that_are_written_after_the_row_leave_changes_untold() -> None:
+    together = DynamoDBRegistry._write  # noqa: SLF001
+
+    def one_by_one(self: DynamoDBRegistry, row: Credential, **condition: Any) -> Credential:  # noqa: ANN401
+        written = together(self, replace(row, notes=()), **condition)
+        for entry in entries_of(row):
+            item = dynamodb_items.entry_to_item(entry, shards=self.shards)
+            self._table.write(item, only_if="attribute_not_exists(pk)")
+        return written
+
+    with mock.patch.object(DynamoDBRegistry, "_write", one_by_one):
+        assert crashes("submit").broken.untold_changes > 0
+
+
+def test_events_that_are_marked_before_they_are_published_get_lost() -> None:
+    publish = PublishEvents._publish  # noqa: SLF001
+
+    def mark_first(self: PublishEvents, entry: HistoryEntry) -> None:
+        if entry.event is not None:
+            self.history.mark_published(entry)
+            publish(self, entry)
+
+    with mock.patch.object(PublishEvents, "_publish", mark_first):
+        assert crashes("submit").broken.events_lost > 0
+
+
+def test_events_that_the_schedule_does_not_publish_get_lost() -> None:
+    with mock.patch.object(PublishEvents, "left_over", return_value=0):
+        assert crashes("submit").broken.events_lost > 0
+        assert a_day().broken.events_lost > 0
+
+
+def test_events_that_are_published_before_the_write_can_be_untrue() -> None:
+    def save(self: PublishingRegistry, credential: Credential) -> Credential:
+        self.publish_events.at_once(entries_of(replace(credential, revision=credential.revision + 1)))
+        return self.registry.save(credential)
+
+    with mock.patch.object(PublishingRegistry, "save", save):
+        assert crashes("disconnect").broken.events_untrue > 0
+
+
+def test_an_event_id_that_is_made_up_each_time_is_untrue() -> None:
+    def made_up(_: UUID, __: str) -> UUID:
+        return uuid4()
+
+    with mock.patch.object(events, "uuid5", made_up):
+        assert crashes("submit").broken.events_untrue > 0
+
+
+def test_an_event_that_tells_when_it_is_published_is_altered() -> None:
+    publish = PublishEvents._publish  # noqa: SLF001
+
+    def dated(self: PublishEvents, entry: HistoryEntry) -> None:
+        now = self.clock().isoformat()
+        publish(self, replace(entry, event=None if entry.event is None else {**entry.event, "occurred_at": now}))
+
+    with mock.patch.object(PublishEvents, "_publish", dated):
+        assert crashes("submit").broken.events_altered > 0
+
+
+def test_an_event_that_nobody_marks_is_left_waiting() -> None:
+    with mock.patch.object(DynamoDBHistory, "mark_published"):
+        figures = crashes("submit")
+    assert figures.broken.events_left_waiting > 0
+    assert figures.events_repeated > 0
 
 
 def test_the_lease_and_its_fence_hold_while_they_are_whole(xero: InProcessXero) -> None:

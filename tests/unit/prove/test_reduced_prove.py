@@ -16,13 +16,15 @@ pytestmark = pytest.mark.prove
 def test_no_crash_loses_anything() -> None:
     figures = crash.measure(seed=1, share_of_pairs=0.003, progress=silent, variants=crash.REDUCED_VARIANTS)
     assert figures.failures == []
-    assert figures.crash_points > 200
+    assert figures.crash_points > 400
+    assert figures.events_published > figures.crash_runs
     assert figures.crash_runs > figures.crash_points
 
 
 def test_no_race_refreshes_twice_or_overwrites_with_stale_tokens() -> None:
     figures = races.measure(seed=7, runs=80, progress=silent)
     assert figures.failures == []
+    assert figures.total("events_published") > figures.race_runs
     assert all(figures.by_kind[kind]["runs"] == 20 for kind in Kind)
     # The lease was really broken in some, or they would show nothing about the fence.
     assert figures.as_dict()["double_refreshes_with_broken_leases"] > 0
@@ -33,6 +35,8 @@ def test_no_day_in_bad_weather_loses_a_grant() -> None:
     figures = long_run.run(run, silent)
     assert figures.lost == []
     assert figures.refreshes > 2500
+    # Each credential's first event, and those of organisations that came and went.
+    assert figures.events_published > 40
     assert figures.passed
 
 

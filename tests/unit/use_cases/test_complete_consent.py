@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.interruptions import ProcessDied, die, step_in
-from tests.fakes.world import CLIENT_ID, NOON, World
+from tests.fakes.world import ADMIN, CLIENT_ID, NOON, SETTINGS, World
 from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND, GRANTED
+from xero_connector.domain.checks import CheckResult
 from xero_connector.domain.consent import BrowserBinding, RequestPhase, digest, new_token
-from xero_connector.domain.credential import CheckResult
 from xero_connector.domain.errors import ConsentRefused
 from xero_connector.domain.status import CONSENTABLE, Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
@@ -114,7 +114,7 @@ def test_a_repeated_callback_shows_success_even_with_an_error_in_it(visit: Visit
     assert visit.call_back(error="access_denied").repeated
 
 
-@pytest.mark.parametrize("state", [None, "", "x", new_token(), "\ud800" * 43, "x" * 100_000])
+@pytest.mark.parametrize("state", [None, "", "x", "A" * 43, "\ud800" * 43, "x" * 100_000])
 def test_a_state_that_is_not_known(world: World, visit: Visit, state: str | None) -> None:
     refused = refusal(lambda: world.call_back(visit.browser, state, code=CODE))
     assert refused.code == "state_unknown"
@@ -322,9 +322,19 @@ def test_xero_does_not_answer_the_exchange(world: World, visit: Visit, kind: Fai
     assert (world.row().lease, world.row().attempt_started_at, world.row().due_at) == (None, None, None)
 
 
-@pytest.mark.parametrize("kind", [FailureKind.INVALID_GRANT, FailureKind.UNAUTHORIZED_CLIENT])
-def test_xero_refuses_the_code(world: World, visit: Visit, kind: FailureKind) -> None:
-    world.xero.failures.append(kind)
+def test_xero_refuses_the_redirect_uri_only_now(world: World, visit: Visit) -> None:
+    world.xero.failures.append(FailureKind.UNAUTHORIZED_CLIENT)
+    assert visit.refused().code == "redirect_uri_refused"
+    check = world.row().checks["redirect_uri"]
+    assert check.result is CheckResult.FAIL
+    assert "capital" in check.detail
+    assert SETTINGS.redirect_uri in check.detail
+    assert world.row().status is Status.VALIDATED
+    assert (world.row().lease, world.row().attempt_started_at, world.row().due_at) == (None, None, None)
+
+
+def test_xero_refuses_the_code(world: World, visit: Visit) -> None:
+    world.xero.failures.append(FailureKind.INVALID_GRANT)
     refused = visit.refused()
     assert refused.code == "code_refused"
     assert refused.ticket == visit.browser.ticket
@@ -493,7 +503,7 @@ def test_a_callback_for_a_credential_that_is_gone(world: World, visit: Visit) ->
 
 
 def test_a_link_of_an_earlier_life_connects_the_present_one(world: World, visit: Visit) -> None:
-    world.app.disconnect_credential(CLIENT_ID)
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     present = world.submit()
     visit.call_back()
     row = world.row()

@@ -5,7 +5,7 @@ import pytest
 
 from tests.fakes.builders import a_credential
 from tests.fakes.interruptions import ProcessDied, die, step_in
-from tests.fakes.world import CLIENT_ID, NOON, World
+from tests.fakes.world import ADMIN, CLIENT_ID, NOON, World
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import Conflict, NotFound
 from xero_connector.domain.status import FINAL, Status
@@ -13,7 +13,7 @@ from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
 
 
 def disconnect(world: World) -> Credential:
-    row = world.app.disconnect_credential(CLIENT_ID)
+    row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert row == world.row()
     return row
 
@@ -24,7 +24,7 @@ def both_secrets(world: World) -> set[str]:
 
 def test_nobody_to_disconnect(world: World) -> None:
     with pytest.raises(NotFound):
-        world.app.disconnect_credential(CLIENT_ID)
+        world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
 
 
 def test_the_grant_is_revoked_and_both_secrets_deleted(world: World) -> None:
@@ -126,6 +126,16 @@ def test_an_admin_may_try_again_at_once(world: World) -> None:
     assert disconnect(world).status is Status.DISCONNECTED
 
 
+def test_trouble_from_before_is_not_told_as_the_reason_why_a_grant_was_not_revoked(world: World) -> None:
+    world.connect()
+    world.xero.failures.append(FailureKind.INVALID_CLIENT)
+    world.sweep_when_due()
+    assert world.row().status is Status.CLIENT_REJECTED
+    row = disconnect(world)
+    assert (row.status, row.last_error) == (Status.DISCONNECTED, None)
+    assert world.xero.revoked == ["refresh-1"]
+
+
 def test_what_is_being_disconnected_is_not_refreshed(world: World) -> None:
     world.connect()
     world.xero.failures.append(FailureKind.UNAVAILABLE)
@@ -178,7 +188,7 @@ def test_dying_between_the_steps_is_followed_by_the_sweep(world: World, step: st
     else:
         step_in(world.vault, step, after=die)
     with pytest.raises(ProcessDied):
-        world.app.disconnect_credential(CLIENT_ID)
+        world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert world.row().status is Status.DISCONNECTING
     assert world.sweep_when_due() == {"disconnected": 1}
     assert world.vault.deleted == both_secrets(world)
@@ -188,7 +198,7 @@ def test_dying_before_the_grant_is_revoked_is_followed_by_the_sweep(world: World
     world.connect()
     step_in(world.xero, "revoke", before=die)
     with pytest.raises(ProcessDied):
-        world.app.disconnect_credential(CLIENT_ID)
+        world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert world.sweep_when_due() == {"disconnected": 1}
     assert world.xero.revoked == ["refresh-1"]
 
@@ -198,7 +208,7 @@ def test_secrets_that_the_reader_cannot_see_yet_are_not_deleted(world: World) ->
     world.xero.failures.append(FailureKind.UNAVAILABLE)
     for _ in range(2):
         with pytest.raises(Exception, match="VersionNotVisible"):
-            world.app.disconnect_credential(CLIENT_ID)
+            world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
         world.advance(60)
     assert world.vault.deleted == set()
     world.vault.unseen.clear()
@@ -217,7 +227,7 @@ def test_a_refresh_that_takes_long_is_a_conflict(world: World) -> None:
     world.connect()
     world.registry.save(world.row().leased("somebody", now=world.now, duration=timedelta(seconds=60)))
     with pytest.raises(Conflict) as conflict:
-        world.app.disconnect_credential(CLIENT_ID)
+        world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert conflict.value.code == "busy"
     assert world.row().status is Status.CONNECTED
     assert world.xero.revoked == []

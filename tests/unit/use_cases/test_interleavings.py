@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.builders import a_token, a_tokens_secret
 from tests.fakes.interruptions import ProcessDied, die, step_in
-from tests.fakes.world import CLIENT_ID, CLIENT_SECRET, World
+from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, World
 from xero_connector.domain.errors import ConnectorError, ConsentRefused, QuotaReached, StoreUnavailable
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
@@ -27,7 +27,7 @@ def world() -> World:
 
 def second_life(world: World) -> None:
     world.connect()
-    world.app.disconnect_credential(CLIENT_ID)
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     world.submit()
 
 
@@ -48,7 +48,7 @@ def test_a_consent_cut_off_in_a_second_life_does_not_stop_a_disconnect(world: Wo
     with pytest.raises(ProcessDied):
         world.consent()
     world.advance(61)
-    assert world.app.disconnect_credential(CLIENT_ID).status is Status.DISCONNECTED
+    assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTED
 
 
 def test_a_secret_that_is_replaced_during_a_disconnect_stays_deleted(world: World) -> None:
@@ -56,12 +56,12 @@ def test_a_secret_that_is_replaced_during_a_disconnect_stays_deleted(world: Worl
 
     def disconnect() -> None:
         world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
-        world.app.disconnect_credential(CLIENT_ID)
+        world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
         world.xero.secrets[CLIENT_ID] = "new"
 
     step_in(world.xero, "exchange_code", before=disconnect)
     with pytest.raises(ConnectorError) as refused:
-        world.app.replace_client_secret(CLIENT_ID, "new")
+        world.app.replace_client_secret(CLIENT_ID, "new", by=ADMIN)
     assert refused.value.code == "not_replaceable"
     assert world.row().status is Status.DISCONNECTED
     assert world.vault.client_secret_name(CLIENT_ID) in world.vault.deleted
@@ -74,7 +74,7 @@ def test_a_callback_during_a_disconnect_is_refused_and_spends_no_code(world: Wor
     world.xero.codes.add("code")
     if xero_is_away:
         world.xero.failures.append(FailureKind.UNAVAILABLE)
-    step_in(world.registry, "get", after=lambda: world.app.disconnect_credential(CLIENT_ID))
+    step_in(world.registry, "get", after=lambda: world.app.disconnect_credential(CLIENT_ID, by=ADMIN))
     with pytest.raises(ConsentRefused) as refused:
         world.call_back(browser, state, code="code")
     assert refused.value.code == "not_connectable"
@@ -143,11 +143,11 @@ def test_a_finding_about_the_old_secret_says_nothing_about_the_new(world: World)
     def swap() -> None:
         world.xero.failures.clear()
         world.xero.secrets[CLIENT_ID] = "new"
-        world.app.replace_client_secret(CLIENT_ID, "new")
+        world.app.replace_client_secret(CLIENT_ID, "new", by=ADMIN)
         world.xero.failures.append(FailureKind.INVALID_CLIENT)
 
     step_in(world.xero, "exchange_code", before=swap)
-    assert world.app.revalidate_credential(CLIENT_ID).status is Status.CONNECTED
+    assert world.app.revalidate_credential(CLIENT_ID, by=ADMIN).status is Status.CONNECTED
 
 
 def test_a_shard_that_cannot_be_read_does_not_stop_the_others_and_fails_the_run(world: World) -> None:
@@ -194,11 +194,11 @@ def test_a_callback_that_stored_its_grant_and_died_shows_success_when_it_is_relo
 def test_a_resubmission_does_not_refill_the_version_allowance(world: World) -> None:
     world.connect()
     for _ in range(CAPACITY - 1):
-        world.app.refresh_now(CLIENT_ID)
-    world.app.disconnect_credential(CLIENT_ID)
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     world.connect()
     with pytest.raises(QuotaReached):
-        world.app.refresh_now(CLIENT_ID)
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
 
 
 def test_consents_cannot_use_up_the_versions_that_refreshes_need(world: World) -> None:
@@ -224,7 +224,7 @@ def test_a_stored_grant_is_found_even_if_the_pair_was_refused_meanwhile(world: W
     with pytest.raises(ProcessDied):
         world.consent()
     world.xero.failures.append(FailureKind.INVALID_CLIENT)
-    assert world.app.revalidate_credential(CLIENT_ID).status is Status.CLIENT_REJECTED
+    assert world.app.revalidate_credential(CLIENT_ID, by=ADMIN).status is Status.CLIENT_REJECTED
     for _ in range(3):
         if world.row().due_at is not None:
             world.sweep_when_due()

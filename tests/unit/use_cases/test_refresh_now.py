@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.builders import a_credential
 from tests.fakes.interruptions import step_in
-from tests.fakes.world import CLIENT_ID, World
+from tests.fakes.world import ADMIN, CLIENT_ID, World
 from xero_connector.domain.errors import Conflict, NotFound, QuotaReached, XeroUnavailable
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
@@ -17,7 +17,7 @@ def spend_allowance(world: World) -> QuotaReached:
     """Refresh by hand until the connector says no."""
     for _ in range(CAPACITY + 1):
         try:
-            world.app.refresh_now(CLIENT_ID)
+            world.app.refresh_now(CLIENT_ID, by=ADMIN)
         except QuotaReached as reached:
             return reached
     pytest.fail("there is no end to it")
@@ -25,7 +25,7 @@ def spend_allowance(world: World) -> QuotaReached:
 
 def conflict(world: World) -> Conflict:
     with pytest.raises(Conflict) as caught:
-        world.app.refresh_now(CLIENT_ID)
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
     assert caught.value.hint
     return caught.value
 
@@ -33,14 +33,14 @@ def conflict(world: World) -> Conflict:
 def test_an_admin_refreshes_at_once(world: World) -> None:
     world.connect()
     world.advance(60)
-    row = world.app.refresh_now(CLIENT_ID)
+    row = world.app.refresh_now(CLIENT_ID, by=ADMIN)
     assert row == world.row()
     assert (row.generation, row.last_refreshed_at) == (2, world.now)
 
 
 def test_nobody_to_refresh(world: World) -> None:
     with pytest.raises(NotFound):
-        world.app.refresh_now(CLIENT_ID)
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
 
 
 @pytest.mark.parametrize("status", sorted({*Status} - {Status.CONNECTED, Status.DEGRADED, Status.CLIENT_REJECTED}))
@@ -54,7 +54,7 @@ def test_somebody_else_is_at_it(world: World) -> None:
     world.connect()
     codes: list[str] = []
     step_in(world.xero, "refresh", before=lambda: codes.append(conflict(world).code))
-    world.app.refresh_now(CLIENT_ID)
+    world.app.refresh_now(CLIENT_ID, by=ADMIN)
     assert codes == ["busy"]
     assert world.row().generation == 2
 
@@ -67,7 +67,7 @@ def test_xero_gives_no_token(world: World, kind: FailureKind) -> None:
     # What was not sent is asked once more at once.
     world.xero.failures.extend([kind] * (2 if kind is FailureKind.NOT_SENT else 1))
     with pytest.raises(XeroUnavailable) as caught:
-        world.app.refresh_now(CLIENT_ID)
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
     assert caught.value.code == kind
     assert world.row().status is Status.DEGRADED
 
@@ -76,14 +76,14 @@ def test_xero_asks_for_a_pause(world: World) -> None:
     world.connect()
     world.xero.failures.append(TokenEndpointFailure(FailureKind.THROTTLED, retry_after=120))
     with pytest.raises(XeroUnavailable, match="pause"):
-        world.app.refresh_now(CLIENT_ID)
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
 
 
 def test_a_grant_that_turns_out_dead(world: World) -> None:
     world.connect()
     world.xero.failures.extend([FailureKind.INVALID_GRANT] * 2)
     with pytest.raises(XeroUnavailable):
-        world.app.refresh_now(CLIENT_ID)
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
     refused = conflict(world)
     assert refused.code == "reauthorization_required"
     assert "connect link" in refused.hint
@@ -112,9 +112,9 @@ def test_whoever_waits_as_told_is_served(world: World) -> None:
     reached = spend_allowance(world)
     world.advance(reached.retry_after - 1)
     with pytest.raises(QuotaReached) as again:
-        world.app.refresh_now(CLIENT_ID)
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
     world.advance(again.value.retry_after)
-    world.app.refresh_now(CLIENT_ID)
+    world.app.refresh_now(CLIENT_ID, by=ADMIN)
 
 
 def test_a_refusal_costs_xero_nothing(world: World) -> None:
@@ -122,7 +122,7 @@ def test_a_refusal_costs_xero_nothing(world: World) -> None:
     spend_allowance(world)
     world.xero.calls.clear()
     with pytest.raises(QuotaReached):
-        world.app.refresh_now(CLIENT_ID)
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
     assert world.xero.calls == []
 
 
@@ -138,7 +138,7 @@ def test_an_attempt_that_failed_draws_nothing(world: World) -> None:
     level = world.row().allowance.level
     world.xero.failures.append(FailureKind.UNANSWERED)
     with pytest.raises(XeroUnavailable):
-        world.app.refresh_now(CLIENT_ID)
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
     assert world.row().allowance.level == level
 
 
@@ -150,7 +150,7 @@ def test_a_day_of_asking_every_minute_stays_below_the_quota(world: World) -> Non
         before = world.row().generation
         world.sweep()
         with suppress(QuotaReached):
-            world.app.refresh_now(CLIENT_ID)
+            world.app.refresh_now(CLIENT_ID, by=ADMIN)
         written += [world.now] * (world.row().generation - before)
     a_day = timedelta(hours=24)
     assert max(sum(start <= moment <= start + a_day for moment in written) for start in written) < 100
@@ -159,4 +159,4 @@ def test_a_day_of_asking_every_minute_stays_below_the_quota(world: World) -> Non
 def test_a_degraded_credential_is_healed_by_hand(world: World) -> None:
     world.connect()
     world.registry.save(replace(world.row(), status=Status.DEGRADED))
-    assert world.app.refresh_now(CLIENT_ID).status is Status.CONNECTED
+    assert world.app.refresh_now(CLIENT_ID, by=ADMIN).status is Status.CONNECTED

@@ -4,15 +4,15 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.builders import a_credential
-from tests.fakes.world import CLIENT_ID, World
-from xero_connector.domain.consent import BrowserBinding, digest, is_token, new_token
+from tests.fakes.world import ADMIN, CLIENT_ID, World
+from xero_connector.domain.consent import BrowserBinding, digest, is_token
 from xero_connector.domain.errors import Conflict, ConsentRefused, NotFound
 from xero_connector.domain.status import CONSENTABLE, Status
 from xero_connector.use_cases.start_consent import StartedConsent
 
 
 def a_ticket_of(world: World) -> str:
-    return world.app.create_connect_link(CLIENT_ID).connect_url.rsplit("/", 1)[1]
+    return world.app.create_connect_link(CLIENT_ID, by=ADMIN).connect_url.rsplit("/", 1)[1]
 
 
 def start(world: World, ticket: str, browser: BrowserBinding | None = None) -> StartedConsent:
@@ -33,7 +33,7 @@ def state_of(started: StartedConsent) -> str:
 
 def test_a_link_for_nobody(world: World) -> None:
     with pytest.raises(NotFound) as missing:
-        world.app.create_connect_link(CLIENT_ID)
+        world.app.create_connect_link(CLIENT_ID, by=ADMIN)
     assert missing.value.code == "credential_not_found"
 
 
@@ -48,7 +48,7 @@ def test_a_link_and_a_consent_where_a_user_can_help(world: World, status: Status
 def test_no_link_where_a_user_cannot_help(world: World, status: Status) -> None:
     world.registry.create(a_credential(status=status), replacing=None)
     with pytest.raises(Conflict) as conflict:
-        world.app.create_connect_link(CLIENT_ID)
+        world.app.create_connect_link(CLIENT_ID, by=ADMIN)
     assert conflict.value.code == "not_connectable"
     assert world.consents.tickets == {}
 
@@ -69,9 +69,7 @@ def test_an_earlier_link_stays_good(world: World) -> None:
     assert start(world, second).browser.ticket == second
 
 
-@pytest.mark.parametrize(
-    "ticket", ["", "x", "x" * 10_000, "../etc/passwd", "\ud800" * 43, "\x00" * 43, new_token()]
-)
+@pytest.mark.parametrize("ticket", ["", "x", "x" * 10_000, "../etc/passwd", "\ud800" * 43, "\x00" * 43, "A" * 43])
 def test_a_ticket_that_is_not_known(world: World, ticket: str) -> None:
     world.submit()
     assert refusal(world, ticket).code == "ticket_unknown"
@@ -89,9 +87,9 @@ def test_a_ticket_lives_for_seven_days(world: World) -> None:
 
 @pytest.mark.parametrize("status", sorted(set(Status) - CONSENTABLE))
 def test_a_credential_that_changed_since_the_link_was_made(world: World, status: Status) -> None:
-    row = world.submit()
+    world.submit()
     ticket = a_ticket_of(world)
-    world.registry.save(replace(row, status=status))
+    world.registry.save(replace(world.row(), status=status))
     assert refusal(world, ticket).code == "not_connectable"
     assert world.consents.requests == {}
 

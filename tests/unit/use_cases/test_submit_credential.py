@@ -3,10 +3,11 @@ from datetime import timedelta
 
 import pytest
 
-from tests.fakes.builders import ADMIN, a_credential
+from tests.fakes.builders import a_credential
 from tests.fakes.interruptions import ProcessDied, die, step_in
-from tests.fakes.world import CLIENT_ID, CLIENT_SECRET, NOON, SETTINGS, World
-from xero_connector.domain.credential import CheckResult, IntegrationType
+from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, NOON, SETTINGS, World
+from xero_connector.domain.checks import CheckResult
+from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import Conflict, PairRefused
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.submission import Submission
@@ -44,7 +45,8 @@ def test_a_good_pair_is_proven_and_kept(world: World) -> None:
     assert row.status is Status.VALIDATED
     assert row.checks["pair"].result is CheckResult.PASS
     assert row.checks["pair"].checked_at == NOON
-    assert row.checks["redirect_uri"].result is CheckResult.UNKNOWN
+    assert row.checks["redirect_uri"].result is CheckResult.PASS
+    assert row.checks["scopes"].result is CheckResult.PASS
     assert (row.label, row.created_by, row.created_at) == ("Electro Land", ADMIN, NOON)
     assert row.due_at is None
     assert row.generation == 0
@@ -65,13 +67,13 @@ def test_a_good_pair_comes_with_a_link_that_works(world: World) -> None:
 def test_nothing_that_could_mint_a_token_is_sent(world: World) -> None:
     known_to_xero(world)
     submit(world)
-    assert world.xero.calls == ["exchange_code", "exchange_code"]
+    assert world.xero.calls == ["exchange_code", "exchange_code", "probe"]
 
 
 def test_scopes_are_the_deployment_s_unless_the_admin_names_some(world: World) -> None:
     known_to_xero(world)
     assert submit(world).credential.requested_scopes == SETTINGS.scopes
-    world.app.disconnect_credential(CLIENT_ID)
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     named = ("offline_access", "openid", "accounting.invoices")
     assert submit(world, scopes=named).credential.requested_scopes == named
 
@@ -121,7 +123,7 @@ def test_a_refused_pair_leaves_no_trace(world: World, answers: list[FailureKind]
 
 def test_a_wrong_secret_is_refused_by_xero_itself(world: World) -> None:
     world.xero.secrets[CLIENT_ID] = "another"
-    with pytest.raises(PairRefused, match="Xero refuses"):
+    with pytest.raises(PairRefused, match="Xero knows this client ID, but refuses the client secret"):
         submit(world)
     assert_no_trace(world)
 
@@ -213,7 +215,7 @@ def test_after_dying_between_vault_and_registry_the_pair_can_be_submitted_again(
 
 def test_a_pair_that_was_disconnected_starts_a_new_life(world: World) -> None:
     past = world.connect()
-    world.app.disconnect_credential(CLIENT_ID)
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     world.advance(60)
     present = world.connect()
     assert present.status is Status.CONNECTED
@@ -227,7 +229,7 @@ def test_a_pair_that_was_disconnected_starts_a_new_life(world: World) -> None:
 
 def test_a_new_life_never_meets_the_versions_of_the_past(world: World) -> None:
     past = world.connect()
-    world.app.disconnect_credential(CLIENT_ID)
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     present = world.submit()
     used_before = {past.tokens_version_id(number) for number in range(50)} | {past.client_version_id}
     assert used_before.isdisjoint(
@@ -250,7 +252,7 @@ def test_a_rejected_pair_can_be_submitted_again(world: World) -> None:
 
 def test_a_new_life_that_is_refused_leaves_the_past_as_it_was(world: World) -> None:
     world.connect()
-    past = world.app.disconnect_credential(CLIENT_ID)
+    past = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     world.xero.secrets[CLIENT_ID] = "another"
     with pytest.raises(PairRefused):
         submit(world)

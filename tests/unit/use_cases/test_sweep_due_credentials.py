@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.interruptions import step_in
-from tests.fakes.world import CLIENT_ID, World
+from tests.fakes.world import ADMIN, CLIENT_ID, World
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
 
@@ -60,9 +60,9 @@ def test_each_kind_of_unfinished_business_is_taken_on(world: World) -> None:
     world.connect(leaving)
     world.submit(refused)
     world.xero.failures.append(FailureKind.UNAVAILABLE)
-    world.app.disconnect_credential(leaving)
+    world.app.disconnect_credential(leaving, by=ADMIN)
     world.xero.failures.append(FailureKind.INVALID_CLIENT)
-    world.app.revalidate_credential(refused)
+    world.app.revalidate_credential(refused, by=ADMIN)
     world.xero.failures.append(FailureKind.UNANSWERED)
     world.submit(pending)
     world.advance(21 * 60)

@@ -3,8 +3,9 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.interruptions import ProcessDied, die, step_in
-from tests.fakes.world import CLIENT_ID, World
-from xero_connector.domain.credential import CheckResult, Credential
+from tests.fakes.world import ADMIN, CLIENT_ID, World
+from xero_connector.domain.checks import CheckResult
+from xero_connector.domain.credential import Credential
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.domain.tokens import ClientPair
@@ -109,14 +110,14 @@ def test_a_pair_that_the_reader_cannot_see_yet_is_not_judged(world: World) -> No
 
 def test_an_admin_who_asks_meanwhile_has_it_decided_at_once(world: World) -> None:
     submit_unanswered(world, good=True)
-    assert world.app.revalidate_credential(CLIENT_ID).due_at == world.now
+    assert world.app.revalidate_credential(CLIENT_ID, by=ADMIN).due_at == world.now
     assert world.sweep() == {"validated": 1}
 
 
 def test_a_new_secret_replaces_one_of_unknown_worth(world: World) -> None:
     submit_unanswered(world, good=False)
     world.xero.secrets[CLIENT_ID] = "the right one"
-    assert world.app.replace_client_secret(CLIENT_ID, "the right one").status is Status.VALIDATED
+    assert world.app.replace_client_secret(CLIENT_ID, "the right one", by=ADMIN).status is Status.VALIDATED
     stored = world.vault.get_client_pair(CLIENT_ID, version_id=world.row().client_version_id)
     assert stored == ClientPair(CLIENT_ID, "the right one")
     world.advance(3600)

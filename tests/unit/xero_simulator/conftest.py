@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import pytest
@@ -17,6 +18,13 @@ class Register(Protocol):
 
 class Control(Protocol):
     def __call__(self, path: str, body: object = None, *, method: str = "POST") -> requests.Response: ...
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")

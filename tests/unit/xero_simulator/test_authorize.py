@@ -75,6 +75,13 @@ def test_the_redirect_uri_is_compared_without_case(web_app: OAuthClient) -> None
     assert response.headers["Location"].startswith("/identity/user/login?")
 
 
+def test_the_redirect_uri_can_be_compared_letter_by_letter(register: Register) -> None:
+    exact = register(case_sensitive_redirect_uris=True)
+    assert exact.authorize().headers["Location"].startswith("/identity/user/login?")
+    reason = reason_on_error_page(exact.authorize(redirect_uri=REDIRECT_URI.lower()))
+    assert "unauthorized_client : Invalid redirect_uri" in reason
+
+
 @pytest.mark.parametrize("scope", ["openid accounting.banktransactions", "openid app.connections"])
 def test_a_scope_that_is_not_registered_goes_straight_back(web_app: OAuthClient, scope: str) -> None:
     response = web_app.authorize(scope=scope)

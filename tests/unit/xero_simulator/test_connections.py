@@ -114,6 +114,90 @@ def test_a_token_from_before_a_reset_is_unauthorized(
     assert web_app.connections(access_token).status_code == 401
 
 
+# Xero's page "Connected apps"
+
+
+def connect(control: Control, client: OAuthClient, *organisations: str) -> None:
+    response = control(
+        f"apps/{client.client_id}/connections", {"organisations": list(organisations)}, method="PUT"
+    )
+    assert (response.status_code, response.content) == (204, b"")
+
+
+def connected(client: OAuthClient, access_token: str) -> dict[str, dict[str, str]]:
+    return {one["tenantName"]: one for one in client.connections(access_token).json()}
+
+
+def test_a_user_connects_and_disconnects_by_hand(web_app: OAuthClient, user: XeroUser, control: Control) -> None:
+    access_token = web_app.tokens(user)["access_token"]
+    before = connected(web_app, access_token)
+    connect(control, web_app, "New Ltd", "Electro Land", "Newer Ltd")
+    after = connected(web_app, access_token)
+    assert after.keys() == {"New Ltd", "Electro Land", "Newer Ltd"}
+    assert after["Electro Land"] == before["Electro Land"]
+    assert after["New Ltd"]["authEventId"] == after["Newer Ltd"]["authEventId"]
+    assert after["New Ltd"]["authEventId"] != before["Electro Land"]["authEventId"]
+    assert len({one["id"] for one in (*before.values(), *after.values())}) == 4
+    connect(control, web_app)
+    assert connected(web_app, access_token) == {}
+    connect(control, web_app, "Electro Land")
+    assert connected(web_app, access_token)["Electro Land"]["id"] != before["Electro Land"]["id"]
+
+
+def test_an_organisation_that_was_connected_by_hand_can_be_authorised_again(
+    web_app: OAuthClient, user: XeroUser, control: Control
+) -> None:
+    web_app.tokens(user, organisations=[])
+    connect(control, web_app, "Electro Land")
+    tokens = web_app.tokens(user, organisations=["Demo Company (UK)"])
+    assert connected(web_app, tokens["access_token"]).keys() == {"Electro Land", "Demo Company (UK)"}
+
+
+def test_it_concerns_everybody_who_consented_to_this_app_and_nobody_else(
+    register: Register, control: Control
+) -> None:
+    client, other = register(), register()
+    tokens = {}
+    for email in ("ann@example.com", "bob@example.com", "eve@example.com"):
+        with requests.Session() as browser:
+            person = XeroUser(browser, email=email)
+            others = other.tokens(person)["access_token"]
+            # Bob consented, to no organisation; Eve has revoked all that she gave.
+            tokens[email] = client.tokens(person, organisations=[] if email.startswith("bob") else None)
+    client.revoke(tokens["eve@example.com"]["refresh_token"])
+    connect(control, client, "Electro Land")
+    reached = [connected(client, each["access_token"]).keys() for each in tokens.values()]
+    assert reached == [{"Electro Land"}, {"Electro Land"}, set()]
+    assert len(connected(other, others)) == 2
+
+
+def test_a_custom_connection_can_be_moved_and_ended_by_hand(register: Register, control: Control) -> None:
+    custom = register("custom_connection", organisations=["Only Ltd"])
+    access_token = custom.post_token(grant_type="client_credentials").json()["access_token"]
+    connect(control, custom, "Other Ltd")
+    assert connected(custom, access_token).keys() == {"Other Ltd"}
+    connect(control, custom)
+    assert connected(custom, access_token) == {}
+    path = f"apps/{custom.client_id}/connections"
+    assert control(path, {"organisations": ["A", "B"]}, method="PUT").status_code == 400
+
+
+def test_connections_by_hand_that_make_no_sense(web_app: OAuthClient, control: Control) -> None:
+    path = f"apps/{web_app.client_id}/connections"
+    bodies: list[object] = [
+        None,
+        {},
+        {"organisations": "A"},
+        {"organisations": [1]},
+        {"organisations": ["A", "A"]},
+        {"organisations": [" "]},
+        {"organisations": ["A"], "users": []},
+    ]
+    assert {control(path, body, method="PUT").status_code for body in bodies} == {400}
+    unknown = control(f"apps/{'F' * 32}/connections", {"organisations": ["A"]}, method="PUT")
+    assert unknown.status_code == 404
+
+
 # Revocation
 
 

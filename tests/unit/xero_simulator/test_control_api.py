@@ -62,6 +62,8 @@ def test_redirect_uris_and_organisations_of_ones_own(register: Register, user: X
         ("apps", {"integration_type": "web_app", "organisations": [" "]}, "organisations"),
         ("apps", {"integration_type": "custom_connection", "organisations": ["A", "B"]}, "exactly one"),
         ("apps", {"integration_type": "web_app", "granular_scopes": "yes"}, "true or false"),
+        ("apps", {"integration_type": "web_app", "case_sensitive_redirect_uris": 1}, "true or false"),
+        ("apps", {"integration_type": "custom_connection", "organisations": []}, "exactly one"),
         ("faults", {"kind": "status"}, "endpoint is missing"),
         ("faults", {"endpoint": "toaster", "kind": "status"}, "endpoint must be one of"),
         ("faults", {"endpoint": "token", "kind": "explode"}, "kind must be one of"),

@@ -1,23 +1,15 @@
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import requests
 
-from tests.unit.xero_simulator.conftest import Control
+from tests.unit.xero_simulator.conftest import Control, wait_until
 from tests.unit.xero_simulator.oauth_client import TIMEOUT, OAuthClient, refusal
 from tests.xero_simulator.faults import LONGEST_DELAY, Endpoint, Fault, FaultKind
 from tests.xero_simulator.server import XeroSimulator
 from tests.xero_simulator.user import XeroUser
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_status_instead_of_the_effect(web_app: OAuthClient, user: XeroUser, control: Control) -> None:

@@ -1,12 +1,14 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 import requests
 
-from tests.unit.xero_simulator.conftest import Control
+from tests.unit.xero_simulator.conftest import Control, wait_until
 from tests.unit.xero_simulator.oauth_client import TIMEOUT, OAuthClient
+from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
 from tests.xero_simulator.journal import JournalEntry
 from tests.xero_simulator.server import XeroSimulator
 from tests.xero_simulator.user import XeroUser
@@ -79,6 +81,27 @@ def test_refusals_and_faults_are_on_record(web_app: OAuthClient, control: Contro
         ("/connections", 401, None),
         ("/no/such/path", 404, None),
     ]
+
+
+def test_what_a_stranded_browser_reads_is_on_record(web_app: OAuthClient, control: Control) -> None:
+    requests.get(web_app.authorize_url(scope="nonsense"), timeout=TIMEOUT)
+    journal = [(entry["path"], entry["status"], entry["client_id"]) for entry in entries(control)]
+    assert journal == [
+        ("/identity/connect/authorize", 302, web_app.client_id),
+        ("/identity/error", 200, None),
+    ]
+
+
+def test_a_late_answer_from_before_a_reset_is_not_on_record(
+    simulator: XeroSimulator, web_app: OAuthClient
+) -> None:
+    simulator.faults.add(Fault(Endpoint.TOKEN, FaultKind.DELAY, delay=timedelta(seconds=0.2)))
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(web_app.exchange, "bogus")
+        wait_until(lambda: not simulator.faults.pending)
+        simulator.reset()
+        assert late.result().status_code == 400
+    assert simulator.journal.entries == []
 
 
 def test_times_are_the_simulators_own(web_app: OAuthClient, control: Control) -> None:

@@ -291,3 +291,14 @@ def test_a_custom_connection_that_names_no_scope_gets_all_of_its_own(register: R
 def test_a_custom_connection_cannot_ask_for_more(register: Register, scope: str) -> None:
     custom = register("custom_connection")
     assert refusal(custom.post_token(grant_type="client_credentials", scope=scope)) == "invalid_scope"
+
+
+def test_a_custom_connection_ends_like_any_other(register: Register) -> None:
+    custom = register("custom_connection")
+    access_token = custom.post_token(grant_type="client_credentials").json()["access_token"]
+    (connection,) = custom.connections(access_token).json()
+    assert custom.disconnect(access_token, connection["id"]).status_code == 204
+    assert custom.disconnect(access_token, connection["id"]).status_code == 404
+    # A valid token that reaches nothing is a real state.
+    later = custom.post_token(grant_type="client_credentials").json()["access_token"]
+    assert (custom.connections(access_token).json(), custom.connections(later).json()) == ([], [])

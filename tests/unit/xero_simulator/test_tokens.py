@@ -89,6 +89,8 @@ def test_id_token_claims(simulator: XeroSimulator, web_app: OAuthClient, user: X
     assert claims["aud"] == web_app.client_id
     assert claims["nonce"] == "the nonce"
     assert claims["nbf"] <= claims["iat"] < claims["exp"]
+    assert claims["sub"]
+    assert claims["xero_userid"] not in {"", claims["sub"]}
     assert claims["email"] == claims["preferred_username"] == "alex@example.com"
 
 

@@ -36,12 +36,20 @@ class AuthlibXeroIdentity:
     clock: Clock
 
     def authorization_url(
-        self, *, client_id: str, scopes: Sequence[str], state: str, code_verifier: str, nonce: str
+        self,
+        *,
+        client_id: str,
+        scopes: Sequence[str],
+        state: str,
+        code_verifier: str,
+        nonce: str,
+        redirect_uri: str | None = None,
     ) -> str:
+        """Do as the port says; only a probe names another `redirect_uri` than the registered one."""
         with OAuth2Session(
             client_id,
             scope=" ".join(scopes),
-            redirect_uri=self.redirect_uri,
+            redirect_uri=self.redirect_uri if redirect_uri is None else redirect_uri,
             code_challenge_method="S256",
         ) as session:
             url, _ = session.create_authorization_url(
@@ -70,6 +78,18 @@ class AuthlibXeroIdentity:
             ),
         )
 
+    def client_credentials(self, pair: ClientPair, *, scopes: Sequence[str]) -> TokenAnswer:
+        scope = {"scope": " ".join(scopes)} if scopes else {}
+        return self._fetch(
+            pair,
+            lambda session: session.fetch_token(
+                f"{self.identity_url}/connect/token",
+                grant_type="client_credentials",
+                allow_redirects=False,
+                **scope,
+            ),
+        )
+
     def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
         return self._fetch(
             pair,
@@ -91,8 +111,8 @@ class AuthlibXeroIdentity:
         if answer.status_code != _OK:
             _raise_failure(answer)
 
-    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> None:
-        self.id_tokens.verify(id_token, client_id=client_id, nonce=nonce, now=self.clock())
+    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
+        return self.id_tokens.verify(id_token, client_id=client_id, nonce=nonce, now=self.clock())
 
     def _pkce(self, code_verifier: str) -> dict[str, str]:
         return {"code_verifier": code_verifier} if self.pkce else {}

@@ -1,11 +1,13 @@
-"""A credential as the admin API shows it (see `docs/api.md`): everything but secrets."""
+"""A credential and its history as the admin API shows them (see `docs/openapi.yaml`): everything but secrets."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from xero_connector.domain.credential import Check, Credential
-from xero_connector.use_cases.create_connect_link import ConnectLink
+from xero_connector.domain.checks import Check
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.history import HistoryEntry
+from xero_connector.use_cases.issue_connect_link import ConnectLink
 
 
 def credential_resource(row: Credential, *, tokens_secret_name: str) -> dict[str, Any]:
@@ -15,7 +17,7 @@ def credential_resource(row: Credential, *, tokens_secret_name: str) -> dict[str
         "label": row.label,
         "integration_type": str(row.integration_type),
         "status": str(row.status),
-        "checks": {name: _check(check) for name, check in row.checks.items()},
+        "checks": checks_resource(row.checks),
         "tenants": [tenant.to_dict() for tenant in row.tenants],
         "scopes": list(row.granted_scopes or row.requested_scopes),
         "generation": row.generation,
@@ -40,6 +42,23 @@ def credential_resource(row: Credential, *, tokens_secret_name: str) -> dict[str
 def connect_link_resource(link: ConnectLink) -> Mapping[str, Any]:
     """Return the JSON form of a connect link."""
     return {"connect_url": link.connect_url, "expires_at": _time(link.expires_at)}
+
+
+def checks_resource(checks: Mapping[str, Check]) -> dict[str, dict[str, Any]]:
+    """Return the JSON form of what the doctor found."""
+    return {name: _check(check) for name, check in checks.items()}
+
+
+def history_entry_resource(entry: HistoryEntry) -> dict[str, Any]:
+    """Return the JSON form of an entry of the audit trail; a domain event has the same id."""
+    return {
+        "id": str(entry.entry_id),
+        "at": _time(entry.at),
+        "action": str(entry.action),
+        "by": entry.by,
+        "status": entry.status,
+        "detail": entry.detail,
+    }
 
 
 def _check(check: Check) -> dict[str, Any]:

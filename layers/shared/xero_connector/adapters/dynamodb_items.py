@@ -1,13 +1,16 @@
 """How rows of the registry look as DynamoDB items.
 
 Keys: a credential is `CREDENTIAL#{client_id}` / `CREDENTIAL`, its reservation `CREDENTIAL#{client_id}` /
-`RESERVATION`, a connect ticket `TICKET#{hash}` / `TICKET`, an authorization request `REQUEST#{hash}` / `REQUEST`.
-Index `due`: `due_shard`, `due_at` (epoch seconds), only on items that are due at some time. Index
-`credentials`: `listing`, `client_id`. Attributes without a value are left out.
+`RESERVATION`, an entry of its audit trail `CREDENTIAL#{client_id}` / `HISTORY#{revision}#{position}`, a connect
+ticket `TICKET#{hash}` / `TICKET`, an authorization request `REQUEST#{hash}` / `REQUEST`.
+Index `due`: `due_shard`, `due_at` (epoch seconds), only on items that are due at some time; unpublished events
+have shards of their own, `EVENTS#{shard}`. Index `credentials`: `listing`, `client_id`; entries have no
+`listing`. Attributes without a value are left out.
 """
 
+import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from math import floor
@@ -16,15 +19,10 @@ from uuid import UUID
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from xero_connector.domain.checks import Check, CheckResult
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase
-from xero_connector.domain.credential import (
-    Check,
-    CheckResult,
-    Credential,
-    IntegrationType,
-    LastError,
-    Lease,
-)
+from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease
+from xero_connector.domain.history import Action, HistoryEntry
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.version_allowance import VersionAllowance
@@ -32,6 +30,11 @@ from xero_connector.domain.version_allowance import VersionAllowance
 type Item = dict[str, Any]
 
 LISTING = "CREDENTIAL"
+HISTORY_PREFIX = "HISTORY#"
+HISTORY_KEPT = timedelta(days=400)
+"""A yearly audit finds the whole year before it, and has a month to begin; after that nobody asks."""
+PUBLISHED_BY_ITS_WRITER_WITHIN = timedelta(seconds=30)
+"""The writer publishes at once and outlives no request: what it left by then is left to the sweep."""
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
 
@@ -66,6 +69,11 @@ def request_key(state_hash: str) -> Item:
     return {"pk": f"REQUEST#{state_hash}", "sk": "REQUEST"}
 
 
+def history_key(client_id: str, revision: int, position: int) -> Item:
+    """The key of an entry of the audit trail: in the order of the writes, also as text."""
+    return {"pk": f"CREDENTIAL#{client_id}", "sk": f"{HISTORY_PREFIX}{revision:012d}#{position:02d}"}
+
+
 def shard_of(client_id: str, shards: int) -> str:
     """Spread credentials over the shards of the due index."""
     return str(int.from_bytes(sha256(client_id.encode()).digest()[:4]) % shards)
@@ -87,6 +95,7 @@ def credential_to_item(row: Credential, *, shards: int) -> Item:
         "checks": {name: _check_to_item(check) for name, check in row.checks.items()},
         "tenants": [tenant.to_dict() for tenant in row.tenants],
         "tenants_pending": row.tenants_pending,
+        "tenants_checked_at": _text(row.tenants_checked_at),
         "client_secret_number": row.client_secret_number,
         "generation": row.generation,
         "grant_began": row.grant_began,
@@ -131,6 +140,7 @@ def credential_from_item(item: Item) -> Credential:
         checks={name: _check_from_item(check) for name, check in item["checks"].items()},
         tenants=tuple(Tenant.from_dict(tenant) for tenant in item["tenants"]),
         tenants_pending=item["tenants_pending"],
+        tenants_checked_at=_moment(item.get("tenants_checked_at")),
         client_secret_number=int(item["client_secret_number"]),
         generation=int(item["generation"]),
         grant_began=int(item["grant_began"]),
@@ -156,6 +166,50 @@ def credential_from_item(item: Item) -> Credential:
         created_at=datetime.fromisoformat(item["created_at"]),
         created_by=item["created_by"],
         updated_at=datetime.fromisoformat(item["updated_at"]),
+    )
+
+
+def events_shard(shard: str) -> str:
+    """The part of the due index where a shard's unpublished events are, apart from its credentials."""
+    return f"EVENTS#{shard}"
+
+
+def entry_to_item(entry: HistoryEntry, *, shards: int) -> Item:
+    """Return the item of an entry; the due index sees it only while its event is unpublished."""
+    due_at = epoch(entry.at + PUBLISHED_BY_ITS_WRITER_WITHIN)
+    return {
+        **history_key(entry.client_id, entry.revision, entry.position),
+        "entry_id": str(entry.entry_id),
+        "client_id": entry.client_id,
+        "revision": entry.revision,
+        "position": entry.position,
+        "at": entry.at.isoformat(),
+        "action": str(entry.action),
+        "by": entry.by,
+        "status": entry.status,
+        "detail": entry.detail,
+        # As text: typed JSON knows no integers, and `to_wire` leaves out what is null.
+        "event": None if entry.event is None else json.dumps(dict(entry.event), separators=(",", ":")),
+        "due_shard": events_shard(shard_of(entry.client_id, shards)) if entry.unpublished else None,
+        "due_at": due_at if entry.unpublished else None,
+        "ttl": epoch(entry.at + HISTORY_KEPT),
+    }
+
+
+def entry_from_item(item: Item) -> HistoryEntry:
+    """Read the item of an entry."""
+    return HistoryEntry(
+        entry_id=UUID(item["entry_id"]),
+        client_id=item["client_id"],
+        revision=int(item["revision"]),
+        position=int(item["position"]),
+        at=datetime.fromisoformat(item["at"]),
+        action=Action(item["action"]),
+        by=item["by"],
+        status=item["status"],
+        detail=item.get("detail"),
+        event=json.loads(item["event"]) if "event" in item else None,
+        unpublished="due_shard" in item,
     )
 
 

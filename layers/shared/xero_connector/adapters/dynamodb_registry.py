@@ -14,7 +14,8 @@ from xero_connector.adapters import dynamodb_items as items
 from xero_connector.adapters.aws_errors import error_code, translating
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import MalformedRequest, RevisionConflict
+from xero_connector.domain.errors import MalformedRequest, RevisionConflict, StoreUnavailable
+from xero_connector.domain.events import entries_of
 from xero_connector.domain.ports import Page
 from xero_connector.domain.status import Status
 from xero_connector.domain.submission import parse_client_id
@@ -23,14 +24,19 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _READ_AHEAD = 100
+_BEING_WRITTEN = frozenset({"TransactionConflict", "TransactionConflictException"})
+"""Somebody else has the row in hand: what AWS answers a transaction, and what a put."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
+    """Single items of the table, read consistently and written under a condition."""
+
     client: "DynamoDBClient"
     name: str
 
     def read(self, key: items.Item) -> items.Item | None:
+        """Read an item as it stands after the last write."""
         with translating("GetItem"):
             answer = self.client.get_item(TableName=self.name, Key=items.to_wire(key), ConsistentRead=True)
         return items.from_wire(answer["Item"]) if "Item" in answer else None
@@ -41,23 +47,66 @@ class _Table:
         A retry after a lost answer meets its own first write: the id of the write tells it from another's.
         """
         write_id = str(uuid4())
-        arguments: dict[str, Any] = {
+        with translating("PutItem"):
+            try:
+                self.client.put_item(**self._put(item, write_id, only_if=only_if, values=values))
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                return _is_of(write_id, error.response)
+        return True
+
+    def write_all(
+        self,
+        item: items.Item,
+        others: Sequence[items.Item],
+        *,
+        only_if: str,
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Write an item under a condition and others with it: all of them, or none and False."""
+        write_id = str(uuid4())
+        puts = [
+            self._put(item, write_id, only_if=only_if, values=values),
+            *({"TableName": self.name, "Item": items.to_wire(other)} for other in others),
+        ]
+        transaction: Any = [{"Put": put} for put in puts]
+        with translating("TransactWriteItems"):
+            try:
+                # AWS knows a repetition by the token for ten minutes; the id of the write tells it at any time.
+                self.client.transact_write_items(TransactItems=transaction, ClientRequestToken=write_id)
+            except ClientError as error:
+                if error_code(error) != "TransactionCanceledException":
+                    raise
+                return _has_happened(write_id, error)
+        return True
+
+    def _put(
+        self, item: items.Item, write_id: str, *, only_if: str, values: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        put: dict[str, Any] = {
             "TableName": self.name,
             "Item": items.to_wire({**item, "write_id": write_id}),
             "ConditionExpression": only_if,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        if values:
-            arguments["ExpressionAttributeValues"] = items.to_wire(values)
-        with translating("PutItem"):
-            try:
-                self.client.put_item(**arguments)
-            except ClientError as error:
-                if error_code(error) != "ConditionalCheckFailedException":
-                    raise
-                found: Any = error.response.get("Item", {})
-                return bool(items.from_wire(found).get("write_id") == write_id)
-        return True
+        return {**put, "ExpressionAttributeValues": items.to_wire(values)} if values else put
+
+
+def _is_of(write_id: str, refusal: Mapping[str, Any]) -> bool:
+    return bool(items.from_wire(refusal.get("Item", {})).get("write_id") == write_id)
+
+
+def _has_happened(write_id: str, canceled: ClientError) -> bool:
+    # The stubs know the members that all errors have, and not those of this one.
+    response: Mapping[str, Any] = canceled.response
+    reasons: Sequence[Mapping[str, Any]] = response.get("CancellationReasons", [])
+    for reason in reasons:
+        if reason["Code"] == "ConditionalCheckFailed":
+            return _is_of(write_id, reason)
+    codes = [reason["Code"] for reason in reasons if reason["Code"] != "None"] or [error_code(canceled)]
+    decisive = next((code for code in codes if code in _BEING_WRITTEN), codes[0])
+    raise StoreUnavailable("TransactWriteItems", decisive) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +118,8 @@ class DynamoDBRegistry:
     shards: int
 
     @property
-    def _table(self) -> _Table:
-        return _Table(self.client, self.table_name)
+    def _table(self) -> Table:
+        return Table(self.client, self.table_name)
 
     def get(self, client_id: str) -> Credential | None:
         item = self._table.read(items.credential_key(client_id))
@@ -89,9 +138,19 @@ class DynamoDBRegistry:
 
     def _write(self, row: Credential, *, only_if: str, values: Mapping[str, Any] | None) -> Credential:
         item = items.credential_to_item(row, shards=self.shards)
-        if not self._table.write(item, only_if=only_if, values=values):
+        entries = [items.entry_to_item(entry, shards=self.shards) for entry in entries_of(row)]
+        try:
+            if entries:
+                written = self._table.write_all(item, entries, only_if=only_if, values=values)
+            else:
+                written = self._table.write(item, only_if=only_if, values=values)
+        except StoreUnavailable as trouble:
+            if trouble.reason not in _BEING_WRITTEN:
+                raise
+            written = False
+        if not written:
             raise RevisionConflict(row.client_id)
-        return row
+        return replace(row, notes=()) if entries else row
 
     def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page:
         found: list[Credential] = []
@@ -116,7 +175,7 @@ class DynamoDBRegistry:
                 break
         more = start is not None or len(found) > limit
         found = found[:limit]
-        return Page(found, _next_token(found[-1].client_id) if more and found else None)
+        return Page(found, encoded_token(found[-1].client_id) if more and found else None)
 
     def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
         with translating("Query"):
@@ -164,8 +223,8 @@ class DynamoDBConsents:
     table_name: str
 
     @property
-    def _table(self) -> _Table:
-        return _Table(self.client, self.table_name)
+    def _table(self) -> Table:
+        return Table(self.client, self.table_name)
 
     def add_ticket(self, ticket: ConnectTicket) -> None:
         self._table.write(items.ticket_to_item(ticket), only_if="attribute_not_exists(pk)")
@@ -192,19 +251,30 @@ class DynamoDBConsents:
         return changed
 
 
-def _next_token(client_id: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([client_id]).encode()).decode().rstrip("=")
+def encoded_token(*parts: str | int) -> str:
+    """Return a next_token that can stand in a URL as it is."""
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def decoded_token(next_token: str) -> Any:  # noqa: ANN401 - whatever somebody put there
+    """Read a next_token, or raise `ValueError`."""
+    padded = next_token + "=" * (-len(next_token) % 4)
+    return json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+
+
+def malformed_next_token() -> MalformedRequest:
+    """What to raise for a next_token that leads nowhere."""
+    return MalformedRequest(
+        "The next_token is not one that this list gave.",
+        code="malformed_next_token",
+        hint="Pass the next_token of the page before, or none for the first page.",
+    )
 
 
 def _start_key(next_token: str) -> items.Item:
     try:
-        padded = next_token + "=" * (-len(next_token) % 4)
-        (client_id,) = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        (client_id,) = decoded_token(next_token)
         parse_client_id(client_id)
     except (AttributeError, TypeError, ValueError, MalformedRequest):
-        raise MalformedRequest(
-            "The next_token is not one that this list gave.",
-            code="malformed_next_token",
-            hint="Pass the next_token of the page before, or none for the first page.",
-        ) from None
+        raise malformed_next_token() from None
     return items.to_wire({**items.credential_key(client_id), "listing": items.LISTING, "client_id": client_id})

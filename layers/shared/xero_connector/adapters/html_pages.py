@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from xero_connector.domain import errors
 from xero_connector.domain.errors import ConnectorError, ConsentRefused
 from xero_connector.domain.tenant import Tenant
+from xero_connector.use_cases import consent_refusals
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -109,6 +110,8 @@ def resolver(
             )
         )
 
+    # A link that was mangled on its way may have characters that the router takes for no route of ours.
+    app.not_found(lambda _: refuse(consent_refusals.ticket_unknown()))
     app.exception_handler(ConsentRefused)(refuse)
     app.exception_handler(_OUTAGES)(unavailable)
     return app

@@ -33,8 +33,8 @@ class IdTokenVerifier:
         """Have keys that are not too old; raises what requests raises."""
         self._keys_not_older_than(_KEYS_ARE_FRESH_FOR)
 
-    def verify(self, id_token: str | None, *, client_id: str, nonce: str, now: datetime) -> None:
-        """Raise `IdTokenRefused` unless signature, issuer, audience, times and nonce are right."""
+    def verify(self, id_token: str | None, *, client_id: str, nonce: str, now: datetime) -> str:
+        """Return the id of the Xero user; raise `IdTokenRefused` unless signature, claims and times are right."""
         if id_token is None:
             raise IdTokenRefused("Xero sent no ID token.", code="id_token_missing")
         try:
@@ -43,6 +43,7 @@ class IdTokenVerifier:
                 now=int(now.timestamp()),
                 leeway=LEEWAY,
                 iss={"essential": True, "value": self._issuer},
+                sub={"essential": True},
                 aud={"essential": True, "value": client_id},
                 exp={"essential": True},
                 iat={"essential": True},
@@ -54,6 +55,9 @@ class IdTokenVerifier:
             raise IdTokenRefused("The ID token is not a signed JWT.", code="id_token_malformed") from None
         except requests.RequestException:
             raise IdTokenRefused("Xero's signing keys could not be read.", code="keys_unavailable") from None
+        # Xero's `sub` is another value than the user id that its API and its access tokens know.
+        user_id = claims.get("xero_userid")
+        return user_id if isinstance(user_id, str) and user_id else str(claims["sub"])
 
     def _decode(self, id_token: str) -> dict[str, Any]:
         try:

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
+from xero_connector.adapters.credential_resource import checks_resource
 from xero_connector.domain import errors
 from xero_connector.domain.errors import ConnectorError
 
@@ -67,7 +69,7 @@ def _problem(app: APIGatewayRestResolver, error: ConnectorError, status: HTTPSta
     headers = dict(NO_STORE)
     if isinstance(error, errors.QuotaReached):
         headers["Retry-After"] = str(error.retry_after)
-    problem = {
+    problem: dict[str, Any] = {
         "type": "about:blank",
         "title": status.phrase,
         "status": int(status),
@@ -76,4 +78,6 @@ def _problem(app: APIGatewayRestResolver, error: ConnectorError, status: HTTPSta
         "hint": error.hint,
         "request_id": app.current_event.request_context.request_id,
     }
+    if isinstance(error, errors.PairRefused):
+        problem["checks"] = checks_resource(error.checks)
     return Response(status_code=int(status), content_type=PROBLEM_JSON, body=json.dumps(problem), headers=headers)

@@ -1,7 +1,8 @@
-"""`GET /connections` over requests."""
+"""`/connections` of Xero's API over requests."""
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -9,6 +10,7 @@ from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.tenant import Tenant
 
 _TIMEOUT = (3, 5)
+_REMOVED = frozenset({requests.codes.no_content, requests.codes.not_found})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +25,21 @@ class RequestsXeroConnections:
         # An organisation that was connected before can keep the id of the older consent.
         return self._list(access_token, None)
 
+    def remove(self, access_token: str, connection_id: str) -> None:
+        try:
+            answer = self._send("DELETE", f"/{quote(connection_id, safe='')}", access_token)
+        except requests.RequestException as error:
+            raise ConnectionsUnavailable(f"Xero did not remove the connection ({type(error).__name__}).") from None
+        if answer.status_code not in _REMOVED:
+            raise ConnectionsUnavailable(
+                f"Xero did not remove the connection (status {answer.status_code}).", definite=_is_definite(answer)
+            )
+
     def _list(self, access_token: str, auth_event_id: str | None) -> tuple[Tenant, ...]:
         try:
-            with requests.Session() as session:
-                session.trust_env = False
-                answer = session.get(
-                    f"{self.api_url}/connections",
-                    params=None if auth_event_id is None else {"authEventId": auth_event_id},
-                    headers={"Authorization": f"Bearer {access_token}", "Accept": "application/json"},
-                    timeout=_TIMEOUT,
-                    allow_redirects=False,
-                )
+            answer = self._send(
+                "GET", "", access_token, params=None if auth_event_id is None else {"authEventId": auth_event_id}
+            )
             answer.raise_for_status()
             connections = answer.json()
             if not isinstance(connections, list):
@@ -41,8 +47,29 @@ class RequestsXeroConnections:
             return tuple(_tenant(connection) for connection in connections)
         except (requests.RequestException, KeyError, TypeError, ValueError) as error:
             raise ConnectionsUnavailable(
-                "Xero did not list the organisations.", code=f"connections_{type(error).__name__}"
+                f"Xero did not list the organisations ({type(error).__name__})."
             ) from None
+
+    def _send(
+        self, method: str, path: str, access_token: str, params: dict[str, str] | None = None
+    ) -> requests.Response:
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.request(
+                method,
+                f"{self.api_url}/connections{path}",
+                params=params,
+                headers={"Authorization": f"Bearer {access_token}", "Accept": "application/json"},
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+            )
+
+
+def _is_definite(answer: requests.Response) -> bool:
+    """Tell a refusal of Xero's API, which is JSON, from its firewall's page and from what passes."""
+    passing = answer.status_code in {requests.codes.request_timeout, requests.codes.too_many_requests}
+    refused = requests.codes.bad_request <= answer.status_code < requests.codes.server_error
+    return refused and not passing and "json" in answer.headers.get("Content-Type", "")
 
 
 def _tenant(connection: dict[str, Any]) -> Tenant:

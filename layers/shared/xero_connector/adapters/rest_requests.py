@@ -9,8 +9,8 @@ from xero_connector.domain.status import Status
 
 LARGEST_BODY = 16_384
 """Characters: more than the largest allowed submission needs."""
-_DEFAULT_LIMIT = 50
-_LARGEST_LIMIT = 100
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 100
 
 
 def json_body(app: APIGatewayRestResolver) -> object:
@@ -41,9 +41,14 @@ def query(app: APIGatewayRestResolver, name: str) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
+def next_token(app: APIGatewayRestResolver) -> str | None:
+    """Return where a page begins; whether it is one that was given out, its reader finds out."""
+    return _once(app, "next_token")
+
+
 def status(app: APIGatewayRestResolver) -> Status | None:
     """Return the status to list, or raise `MalformedRequest`."""
-    name = query(app, "status")
+    name = _once(app, "status")
     if name is None:
         return None
     try:
@@ -56,13 +61,24 @@ def status(app: APIGatewayRestResolver) -> Status | None:
 
 def limit(app: APIGatewayRestResolver) -> int:
     """Return the size of a page, or raise `MalformedRequest`."""
-    text = query(app, "limit")
+    text = _once(app, "limit")
     if text is None:
-        return _DEFAULT_LIMIT
-    if not (text.isascii() and text.isdecimal() and len(text) < 4 and 1 <= int(text) <= _LARGEST_LIMIT):  # noqa: PLR2004
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdecimal() and len(text) < 4 and 1 <= int(text) <= LARGEST_LIMIT):  # noqa: PLR2004
         raise MalformedRequest(
             "The limit is not usable.",
             code="malformed_limit",
-            hint=f"Send a whole number from 1 to {_LARGEST_LIMIT}.",
+            hint=f"Send a whole number from 1 to {LARGEST_LIMIT}.",
         )
     return int(text)
+
+
+def _once(app: APIGatewayRestResolver, name: str) -> str | None:
+    # An admin who gives two of them means something that would not be done: better to say so than to guess.
+    if len(app.current_event.resolved_query_string_parameters.get(name, [])) > 1:
+        raise MalformedRequest(
+            f"The query parameter {name} is given more than once.",
+            code=f"malformed_{name}",
+            hint=f"Send {name} once.",
+        )
+    return query(app, name)

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from uuid import UUID
 
+from xero_connector.domain.checks import UNCHECKED, Check, merged
 from xero_connector.domain.errors import LeaseUnavailable
-from xero_connector.domain.status import Status, check_move
+from xero_connector.domain.history import CONNECTOR, Action, Note
+from xero_connector.domain.status import CONSENTABLE, Status, check_move
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.tokens import StoredTokens, client_version_id, tokens_version_id
 from xero_connector.domain.version_allowance import VersionAllowance
@@ -23,28 +26,19 @@ class IntegrationType(StrEnum):
     CUSTOM_CONNECTION = "custom_connection"
 
 
-class CheckResult(StrEnum):
-    """What a check found; `unknown` never counts against a pair."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    FAIL = "fail"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding about the app at Xero, with a sentence that a person can act on."""
-
-    result: CheckResult
-    detail: str
-    checked_at: datetime | None = None
-
-
-UNCHECKED: Mapping[str, Check] = {
-    "pair": Check(CheckResult.UNKNOWN, "Not checked yet."),
-    "redirect_uri": Check(CheckResult.UNKNOWN, "Known once the first user gives consent."),
-    "scopes": Check(CheckResult.UNKNOWN, "Known once the first user gives consent."),
-}
+_WITH_A_GRANT = frozenset({Status.CONNECTED, Status.DEGRADED, Status.CLIENT_REJECTED})
+_MOVED_TO: Mapping[Status, Action] = MappingProxyType(
+    {
+        Status.VALIDATED: Action.VALIDATED,
+        Status.CONNECTED: Action.CONNECTED,
+        Status.DEGRADED: Action.DEGRADED,
+        Status.REAUTHORIZATION_REQUIRED: Action.REAUTHORIZATION_REQUIRED,
+        Status.CLIENT_REJECTED: Action.CLIENT_REJECTED,
+        Status.DISCONNECTING: Action.DISCONNECT_REQUESTED,
+        Status.DISCONNECTED: Action.DISCONNECTED,
+        Status.REJECTED: Action.REJECTED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +66,7 @@ class Credential:
     `generation` counts the token sets, 0 before the first; those before `grant_began` belong to an earlier
     consent, perhaps of another user. `attempt_started_at` is set from taking the lease until the outcome is
     known: a row that carries it without a live lease tells of work that was cut off. `consenting` tells that
-    this work may have been a consent.
+    this work may have been a consent. `notes` go into the audit trail with the next write of the row.
     """
 
     client_id: str
@@ -86,6 +80,7 @@ class Credential:
     checks: Mapping[str, Check] = field(default_factory=lambda: dict(UNCHECKED))
     tenants: tuple[Tenant, ...] = ()
     tenants_pending: bool = False
+    tenants_checked_at: datetime | None = None
     client_secret_number: int = 1
     generation: int = 0
     grant_began: int = 0
@@ -103,6 +98,7 @@ class Credential:
     created_at: datetime
     created_by: str
     updated_at: datetime
+    notes: tuple[Note, ...] = ()
 
     @property
     def client_version_id(self) -> str:
@@ -117,10 +113,43 @@ class Credential:
         """Whether the sweep has something to do here."""
         return self.due_at is not None and self.due_at <= now
 
-    def move_to(self, status: Status) -> "Credential":
-        """Change the status, or raise `IllegalMove`."""
+    @property
+    def has_grant(self) -> bool:
+        """Whether there is something to refresh: tokens of a consent, or a pair that gets tokens by itself."""
+        if self.integration_type is IntegrationType.CUSTOM_CONNECTION:
+            return self.status is Status.VALIDATED or self.status in _WITH_A_GRANT
+        return self.generation > 0 and self.status in _WITH_A_GRANT
+
+    @property
+    def takes_consent(self) -> bool:
+        """Whether a user may be taken through consent."""
+        return self.integration_type is IntegrationType.WEB_APP and self.status in CONSENTABLE
+
+    def noted(self, action: Action, *, by: str = CONNECTOR) -> "Credential":
+        """Have the next write of this row leave an entry in the audit trail."""
+        return replace(self, notes=(*self.notes, Note(action=action, by=by)))
+
+    def move_to(self, status: Status, *, by: str = CONNECTOR) -> "Credential":
+        """Change the status, or raise `IllegalMove`; a change leaves an entry in the audit trail."""
         check_move(self.status, status)
-        return replace(self, status=status)
+        if status is self.status:
+            return self
+        recovers = self.status is Status.DEGRADED and status is Status.CONNECTED
+        return replace(self, status=status).noted(Action.RECOVERED if recovers else _MOVED_TO[status], by=by)
+
+    def reaching(self, tenants: tuple[Tenant, ...]) -> "Credential":
+        """Replace the organisations; those that came or went are noted."""
+        before = {tenant.tenant_id for tenant in self.tenants}
+        after = {tenant.tenant_id for tenant in tenants}
+        changed = replace(self, tenants=tenants)
+        if before == after:
+            return changed
+        note = Note(
+            action=Action.TENANTS_CHANGED,
+            added=tuple(tenant for tenant in tenants if tenant.tenant_id not in before),
+            removed=tuple(tenant for tenant in self.tenants if tenant.tenant_id not in after),
+        )
+        return replace(changed, notes=(*self.notes, note))
 
     def leased(self, owner: str, *, now: datetime, duration: timedelta, consenting: bool = False) -> "Credential":
         """Take the lease, or raise `LeaseUnavailable` while another holder's runs.
@@ -150,17 +179,26 @@ class Credential:
             updated_at=now,
         )
 
-    def holding(self, stored: StoredTokens, *, due_at: datetime, now: datetime) -> "Credential":
-        """Point at a stored version of the tokens: the credential is connected, and all trouble is over."""
+    def holding(
+        self, stored: StoredTokens, *, due_at: datetime, now: datetime, consented: str | None = None
+    ) -> "Credential":
+        """Point at a stored version of the tokens: the credential is connected, and all trouble is over.
+
+        `consented` names the user whose consent brought the tokens, None if they were refreshed.
+        """
         secret = stored.secret
+        connected = self.move_to(Status.CONNECTED)
+        if consented is not None:
+            connected = replace(connected, notes=self.notes).noted(Action.CONNECTED, by=consented)
         return replace(
-            self.move_to(Status.CONNECTED),
+            connected,
             generation=secret.generation,
             tokens_secret_arn=stored.arn,
-            tenants=secret.tenants,
             granted_scopes=secret.token.scopes,
             access_token_expires_at=secret.token_expires_at,
-            refresh_token_expires_at=secret.obtained_at + REFRESH_TOKEN_LIFETIME,
+            refresh_token_expires_at=None
+            if secret.token.refresh_token is None
+            else secret.obtained_at + REFRESH_TOKEN_LIFETIME,
             last_refreshed_at=secret.obtained_at,
             failures=0,
             last_error=None,
@@ -172,5 +210,5 @@ class Credential:
         return replace(self, failures=self.failures + 1, last_error=LastError(code, detail, now), updated_at=now)
 
     def checked(self, **checks: Check) -> "Credential":
-        """Replace some of the checks."""
-        return replace(self, checks={**self.checks, **checks})
+        """Write down what was found."""
+        return replace(self, checks=merged(self.checks, checks))

@@ -15,7 +15,7 @@
     ├── ConnectionsUnavailable    try again: Xero did not list the organisations
     ├── IdTokenRefused            do not trust this answer
     ├── XeroUnavailable           try again: Xero gave no definite answer
-    ├── StoreUnavailable          try again: DynamoDB or Secrets Manager did not do it
+    ├── StoreUnavailable          try again: DynamoDB, Secrets Manager or EventBridge did not do it
     ├── RevisionConflict          read again: somebody else wrote the row
     ├── LeaseUnavailable          wait: somebody else works on this credential
     ├── SecretDeleted             submit the pair again
@@ -23,6 +23,10 @@
     ├── IllegalMove               a defect: the status table forbids this
     └── ConfigurationError        fix the deployment
 """
+
+from collections.abc import Mapping
+
+from xero_connector.domain.checks import Check
 
 
 class ConnectorError(Exception):
@@ -59,7 +63,11 @@ class Conflict(RequestRefused):
 
 
 class PairRefused(RequestRefused):
-    """Xero gave a definite answer against the pair: nothing of it is kept."""
+    """Xero gave a definite answer against the pair: nothing of it is kept; `checks` holds what was found."""
+
+    def __init__(self, detail: str, *, code: str, hint: str, checks: Mapping[str, Check]) -> None:
+        super().__init__(detail, code=code, hint=hint)
+        self.checks = checks
 
 
 class QuotaReached(RequestRefused):
@@ -80,7 +88,11 @@ class ConsentRefused(ConnectorError):
 
 
 class ConnectionsUnavailable(ConnectorError):
-    """Xero did not list the organisations."""
+    """Xero did not list or remove the organisations; `definite` if asking again would not help."""
+
+    def __init__(self, detail: str, *, definite: bool = False) -> None:
+        super().__init__(detail, code="connections_refused" if definite else "connections_unavailable")
+        self.definite = definite
 
 
 class IdTokenRefused(ConnectorError):
@@ -92,7 +104,7 @@ class XeroUnavailable(ConnectorError):
 
 
 class StoreUnavailable(ConnectorError):
-    """DynamoDB or Secrets Manager did not do what was asked, or did not say whether it did.
+    """DynamoDB, Secrets Manager or EventBridge did not do what was asked, or did not say whether it did.
 
     `operation` is the API action and `reason` the service's error code: both are safe to log.
     """
@@ -111,7 +123,11 @@ class RevisionConflict(ConnectorError):
     """Somebody else wrote the registry row since it was read."""
 
     def __init__(self, client_id: str) -> None:
-        super().__init__(f"The registry row of {client_id} changed meanwhile.", code="revision_conflict")
+        super().__init__(
+            f"The registry row of {client_id} changed meanwhile.",
+            code="revision_conflict",
+            hint="Look at the credential, then try again: nothing of this request was written.",
+        )
 
 
 class LeaseUnavailable(ConnectorError):
@@ -127,7 +143,11 @@ class SecretDeleted(ConnectorError):
     """The secret is scheduled for deletion: nobody reads it any more."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The secret {name} is scheduled for deletion.", code="secret_deleted")
+        super().__init__(
+            f"The secret {name} is scheduled for deletion.",
+            code="secret_deleted",
+            hint="Restore the secret in Secrets Manager, or submit the pair again with POST /credentials.",
+        )
 
 
 class VersionTaken(ConnectorError):

@@ -1,12 +1,14 @@
 """What the use cases need from outside, in the connector's own words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential
+from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer, TokensSecret
@@ -25,10 +27,19 @@ class Page:
     next_token: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """One page of a credential's audit trail; `next_token` leads to the next, None on the last."""
+
+    items: Sequence[HistoryEntry]
+    next_token: str | None
+
+
 class Registry(Protocol):
     """The authority on every credential: strongly consistent, and without secrets.
 
-    Every method of the three stores may raise `StoreUnavailable`.
+    A write takes the row's notes into the audit trail (`events.entries_of`), all of it or nothing, and returns
+    the row without them. Every method of the stores may raise `StoreUnavailable`.
     """
 
     def get(self, client_id: str) -> Credential | None:
@@ -57,6 +68,26 @@ class Registry(Protocol):
 
     def unreserve(self, client_id: str, *, owner: str) -> None:
         """End one's own reservation."""
+
+
+class History(Protocol):
+    """The audit trail that the registry's writes leave behind, and which of its events nobody published yet."""
+
+    def page(self, client_id: str, *, limit: int, next_token: str | None) -> HistoryPage:
+        """List a credential's entries, newest first; raises `MalformedRequest` for a token that is not one."""
+
+    def unpublished(self, *, shard: str, now: datetime, limit: int) -> Sequence[HistoryEntry]:
+        """Return events of a shard that stayed unpublished for half a minute, the oldest first; may lag."""
+
+    def mark_published(self, entry: HistoryEntry) -> None:
+        """Write down that the event bus has an event; again changes nothing."""
+
+
+class EventBus(Protocol):
+    """Where domain events are published."""
+
+    def publish(self, event_type: str, detail: Mapping[str, Any], *, at: datetime) -> None:
+        """Publish one event; raises `StoreUnavailable`, also where the event may be published all the same."""
 
 
 class Consents(Protocol):
@@ -126,14 +157,30 @@ class XeroIdentity(Protocol):
     def exchange_code(self, pair: ClientPair, *, code: str, code_verifier: str) -> TokenAnswer:
         """Exchange an authorization code (RFC 6749 §4.1.3)."""
 
+    def client_credentials(self, pair: ClientPair, *, scopes: Sequence[str]) -> TokenAnswer:
+        """Get a token for a Custom connection (RFC 6749 §4.4); without scopes for all that it was set up with."""
+
     def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
         """Present a refresh token (RFC 6749 §6): the answer is the only copy of its successor."""
 
     def revoke(self, pair: ClientPair, *, refresh_token: str) -> None:
         """Revoke a grant (RFC 7009 §2.1); a token that is dead already counts as revoked."""
 
-    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> None:
-        """Check signature, issuer, audience, times and nonce, or raise `IdTokenRefused`."""
+    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
+        """Check signature, issuer, audience, times and nonce, or raise `IdTokenRefused`.
+
+        Returns the id of the Xero user.
+        """
+
+
+class XeroAuthorize(Protocol):
+    """Xero's authorize endpoint, asked by no browser and for no user."""
+
+    def probe(self, client_id: str, *, scopes: Sequence[str], try_other_case: bool) -> AuthorizeFinding:
+        """Find out what a user would meet there: two requests at most, two more with `try_other_case`.
+
+        Never raises: what is not understood is `INCONCLUSIVE`.
+        """
 
 
 class XeroConnections(Protocol):
@@ -142,8 +189,11 @@ class XeroConnections(Protocol):
     def tenants(self, access_token: str, *, auth_event_id: str | None) -> tuple[Tenant, ...]:
         """Return the organisations of one consent, or all of the user's where Xero kept an older consent's id.
 
-        Raises `ConnectionsUnavailable`.
+        None for `auth_event_id` lists all of the user's. Raises `ConnectionsUnavailable`.
         """
+
+    def remove(self, access_token: str, connection_id: str) -> None:
+        """Remove one connection; nothing happens if it is gone. Raises `ConnectionsUnavailable`."""
 
 
 class Observer(Protocol):

@@ -15,6 +15,8 @@ POST_BUDGET = timedelta(seconds=20)
 """Connect 3 s and read 10 s, with room for a slow machine: no POST starts with less of the lease left."""
 GRACE = timedelta(minutes=30)
 """How long Xero accepts the old refresh token after a lost response."""
+TENANTS_RECHECK = timedelta(hours=6)
+"""How often a refresh also looks whether the grant still reaches the same organisations."""
 
 # The jitter only ever makes it earlier: what is left for readers when Xero is in trouble is not for sale.
 _JITTER = 0.1
@@ -72,6 +74,7 @@ REACTIONS: Mapping[FailureKind, Reaction] = MappingProxyType(
         FailureKind.UNAUTHORIZED_CLIENT: Reaction(
             Status.DEGRADED, _FIVE_MINUTES, timedelta(hours=1), attempt_finished=True
         ),
+        FailureKind.INVALID_SCOPE: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
     }
 )
 

@@ -24,6 +24,9 @@ REQUIRED_SCOPES: Mapping[str, str] = {
     "openid": "Without it Xero gives no ID token, and nobody could tell whose consent this is.",
 }
 """What every consent has to ask for, and why."""
+FORBIDDEN_SCOPE = "app.connections"
+_OF_A_USER = frozenset({"openid", "profile", "email", "offline_access"})
+"""What only a consent can ask for: a Custom connection has no user and no refresh token."""
 _KNOWN = frozenset({"client_id", "client_secret", "label", "integration_type", "scopes"})
 
 
@@ -40,20 +43,15 @@ class Submission:
 def parse_submission(body: object) -> Submission:
     """Read the body of `POST /credentials`, or raise `MalformedRequest` that names the field."""
     fields = _object(body)
-    unknown = sorted(set(fields) - _KNOWN)
-    if unknown:
-        raise MalformedRequest(
-            "The request has a field that is not known.",
-            code="unknown_field",
-            hint=f"Use only these: {', '.join(sorted(_KNOWN))}.",
-        )
+    _check_known(fields, _KNOWN)
+    integration_type = _integration_type(fields.get("integration_type"))
     return Submission(
         pair=ClientPair(
             parse_client_id(_text(fields, "client_id")), parse_client_secret(_text(fields, "client_secret"))
         ),
         label=_label(fields.get("label")),
-        integration_type=_integration_type(fields.get("integration_type")),
-        scopes=_scopes(fields.get("scopes")),
+        integration_type=integration_type,
+        scopes=_scopes(fields.get("scopes"), integration_type),
     )
 
 
@@ -83,13 +81,24 @@ def parse_client_secret(text: str) -> str:
 
 def parse_secret_body(body: object) -> str:
     """Read the body of `PUT /credentials/{client_id}/secret`."""
-    return parse_client_secret(_text(_object(body), "client_secret"))
+    fields = _object(body)
+    _check_known(fields, frozenset({"client_secret"}))
+    return parse_client_secret(_text(fields, "client_secret"))
 
 
 def _object(body: object) -> Mapping[str, object]:
     if not isinstance(body, dict):
         raise MalformedRequest("The body is not a JSON object.", hint="Send a JSON object as the body.")
     return body
+
+
+def _check_known(fields: Mapping[str, object], known: frozenset[str]) -> None:
+    if not known.issuperset(fields):
+        raise MalformedRequest(
+            "The request has a field that is not known.",
+            code="unknown_field",
+            hint=f"Use only: {', '.join(sorted(known))}.",
+        )
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:
@@ -128,7 +137,7 @@ def _integration_type(value: object) -> IntegrationType:
         ) from None
 
 
-def _scopes(value: object) -> tuple[str, ...] | None:
+def _scopes(value: object, integration_type: IntegrationType) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not 0 < len(value) <= MOST_SCOPES:
@@ -145,6 +154,24 @@ def _scopes(value: object) -> tuple[str, ...] | None:
                 hint="Write each scope as one string of the array, as Xero's scope list spells it.",
             )
     scopes = tuple(dict.fromkeys(value))
+    if integration_type is IntegrationType.CUSTOM_CONNECTION:
+        _check_for_no_user(scopes)
+    else:
+        _check_for_consent(scopes)
+    return scopes
+
+
+def _check_for_no_user(scopes: tuple[str, ...]) -> None:
+    of_a_user = sorted(_OF_A_USER.intersection(scopes))
+    if of_a_user:
+        raise MalformedRequest(
+            f"A Custom connection cannot have {' '.join(of_a_user)}: it acts for no user.",
+            code="forbidden_scope",
+            hint="Name only scopes that the Custom connection was set up with, or leave scopes out for all.",
+        )
+
+
+def _check_for_consent(scopes: tuple[str, ...]) -> None:
     for required, reason in REQUIRED_SCOPES.items():
         if required not in scopes:
             raise MalformedRequest(
@@ -152,10 +179,9 @@ def _scopes(value: object) -> tuple[str, ...] | None:
                 code="missing_scope",
                 hint=f"Add {required} to the scopes.",
             )
-    if "app.connections" in scopes:
+    if FORBIDDEN_SCOPE in scopes:
         raise MalformedRequest(
-            "The scope app.connections cannot be asked for in a consent.",
+            f"The scope {FORBIDDEN_SCOPE} cannot be asked for in a consent.",
             code="forbidden_scope",
-            hint="Leave app.connections out: Xero refuses the whole consent with it.",
+            hint=f"Leave {FORBIDDEN_SCOPE} out: Xero refuses the whole consent with it.",
         )
-    return scopes

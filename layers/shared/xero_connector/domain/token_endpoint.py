@@ -28,6 +28,8 @@ class FailureKind(StrEnum):
     """Xero refuses the pair."""
     UNAUTHORIZED_CLIENT = "unauthorized_client"
     """The pair is good, but the app may not use this grant type."""
+    INVALID_SCOPE = "invalid_scope"
+    """The pair is good; a scope was asked for that the app does not have."""
     UNEXPECTED = "unexpected"
     """None of the above."""
 
@@ -58,6 +60,7 @@ _OAUTH_ERRORS = {
     "invalid_grant": FailureKind.INVALID_GRANT,
     "invalid_client": FailureKind.INVALID_CLIENT,
     "unauthorized_client": FailureKind.UNAUTHORIZED_CLIENT,
+    "invalid_scope": FailureKind.INVALID_SCOPE,
 }
 _OAUTH_STATUSES = frozenset({400, 401})
 
@@ -85,7 +88,8 @@ EXPLANATIONS = {
     FailureKind.EDGE_REFUSED: "Xero's firewall answered instead of its token endpoint.",
     FailureKind.INVALID_GRANT: "Xero no longer accepts this grant.",
     FailureKind.INVALID_CLIENT: "Xero refuses this client ID and client secret.",
-    FailureKind.UNAUTHORIZED_CLIENT: "This Xero app may not use the authorization code grant.",
+    FailureKind.UNAUTHORIZED_CLIENT: "Xero does not allow this app that kind of grant.",
+    FailureKind.INVALID_SCOPE: "Xero does not allow this app one of the scopes.",
     FailureKind.UNEXPECTED: "Xero gave an answer that is not documented.",
 }
 

@@ -4,33 +4,41 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from xero_connector.domain.checks import (
+    AuthorizeFinding,
+    Check,
+    CheckResult,
+    granted_scopes_check,
+    redirect_uri_refused_check,
+    scopes_check,
+)
 from xero_connector.domain.consent import AuthorizationRequest, BrowserBinding, RequestPhase, digest, is_token
-from xero_connector.domain.credential import Check, CheckResult, Credential
+from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import (
-    ConnectionsUnavailable,
     ConsentRefused,
     IdTokenRefused,
     LeaseUnavailable,
     RevisionConflict,
     StoreUnavailable,
 )
+from xero_connector.domain.history import Action
 from xero_connector.domain.ports import (
     Clock,
     Consents,
     Observer,
     Registry,
     Vault,
-    XeroConnections,
     XeroIdentity,
 )
 from xero_connector.domain.refresh_policy import POST_BUDGET
-from xero_connector.domain.status import CONSENTABLE, Status
+from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import TokenAnswer
 from xero_connector.use_cases import consent_refusals
 from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
+from xero_connector.use_cases.list_tenants import Listing, ListTenants
 from xero_connector.use_cases.read_client_pair import read_client_pair
 from xero_connector.use_cases.store_tokens import StoreTokens
 
@@ -72,12 +80,13 @@ class CompleteConsent:
     consents: Consents
     vault: Vault
     identity: XeroIdentity
-    connections: XeroConnections
+    list_tenants: ListTenants
     hold_lease: HoldLease
     store_tokens: StoreTokens
     change_credential: ChangeCredential
     clock: Clock
     observer: Observer
+    redirect_uri: str
 
     def __call__(self, callback: Callback) -> Connected:
         """Complete a consent, or raise `ConsentRefused` with a reason and, where it helps, the ticket."""
@@ -133,7 +142,7 @@ class CompleteConsent:
 
     def _connectable(self, request: AuthorizationRequest) -> Credential:
         row = self.registry.get(request.client_id)
-        if row is None or row.status not in CONSENTABLE:
+        if row is None or not row.takes_consent:
             self._end(request.failed())
             raise consent_refusals.not_connectable()
         return row
@@ -146,7 +155,7 @@ class CompleteConsent:
             self._end(claimed.reopened())
             raise consent_refusals.busy() from None
         # As it stands now: it may have been disconnected while we waited.
-        if held.row.status not in CONSENTABLE:
+        if not held.row.takes_consent:
             held.give_back()
             self._end(claimed.failed())
             raise consent_refusals.not_connectable()
@@ -195,7 +204,9 @@ class CompleteConsent:
             raise consent_refusals.postponed(unavailable) from None
         try:
             answer = self.identity.exchange_code(pair, code=code, code_verifier=browser.code_verifier(state))
-            self.identity.verify_id_token(answer.id_token, client_id=row.client_id, nonce=browser.nonce(state))
+            user_id = self.identity.verify_id_token(
+                answer.id_token, client_id=row.client_id, nonce=browser.nonce(state)
+            )
         except TokenEndpointFailure as failure:
             self._note_failed_exchange(held, failure)
             self._end(claimed.failed())
@@ -206,39 +217,40 @@ class CompleteConsent:
             self.observer.count("IdTokenRefused")
             self.observer.event("id_token_refused", client_id=row.client_id, reason=refused.code)
             raise consent_refusals.id_token_refused() from None
-        return self._keep(held, claimed, answer)
+        return self._keep(held, claimed, answer, user_id=user_id)
 
-    def _keep(self, held: HeldLease, claimed: AuthorizationRequest, answer: TokenAnswer) -> Connected:
-        pending = False
-        try:
-            tenants = self.connections.tenants(answer.token.access_token, auth_event_id=answer.auth_event_id)
-        except ConnectionsUnavailable:
-            # The grant must not be lost for want of a list: the next refresh brings it.
-            tenants, pending = held.row.tenants, True
+    def _keep(
+        self, held: HeldLease, claimed: AuthorizationRequest, answer: TokenAnswer, *, user_id: str
+    ) -> Connected:
+        # Without an answer nothing is known: the organisations of the grant before may be another user's. No grant
+        # is lost for want of a list: the next refresh brings it.
+        nothing = Listing((), pending=True, checked_at=held.row.tenants_checked_at)
+        listing = self.list_tenants.of_consent(nothing, answer)
         row = self.store_tokens(
             held,
             answer,
-            tenants,
-            also=lambda row, now: _with_findings(row, answer, tenants_pending=pending, now=now),
+            listing,
+            also=lambda row, now: _with_findings(row, answer, now=now),
+            consented=f"xero_user:{user_id}",
         )
-        self._end(claimed.completed(tenants, pending=pending))
+        self._end(claimed.completed(listing.tenants, pending=listing.pending))
         self.observer.count("CredentialConnected")
         self.observer.event(
             "credential_connected",
             client_id=row.client_id,
             generation=row.generation,
-            tenants=len(tenants),
+            tenants=len(listing.tenants),
         )
-        return Connected(tenants, tenants_pending=pending, repeated=False)
+        return Connected(listing.tenants, tenants_pending=listing.pending, repeated=False)
 
     def _note_refused_scopes(self, client_id: str) -> None:
         now = self.clock()
-        check = Check(
-            CheckResult.FAIL,
-            "Xero refused the scopes: enable them for the app in Xero's portal, or ask for fewer.",
-            now,
-        )
-        self.change_credential(client_id, lambda row: replace(row.checked(scopes=check), updated_at=now))
+
+        def refused(row: Credential) -> Credential:
+            check = scopes_check(AuthorizeFinding.SCOPE_NOT_ALLOWED, row.requested_scopes, now)
+            return replace(row.checked(scopes=check).noted(Action.SCOPES_REFUSED), updated_at=now)
+
+        self.change_credential(client_id, refused)
 
     def _note_failed_exchange(self, held: HeldLease, failure: TokenEndpointFailure) -> None:
         self.observer.count("ExchangeFailed")
@@ -248,6 +260,10 @@ class CompleteConsent:
             failure=failure.code,
             correlation_id=failure.correlation_id,
         )
+        if failure.kind is FailureKind.UNAUTHORIZED_CLIENT:
+            # Both calls carried the same redirect URI, byte for byte; only the token endpoint compares case.
+            check = redirect_uri_refused_check(self.redirect_uri, self.clock())
+            held.save(lambda row, _: row.checked(redirect_uri=check))
         if failure.kind is not FailureKind.INVALID_CLIENT:
             held.give_back()
             return
@@ -267,20 +283,12 @@ class CompleteConsent:
             self.observer.count("ClaimOverrun")
 
 
-def _with_findings(row: Credential, answer: TokenAnswer, *, tenants_pending: bool, now: datetime) -> Credential:
-    # Xero may grant more than was asked for, and says so.
-    missing = sorted(set(row.requested_scopes) - set(answer.token.scopes))
-    scopes = (
-        Check(CheckResult.FAIL, f"Xero did not grant: {' '.join(missing)}.", now)
-        if missing
-        else Check(CheckResult.PASS, "Xero granted every scope that was asked for.", now)
-    )
+def _with_findings(row: Credential, answer: TokenAnswer, *, now: datetime) -> Credential:
     return replace(
         row.checked(
-            scopes=scopes,
+            scopes=granted_scopes_check(row.requested_scopes, answer.token.scopes, now),
             redirect_uri=Check(CheckResult.PASS, "Xero sent a user back to the redirect URI.", now),
             pair=Check(CheckResult.PASS, "Xero accepted the pair for a consent.", now),
         ),
-        tenants_pending=tenants_pending,
         grant_began=row.generation,
     )

@@ -141,6 +141,12 @@ def exchange_failed(failure: TokenEndpointFailure) -> ConsentRefused:
             code="client_rejected",
             hint="Ask your administrator to enter a new client secret; then open the connect link again.",
         )
+    if failure.kind is FailureKind.UNAUTHORIZED_CLIENT:
+        return ConsentRefused(
+            "Xero refuses the address that it sent you back to.",
+            code="redirect_uri_refused",
+            hint="Tell your administrator: the redirect URI of the Xero app differs from the one used here.",
+        )
     if failure.kind in INCONCLUSIVE:
         return ConsentRefused(
             "Xero could not be reached to complete the consent.",

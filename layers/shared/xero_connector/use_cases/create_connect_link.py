@@ -1,46 +1,43 @@
-"""Make the link that takes a Xero user through consent."""
+"""Make the link that takes a Xero user through consent, because an admin asks."""
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
 
-from xero_connector.domain.consent import ConnectTicket, digest, new_token
+from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import Conflict
-from xero_connector.domain.ports import Clock, Consents
+from xero_connector.domain.history import Action
+from xero_connector.domain.ports import Clock
 from xero_connector.domain.status import CONSENTABLE
+from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.find_credential import FindCredential
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectLink:
-    """A link that may be handed to a Xero user; whoever holds it can start the consent."""
-
-    connect_url: str = field(repr=False)
-    expires_at: datetime
+from xero_connector.use_cases.issue_connect_link import ConnectLink, IssueConnectLink
 
 
 @dataclass(frozen=True, slots=True)
 class CreateConnectLink:
-    """Issues connect tickets; earlier ones stay valid until they expire."""
+    """Checks that a consent makes sense, writes down who asked, and issues the link."""
 
-    consents: Consents
     find_credential: FindCredential
+    change_credential: ChangeCredential
+    issue_connect_link: IssueConnectLink
     clock: Clock
-    public_url: str
-    lifetime: timedelta
 
-    def __call__(self, client_id: str) -> ConnectLink:
+    def __call__(self, client_id: str, *, by: str) -> ConnectLink:
         """Raises `NotFound`, or `Conflict` where a consent makes no sense."""
         row = self.find_credential(client_id)
+        if row.integration_type is IntegrationType.CUSTOM_CONNECTION:
+            raise Conflict(
+                "A Custom connection takes no user through consent: it gets its tokens by itself.",
+                code="no_consent_needed",
+                hint="Look at the credential: its status and last_error tell how it stands.",
+            )
         if row.status not in CONSENTABLE:
             raise Conflict(
                 f"A credential that is {row.status} cannot be connected.",
                 code="not_connectable",
                 hint="Look at the credential's status and last_error: a pair has to be proven first.",
             )
-        ticket = new_token()
-        now = self.clock()
-        expires_at = now + self.lifetime
-        self.consents.add_ticket(
-            ConnectTicket(ticket_hash=digest(ticket), client_id=client_id, created_at=now, expires_at=expires_at)
+        # Written down first: nobody could account for a link that was not.
+        self.change_credential(
+            client_id, lambda row: replace(row.noted(Action.CONNECT_LINK_CREATED, by=by), updated_at=self.clock())
         )
-        return ConnectLink(f"{self.public_url}/connect/{ticket}", expires_at)
+        return self.issue_connect_link(client_id)

@@ -3,17 +3,27 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import Conflict, LeaseUnavailable, SecretDeleted, StoreUnavailable
-from xero_connector.domain.ports import Clock, Observer, Vault, XeroIdentity
+from xero_connector.domain.credential import Credential, IntegrationType, LastError
+from xero_connector.domain.errors import (
+    Conflict,
+    ConnectionsUnavailable,
+    ConnectorError,
+    LeaseUnavailable,
+    SecretDeleted,
+    StoreUnavailable,
+)
+from xero_connector.domain.history import CONNECTOR
+from xero_connector.domain.ports import Clock, Observer, Vault, XeroConnections, XeroIdentity
 from xero_connector.domain.refresh_policy import POST_BUDGET
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, TokenEndpointFailure
+from xero_connector.domain.tokens import ClientPair
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
 from xero_connector.use_cases.read_client_pair import read_client_pair
 from xero_connector.use_cases.store_tokens import StoreTokens
 
+_PASSING = INCONCLUSIVE | {"connections_unavailable"}
 _PATIENCE = timedelta(seconds=6)
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(minutes=15)
@@ -25,13 +35,14 @@ class DisconnectCredential:
 
     vault: Vault
     identity: XeroIdentity
+    connections: XeroConnections
     hold_lease: HoldLease
     store_tokens: StoreTokens
     find_credential: FindCredential
     clock: Clock
     observer: Observer
 
-    def __call__(self, client_id: str) -> Credential:
+    def __call__(self, client_id: str, *, by: str) -> Credential:
         """Disconnect for an admin: `disconnected`, or `disconnecting` while Xero cannot be reached.
 
         Raises `NotFound`, and `Conflict` while somebody else works on the credential.
@@ -43,20 +54,24 @@ class DisconnectCredential:
             held = self.hold_lease.waiting(row, patience=_PATIENCE)
         except LeaseUnavailable as busy:
             raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
-        return self._go_on(held)
+        return self._go_on(held, by=by)
 
     def resume(self, row: Credential) -> Credential:
         """Go on with a credential that is `disconnecting`; raises `LeaseUnavailable`."""
-        return self._go_on(self.hold_lease(row))
+        return self._go_on(self.hold_lease(row), by=CONNECTOR)
 
-    def _go_on(self, held: HeldLease) -> Credential:
+    def _go_on(self, held: HeldLease, *, by: str) -> Credential:
         if held.row.status is not Status.DISCONNECTING:
             if held.unfinished and held.row.status is not Status.PENDING_VALIDATION:
                 # The grant to revoke is the newest one, even if an earlier attempt never said that it had it.
                 self._adopt(held)
-            held.save(lambda row, now: replace(row.move_to(Status.DISCONNECTING), updated_at=now))
+            held.save(lambda row, _: replace(row.move_to(Status.DISCONNECTING, by=by), last_error=None))
         try:
             self._revoke(held)
+        except ConnectionsUnavailable as unavailable:
+            if not unavailable.definite:
+                return self._later(held, unavailable)
+            self._note_unrevoked(held, unavailable)
         except TokenEndpointFailure as failure:
             if failure.kind in INCONCLUSIVE:
                 return self._later(held, failure)
@@ -65,9 +80,9 @@ class DisconnectCredential:
         self.vault.delete_client_pair(held.row.client_id)
         self.observer.count("CredentialDisconnected")
         return held.save(
-            lambda row, now: replace(row.move_to(Status.DISCONNECTED), tenants=()).released(
-                due_at=None, attempt_finished=True, now=now
-            )
+            lambda row, now: replace(
+                row.move_to(Status.DISCONNECTED), tenants=(), last_error=_why_unrevoked(row)
+            ).released(due_at=None, attempt_finished=True, now=now)
         )
 
     def _adopt(self, held: HeldLease) -> None:
@@ -85,19 +100,30 @@ class DisconnectCredential:
         except SecretDeleted:
             # An earlier run revoked the grant and began to delete the secrets.
             return
+        if row.integration_type is IntegrationType.CUSTOM_CONNECTION:
+            self._remove_connections(held, pair)
+            return
         if current is None:
             raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
         if current.secret.token.refresh_token is not None:
             held.ensure(POST_BUDGET)
             self.identity.revoke(pair, refresh_token=current.secret.token.refresh_token)
 
+    def _remove_connections(self, held: HeldLease, pair: ClientPair) -> None:
+        """End a Custom connection: it has no refresh token to revoke, but an organisation to disconnect."""
+        held.ensure(POST_BUDGET)
+        access_token = self.identity.client_credentials(pair, scopes=()).token.access_token
+        for tenant in self.connections.tenants(access_token, auth_event_id=None):
+            held.ensure(POST_BUDGET)
+            self.connections.remove(access_token, tenant.connection_id)
+
     @staticmethod
-    def _note_unrevoked(held: HeldLease, failure: TokenEndpointFailure) -> None:
+    def _note_unrevoked(held: HeldLease, failure: ConnectorError) -> None:
         # Xero refuses the pair, so nobody can revoke with it: the user has to, in Xero.
         detail = f"{failure.detail} Remove the connection in Xero under Connected apps."
         held.save(lambda row, now: row.failed(code=failure.code, detail=detail, now=now))
 
-    def _later(self, held: HeldLease, failure: TokenEndpointFailure) -> Credential:
+    def _later(self, held: HeldLease, failure: ConnectorError) -> Credential:
         self.observer.event("disconnect_postponed", client_id=held.row.client_id, failure=failure.code)
         return held.save(
             lambda row, now: row.failed(code=failure.code, detail=failure.detail, now=now).released(
@@ -106,3 +132,9 @@ class DisconnectCredential:
                 now=now,
             )
         )
+
+
+def _why_unrevoked(row: Credential) -> LastError | None:
+    # Whatever passed in the meantime is of no interest any more; a grant that lives on at Xero is.
+    error = row.last_error
+    return None if error is None or error.code in _PASSING else error

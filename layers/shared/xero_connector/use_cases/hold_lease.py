@@ -1,7 +1,7 @@
 """Working on a credential alone: every write under a lease is fenced by its owner and by the generation."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
@@ -55,7 +55,8 @@ class HeldLease:
         """
         for _ in range(_MOST_CONFLICTS):
             try:
-                self.row = self.registry.save(change(self.row, self.clock()))
+                now = self.clock()
+                self.row = self.registry.save(replace(change(self.row, now), updated_at=now))
             except RevisionConflict:
                 self._reread()
             else:

@@ -1,19 +1,31 @@
-"""Prove a pair at Xero's token endpoint, with no user and nothing that could mint a token."""
+"""The credential doctor: prove a pair with no user, and find out what else would stand in a consent's way."""
 
 import secrets
 import string
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from xero_connector.domain.checks import (
+    AuthorizeFinding,
+    Check,
+    CheckResult,
+    redirect_uri_check,
+    scopes_check,
+)
 from xero_connector.domain.consent import new_token
-from xero_connector.domain.credential import Check, CheckResult
+from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.errors import PairRefused
-from xero_connector.domain.ports import XeroIdentity
+from xero_connector.domain.ports import Clock, XeroAuthorize, XeroIdentity
+from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import EXPLANATIONS, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair
 
 _SECRET_ALPHABET = string.ascii_letters + string.digits
+_PROBE_WITHIN = timedelta(seconds=12)
+_PROBE_THOROUGHLY_WITHIN = timedelta(seconds=5)
+"""The authorize endpoint is asked only while the whole proof stays below the 29 s of API Gateway."""
 
 
 class Verdict(StrEnum):
@@ -22,75 +34,115 @@ class Verdict(StrEnum):
     GOOD = "good"
     INVALID_CLIENT = "invalid_client"
     CUSTOM_CONNECTION = "custom_connection"
+    """Submitted as a Web app."""
+    WEB_APP = "web_app"
+    """Submitted as a Custom connection."""
     MOBILE_APP = "mobile_app"
     UNKNOWN = "unknown"
 
 
+_SAVE_FIRST = (
+    "In the Xero app, under Configuration: generate a secret, press Save, then paste it. A fresh secret may "
+    "need a few minutes before Xero accepts it."
+)
 _REFUSALS = {
-    Verdict.INVALID_CLIENT: (
-        "Xero refuses this client ID and client secret.",
-        (
-            "In the Xero app: generate a secret, press Save, copy it and submit it again. A fresh secret can "
-            "be refused for a few minutes."
-        ),
-    ),
+    Verdict.INVALID_CLIENT: ("Xero refuses this client ID and client secret.", _SAVE_FIRST),
     Verdict.CUSTOM_CONNECTION: (
         "This Xero app is a Custom connection: it cannot take a user through consent.",
-        "Create an app of the integration type Web app at Xero and submit its pair.",
+        "Submit the pair again with the integration_type custom_connection, or create a Web app at Xero.",
+    ),
+    Verdict.WEB_APP: (
+        "This Xero app is a Web app: it gets tokens through a user's consent only.",
+        "Submit the pair again with the integration_type web_app.",
     ),
     Verdict.MOBILE_APP: (
-        "This Xero app is a Mobile or desktop app: Xero does not check its secret.",
+        "This Xero app is a Mobile or desktop app: Xero does not check its secret, so it cannot be kept safe.",
         "Create an app of the integration type Web app at Xero and submit its pair.",
     ),
 }
+_CLIENT_ID_UNKNOWN = (
+    "Xero does not know this client ID, or the app is disabled.",
+    "Copy the client ID again from the app's Configuration page at Xero, all of its 32 characters.",
+)
+_SECRET_WRONG = ("Xero knows this client ID, but refuses the client secret.", _SAVE_FIRST)
+_CLIENT_IS_KNOWN = frozenset(AuthorizeFinding) - {AuthorizeFinding.CLIENT_UNKNOWN, AuthorizeFinding.INCONCLUSIVE}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A verdict, and the sentence that goes with it."""
+    """A verdict, the sentences that go with it, and the checks as they are to be stored."""
 
     verdict: Verdict
     detail: str
+    hint: str = ""
+    checks: Mapping[str, Check]
 
     def raise_if_refused(self) -> None:
         """Raise `PairRefused` after a definite answer against the pair."""
         if self.verdict in _REFUSALS:
-            detail, hint = _REFUSALS[self.verdict]
-            raise PairRefused(detail, code=self.verdict, hint=hint)
-
-    def as_check(self, now: datetime) -> Check:
-        """Return the finding as the check named `pair`."""
-        result = {Verdict.GOOD: CheckResult.PASS, Verdict.UNKNOWN: CheckResult.UNKNOWN}.get(
-            self.verdict, CheckResult.FAIL
-        )
-        return Check(result, self.detail, now)
+            raise PairRefused(self.detail, code=self.verdict, hint=self.hint, checks=self.checks)
 
 
 @dataclass(frozen=True, slots=True)
 class ProvePair:
-    """Presents a random authorization code, and then the same with a random secret as negative control.
+    """Presents a random authorization code, then the same with a random secret, and looks at the way to consent.
 
     Xero looks at the client before it looks at the code: `invalid_grant` therefore proves the pair, as long as
-    a wrong secret is refused. Where it is not, the server does not check secrets for this app at all.
+    a wrong secret is refused. Where it is not, the server does not check secrets for this app at all. What the
+    authorize endpoint says is advisory: it adds findings and never takes a pair away.
     """
 
     identity: XeroIdentity
+    authorize: XeroAuthorize
+    clock: Clock
+    redirect_uri: str
 
-    def __call__(self, pair: ClientPair) -> Proof:
-        """Make one or two requests to Xero and judge the pair."""
+    def __call__(
+        self,
+        pair: ClientPair,
+        *,
+        integration_type: IntegrationType,
+        scopes: Sequence[str],
+        thorough: bool = False,
+    ) -> Proof:
+        """Make at most four requests to Xero and judge the pair; two more at most if `thorough`."""
+        began = self.clock()
+        verdict, failure = self._judge(pair, integration_type)
+        if integration_type is IntegrationType.CUSTOM_CONNECTION:
+            return self._proof(verdict, failure, _no_consent(self.clock()))
+        if verdict in {Verdict.CUSTOM_CONNECTION, Verdict.MOBILE_APP}:
+            return self._proof(verdict, failure, {})
+        finding = AuthorizeFinding.INCONCLUSIVE
+        elapsed = self.clock() - began
+        if elapsed < _PROBE_WITHIN:
+            thorough = thorough and elapsed < _PROBE_THOROUGHLY_WITHIN
+            finding = self.authorize.probe(pair.client_id, scopes=scopes, try_other_case=thorough)
+        now = self.clock()
+        found = {
+            "redirect_uri": redirect_uri_check(finding, self.redirect_uri, now),
+            "scopes": scopes_check(finding, scopes, now),
+        }
+        return self._proof(verdict, failure, found, finding)
+
+    def again(self, pair: ClientPair, row: Credential, *, thorough: bool = False) -> Proof:
+        """Prove the pair of a stored credential."""
+        return self(pair, integration_type=row.integration_type, scopes=row.requested_scopes, thorough=thorough)
+
+    def _judge(self, pair: ClientPair, integration_type: IntegrationType) -> tuple[Verdict, FailureKind]:
+        custom = integration_type is IntegrationType.CUSTOM_CONNECTION
         answer = self._present_random_code(pair)
         if answer is FailureKind.INVALID_CLIENT:
-            return _refusal(Verdict.INVALID_CLIENT)
+            return Verdict.INVALID_CLIENT, answer
         if answer is FailureKind.UNAUTHORIZED_CLIENT:
-            return _refusal(Verdict.CUSTOM_CONNECTION)
+            return Verdict.GOOD if custom else Verdict.CUSTOM_CONNECTION, answer
         if answer is not FailureKind.INVALID_GRANT:
-            return _unknown(answer)
+            return Verdict.UNKNOWN, answer
         control = self._present_random_code(ClientPair(pair.client_id, _other_secret(pair.client_secret)))
         if control is FailureKind.INVALID_CLIENT:
-            return Proof(Verdict.GOOD, "Xero accepts this client ID and client secret.")
+            return Verdict.WEB_APP if custom else Verdict.GOOD, answer
         if control in {FailureKind.INVALID_GRANT, FailureKind.UNAUTHORIZED_CLIENT}:
-            return _refusal(Verdict.MOBILE_APP)
-        return _unknown(control)
+            return Verdict.MOBILE_APP, answer
+        return Verdict.UNKNOWN, control
 
     def _present_random_code(self, pair: ClientPair) -> FailureKind:
         try:
@@ -99,15 +151,44 @@ class ProvePair:
             return failure.kind
         return FailureKind.UNEXPECTED
 
+    def _proof(
+        self,
+        verdict: Verdict,
+        failure: FailureKind,
+        found: Mapping[str, Check],
+        finding: AuthorizeFinding = AuthorizeFinding.INCONCLUSIVE,
+    ) -> Proof:
+        detail, hint = _sentences(verdict, failure, finding)
+        result = {Verdict.GOOD: CheckResult.PASS, Verdict.UNKNOWN: CheckResult.UNKNOWN}.get(
+            verdict, CheckResult.FAIL
+        )
+        check = Check(result, f"{detail} {hint}".rstrip(), self.clock())
+        return Proof(verdict=verdict, detail=detail, hint=hint, checks={"pair": check, **found})
 
-def _refusal(verdict: Verdict) -> Proof:
-    return Proof(verdict, " ".join(_REFUSALS[verdict]))
+
+def _sentences(verdict: Verdict, failure: FailureKind, finding: AuthorizeFinding) -> tuple[str, str]:
+    if verdict is Verdict.GOOD:
+        return "Xero accepts this client ID and client secret.", ""
+    if verdict is Verdict.UNKNOWN:
+        return EXPLANATIONS[failure], "That says nothing against the pair, which is kept safe."
+    if verdict is Verdict.INVALID_CLIENT and finding is AuthorizeFinding.CLIENT_UNKNOWN:
+        return _CLIENT_ID_UNKNOWN
+    if verdict is Verdict.INVALID_CLIENT and finding in _CLIENT_IS_KNOWN:
+        return _SECRET_WRONG
+    return _REFUSALS[verdict]
 
 
-def _unknown(kind: FailureKind) -> Proof:
-    return Proof(
-        Verdict.UNKNOWN, f"{EXPLANATIONS[kind]} The pair is kept safe and will be proven again by itself."
-    )
+def proven(row: Credential, now: datetime) -> Credential:
+    """Lead a pending pair to `validated`; a Custom connection is due at once, for it gets its tokens by itself."""
+    custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
+    return replace(row.move_to(Status.VALIDATED), due_at=now if custom else None, failures=0, last_error=None)
+
+
+def _no_consent(now: datetime) -> Mapping[str, Check]:
+    return {
+        "redirect_uri": Check(CheckResult.UNKNOWN, "Not needed: a Custom connection takes no user to Xero.", now),
+        "scopes": Check(CheckResult.UNKNOWN, "The first token tells.", now),
+    }
 
 
 def _other_secret(secret: str) -> str:

@@ -1,18 +1,26 @@
 """Refresh one credential's tokens without ever losing the grant."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import ConnectionsUnavailable, LeaseUnavailable, StoreUnavailable
-from xero_connector.domain.ports import Clock, Observer, Registry, Vault, XeroConnections, XeroIdentity
-from xero_connector.domain.refresh_policy import POST_BUDGET, REACTIONS, confirms_dead_grant, retry_at
+from xero_connector.domain.checks import granted_scopes_check
+from xero_connector.domain.credential import Credential, IntegrationType
+from xero_connector.domain.errors import LeaseUnavailable, StoreUnavailable
+from xero_connector.domain.history import Action
+from xero_connector.domain.ports import Clock, Observer, Registry, Vault, XeroIdentity
+from xero_connector.domain.refresh_policy import (
+    POST_BUDGET,
+    REACTIONS,
+    confirms_dead_grant,
+    retry_at,
+)
 from xero_connector.domain.status import Status
-from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
+from xero_connector.use_cases.list_tenants import Listing, ListTenants
 from xero_connector.use_cases.read_client_pair import read_client_pair
 from xero_connector.use_cases.store_tokens import StoreTokens
 
@@ -20,7 +28,6 @@ _VISIBLE_WITHIN = timedelta(minutes=15)
 _LOOK_AGAIN_AFTER = timedelta(minutes=1)
 _OLDER_GENERATIONS = 2
 """How far back the last resort goes: an older answer may be the one that Xero gave last."""
-_WITH_A_GRANT = frozenset({Status.CONNECTED, Status.DEGRADED, Status.CLIENT_REJECTED})
 
 
 class Outcome(StrEnum):
@@ -43,31 +50,37 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class RefreshCredential:
-    """The refresh protocol (see `docs/decisions/0003`): lease, roll forward, replay, put, commit."""
+    """The refresh protocol (see `docs/decisions/0003`): lease, roll forward, replay, put, commit.
+
+    A Custom connection goes the same way, but asks for new tokens instead of presenting a refresh token.
+    """
 
     registry: Registry
     vault: Vault
     identity: XeroIdentity
-    connections: XeroConnections
+    list_tenants: ListTenants
     hold_lease: HoldLease
     store_tokens: StoreTokens
     clock: Clock
     observer: Observer
 
-    def __call__(self, client_id: str, *, only_if_due: bool) -> Refresh:
-        """Refresh a credential that has a grant, or finish what an earlier attempt left behind."""
+    def __call__(self, client_id: str, *, only_if_due: bool, asked_by: str | None = None) -> Refresh:
+        """Refresh a credential that has a grant, or finish what an earlier attempt left behind.
+
+        `asked_by` is the admin to name in the audit trail, None where nobody asked.
+        """
         row = self.registry.get(client_id)
         if row is None or (only_if_due and not row.is_due(self.clock())):
             return Refresh(Outcome.SKIPPED, row)
-        if row.attempt_started_at is None and (row.status not in _WITH_A_GRANT or row.generation == 0):
+        if row.attempt_started_at is None and not row.has_grant:
             return Refresh(Outcome.SKIPPED, row)
         try:
-            held = self.hold_lease(row)
+            held = self.hold_lease(row if asked_by is None else row.noted(Action.REFRESH_REQUESTED, by=asked_by))
         except LeaseUnavailable:
             return Refresh(Outcome.BUSY, row)
         if held.unfinished and (adopted := self.store_tokens.adopt_newer(held)):
             return self._done(Outcome.ROLLED_FORWARD, adopted)
-        if row.status not in _WITH_A_GRANT or row.generation == 0:
+        if not row.has_grant:
             # A consent was cut off before it stored anything: there is no grant to go on with.
             return Refresh(Outcome.SKIPPED, held.save(_wait_or_abandon))
         return self._present(held)
@@ -75,6 +88,8 @@ class RefreshCredential:
     def _present(self, held: HeldLease) -> Refresh:
         row = held.row
         pair = read_client_pair(self.vault, row)
+        if row.integration_type is IntegrationType.CUSTOM_CONNECTION:
+            return self._ask_anew(held, pair)
         current = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation))
         if current is None:
             # A version that the registry vouches for exists: this reader cannot see it yet.
@@ -82,27 +97,67 @@ class RefreshCredential:
         refresh_token = current.secret.token.refresh_token
         if refresh_token is None:
             return self._without_refresh_token(held)
+        known = Listing.of(row)
+        if (
+            not known.pending
+            and self.list_tenants.is_due(known)
+            and self.clock() < current.secret.token_expires_at
+        ):
+            # With the token that is still good: once its successor is out, nothing may come before storing it.
+            known = self.list_tenants.everything(known, current.secret.token.access_token)
         try:
             answer = self._ask(held, pair, refresh_token)
         except TokenEndpointFailure as failure:
             return self._failed(held, failure)
         answer = answer.keeping(current.secret.token)
-        tenants, pending = self._tenants(row, answer)
-        refreshed = self.store_tokens(
-            held, answer, tenants, also=lambda row, _: replace(row, tenants_pending=pending)
-        )
-        return self._done(Outcome.REFRESHED, refreshed)
+        if known.pending:
+            known = self.list_tenants.of_consent(known, answer)
+        return self._done(Outcome.REFRESHED, self.store_tokens(held, answer, known))
 
     def _ask(self, held: HeldLease, pair: ClientPair, refresh_token: str) -> TokenAnswer:
+        return self._insisting(held, lambda: self.identity.refresh(pair, refresh_token=refresh_token))
+
+    @staticmethod
+    def _insisting(held: HeldLease, post: Callable[[], TokenAnswer]) -> TokenAnswer:
         held.ensure(POST_BUDGET)
         try:
-            return self.identity.refresh(pair, refresh_token=refresh_token)
+            return post()
         except TokenEndpointFailure as failure:
             if failure.kind is not FailureKind.NOT_SENT:
                 raise
         # Nothing was sent, so nothing can have happened: once more, at once.
         held.ensure(POST_BUDGET)
-        return self.identity.refresh(pair, refresh_token=refresh_token)
+        return post()
+
+    def _ask_anew(self, held: HeldLease, pair: ClientPair) -> Refresh:
+        row = held.row
+        try:
+            answer = self._client_credentials(held, pair)
+        except TokenEndpointFailure as failure:
+            return self._failed(held, failure)
+        known = Listing.of(row)
+        if row.generation == 0:
+            known = replace(known, pending=True)
+        if known.pending or self.list_tenants.is_due(known):
+            known = self.list_tenants.everything(known, answer.token.access_token)
+
+        def with_scopes(row: Credential, now: datetime) -> Credential:
+            return row.checked(scopes=granted_scopes_check(row.requested_scopes, answer.token.scopes, now))
+
+        return self._done(Outcome.REFRESHED, self.store_tokens(held, answer, known, also=with_scopes))
+
+    def _client_credentials(self, held: HeldLease, pair: ClientPair) -> TokenAnswer:
+        scopes = held.row.requested_scopes
+        try:
+            return self._insisting(held, lambda: self.identity.client_credentials(pair, scopes=scopes))
+        except TokenEndpointFailure as failure:
+            if failure.kind is FailureKind.INVALID_GRANT:
+                # There is no grant to be dead: an answer that is documented for other requests only.
+                raise TokenEndpointFailure(FailureKind.UNEXPECTED, correlation_id=failure.correlation_id) from None
+            if failure.kind is not FailureKind.INVALID_SCOPE or not scopes:
+                raise
+        # Better a token with what the connection has than none: the check of the scopes tells what is missing.
+        return self._insisting(held, lambda: self.identity.client_credentials(pair, scopes=()))
 
     def _present_older(self, held: HeldLease) -> Credential | None:
         """Try the refresh tokens of the generations before, as a last resort; None if they are dead as well.
@@ -126,18 +181,8 @@ class RefreshCredential:
                     raise
                 continue
             answer = answer.keeping(older.secret.token)
-            return self.store_tokens(held, answer, row.tenants, also=lambda row, _: row)
+            return self.store_tokens(held, answer, Listing.of(row))
         return None
-
-    def _tenants(self, row: Credential, answer: TokenAnswer) -> tuple[tuple[Tenant, ...], bool]:
-        if not row.tenants_pending:
-            return row.tenants, False
-        try:
-            tenants = self.connections.tenants(answer.token.access_token, auth_event_id=answer.auth_event_id)
-        except ConnectionsUnavailable:
-            self.observer.count("ConnectionsUnavailable")
-            return row.tenants, True
-        return tenants, False
 
     def _without_refresh_token(self, held: HeldLease) -> Refresh:
         row = self._give_up(
@@ -199,15 +244,24 @@ class RefreshCredential:
 
 def _after(row: Credential, failure: TokenEndpointFailure, *, unfinished: bool, now: datetime) -> Credential:
     reaction = REACTIONS[failure.kind]
-    # While Xero says nothing definite, a refused pair stays a refused pair.
-    stays = row.status is Status.CLIENT_REJECTED and failure.kind in INCONCLUSIVE
     counted = row.failed(code=failure.code, detail=failure.detail, now=now)
-    return counted.move_to(row.status if stays else reaction.status).released(
+    return counted.move_to(_status_after(row, failure)).released(
         due_at=retry_at(failure.kind, failures=counted.failures, retry_after=failure.retry_after, now=now),
-        # That this call did nothing says nothing about an earlier one whose answer is still missing.
-        attempt_finished=reaction.attempt_finished and not unfinished,
+        # That this call did nothing says nothing about an earlier one whose answer is still missing. A Custom
+        # connection asks anew, whatever became of what it asked before.
+        attempt_finished=row.integration_type is IntegrationType.CUSTOM_CONNECTION
+        or (reaction.attempt_finished and not unfinished),
         now=now,
     )
+
+
+def _status_after(row: Credential, failure: TokenEndpointFailure) -> Status:
+    # While Xero says nothing definite, a refused pair stays a refused pair.
+    if row.status is Status.CLIENT_REJECTED and failure.kind in INCONCLUSIVE:
+        return row.status
+    status = REACTIONS[failure.kind].status
+    # Without a token yet there is nothing whose service could be degraded.
+    return Status.VALIDATED if status is Status.DEGRADED and row.generation == 0 else status
 
 
 def _wait_or_abandon(row: Credential, now: datetime) -> Credential:

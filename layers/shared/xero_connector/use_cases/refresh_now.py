@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from xero_connector.domain.credential import Credential
+from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.errors import Conflict, QuotaReached, XeroUnavailable
 from xero_connector.domain.ports import Clock
 from xero_connector.domain.status import Status
@@ -15,6 +15,11 @@ _HEALED_BY = {
     Status.CLIENT_REJECTED: "Generate a client secret at Xero and PUT it to /credentials/{client_id}/secret.",
 }
 
+_NO_GRANT = {
+    IntegrationType.WEB_APP: _HEALED_BY[Status.REAUTHORIZATION_REQUIRED],
+    IntegrationType.CUSTOM_CONNECTION: "Look at its status: it gets tokens by itself once the pair is proven.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshNow:
@@ -24,8 +29,11 @@ class RefreshNow:
     find_credential: FindCredential
     clock: Clock
 
-    def __call__(self, client_id: str) -> Credential:
-        """Raises `NotFound`, `Conflict`, `QuotaReached`, or `XeroUnavailable` if Xero gave no new token."""
+    def __call__(self, client_id: str, *, by: str) -> Credential:
+        """Refresh for an admin.
+
+        Raises `NotFound`, `Conflict`, `QuotaReached`, or `XeroUnavailable` if Xero gave no new token.
+        """
         wait = self.find_credential(client_id).allowance.wait_for_spare(self.clock())
         if wait:
             seconds = math.ceil(wait.total_seconds())
@@ -35,7 +43,7 @@ class RefreshNow:
                 hint=f"Try again in {seconds} seconds; the schedule refreshes this credential meanwhile.",
                 retry_after=seconds,
             )
-        refresh = self.refresh_credential(client_id, only_if_due=False)
+        refresh = self.refresh_credential(client_id, only_if_due=False, asked_by=by)
         if refresh.outcome is Outcome.BUSY:
             raise Conflict(
                 "This credential is being refreshed right now.", code="busy", hint="Look at it in a minute."
@@ -44,7 +52,7 @@ class RefreshNow:
             raise Conflict(
                 "This credential has no grant to refresh.",
                 code="not_connected",
-                hint="Make a connect link and have a Xero user open it.",
+                hint=_NO_GRANT[refresh.row.integration_type if refresh.row else IntegrationType.WEB_APP],
             )
         error = refresh.row.last_error
         if refresh.outcome is Outcome.FAILED and error is not None:

@@ -4,37 +4,56 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import Conflict, LeaseUnavailable, VersionTaken, XeroUnavailable
+from xero_connector.domain.errors import (
+    Conflict,
+    ConnectorError,
+    LeaseUnavailable,
+    VersionTaken,
+    XeroUnavailable,
+)
+from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Observer, Vault
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.tokens import ClientPair, client_version_id
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
-from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict
+from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
+from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.revalidate_credential import accepted_again
 
 _PATIENCE = timedelta(seconds=6)
 _MOST_TAKEN = 10
+_REFRESH_WITHIN = timedelta(seconds=10)
+"""After a slower proof there is no time for a refresh below the 29 s of API Gateway: the schedule makes it."""
 _ENDING = FINAL | {Status.DISCONNECTING}
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaceClientSecret:
-    """Proves the new secret first; the old one stays in force until the row names the new."""
+    """Proves the new secret first; the old one stays in force until the row names the new.
+
+    The new one is then put to use by a refresh, as far as the version quota allows. The old one stays in Secrets
+    Manager as the version before.
+    """
 
     vault: Vault
     prove_pair: ProvePair
     hold_lease: HoldLease
     find_credential: FindCredential
+    refresh_credential: RefreshCredential
     clock: Clock
     observer: Observer
 
-    def __call__(self, client_id: str, client_secret: str) -> Credential:
-        """Raises `NotFound`, `Conflict`, `PairRefused`, or `XeroUnavailable` without a definite answer."""
+    def __call__(self, client_id: str, client_secret: str, *, by: str) -> Credential:
+        """Swap for an admin.
+
+        Raises `NotFound`, `Conflict`, `PairRefused`, or `XeroUnavailable` without a definite answer.
+        """
+        began = self.clock()
         row = self.find_credential(client_id)
         _check_replaceable(row)
         pair = ClientPair(client_id, client_secret)
-        proof = self.prove_pair(pair)
+        proof = self.prove_pair.again(pair, row)
         self.observer.event("secret_proven", client_id=client_id, verdict=proof.verdict)
         proof.raise_if_refused()
         if proof.verdict is Verdict.UNKNOWN:
@@ -51,7 +70,21 @@ class ReplaceClientSecret:
         if held.row.status in _ENDING:
             _check_replaceable(held.give_back())
         number = self._put(held, pair)
-        return held.save(lambda row, now: _swapped(held, row, number=number, proof=proof, now=now))
+        swapped = held.save(lambda row, now: _swapped(held, row, number=number, proof=proof, by=by, now=now))
+        return self._put_to_use(swapped, began=began)
+
+    def _put_to_use(self, row: Credential, *, began: datetime) -> Credential:
+        now = self.clock()
+        if not row.is_due(now) or now - began > _REFRESH_WITHIN:
+            return row
+        try:
+            refresh = self.refresh_credential(row.client_id, only_if_due=False)
+        except ConnectorError as postponed:
+            # The swap is done, and that is what was asked for. The credential is due: whatever stands in the way
+            # of a refresh, the schedule meets it within a minute, and reports it.
+            self.observer.event("secret_not_used_yet", client_id=row.client_id, code=postponed.code)
+            return self.find_credential(row.client_id)
+        return refresh.row or row
 
     def _put(self, held: HeldLease, pair: ClientPair) -> int:
         row = held.row
@@ -74,12 +107,16 @@ def _check_replaceable(row: Credential) -> None:
         )
 
 
-def _swapped(held: HeldLease, row: Credential, *, number: int, proof: Proof, now: datetime) -> Credential:
-    swapped = replace(row.checked(pair=proof.as_check(now)), client_secret_number=number, updated_at=now).released(
+def _swapped(held: HeldLease, row: Credential, *, number: int, proof: Proof, by: str, now: datetime) -> Credential:
+    swapped = replace(row.checked(**proof.checks), client_secret_number=number)
+    swapped = swapped.noted(Action.SECRET_REPLACED, by=by).released(
         due_at=held.before.due_at, attempt_finished=not held.unfinished, now=now
     )
     if swapped.status is Status.CLIENT_REJECTED:
         return accepted_again(swapped, now)
     if swapped.status is Status.PENDING_VALIDATION:
-        return replace(swapped.move_to(Status.VALIDATED), due_at=None, failures=0, last_error=None)
+        return proven(swapped, now)
+    if swapped.has_grant and not swapped.allowance.wait_for_spare(now):
+        # Due at once: whatever becomes of this process, the new secret is put to use within a minute.
+        return replace(swapped, due_at=now)
     return swapped

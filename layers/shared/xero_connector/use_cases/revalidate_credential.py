@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from xero_connector.domain.checks import Check
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import Conflict
+from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Vault
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.use_cases.change_credential import ChangeCredential
@@ -29,8 +31,11 @@ class RevalidateCredential:
     change_credential: ChangeCredential
     clock: Clock
 
-    def __call__(self, client_id: str) -> Credential:
-        """Raises `NotFound`, or `Conflict` where there is no secret to prove."""
+    def __call__(self, client_id: str, *, by: str | None = None) -> Credential:
+        """Prove for an admin, who is named in the audit trail, or (None) for the schedule.
+
+        Raises `NotFound`, or `Conflict` where there is no secret to prove.
+        """
         row = self.find_credential(client_id)
         if row.status in FINAL or row.status is Status.DISCONNECTING:
             raise Conflict(
@@ -38,23 +43,26 @@ class RevalidateCredential:
                 code="nothing_to_prove",
                 hint="Submit the pair again with POST /credentials.",
             )
-        proof = self.prove_pair(read_client_pair(self.vault, row))
+        proof = self.prove_pair.again(read_client_pair(self.vault, row), row, thorough=by is not None)
         now = self.clock()
-        return self.change_credential(
-            client_id, lambda now_there: _with_finding(now_there, row.client_version_id, proof, now)
-        )
+
+        def finding(there: Credential) -> Credential:
+            asked = there if by is None else there.noted(Action.VALIDATION_REQUESTED, by=by)
+            return _with_finding(replace(asked, updated_at=now), row.client_version_id, proof, now)
+
+        return self.change_credential(client_id, finding)
 
 
 def _with_finding(row: Credential, proven_version_id: str, proof: Proof, now: datetime) -> Credential:
     if row.client_version_id != proven_version_id:
         # The secret was replaced during the proof: what was found says nothing about the new one.
         return row
-    row = replace(row.checked(pair=proof.as_check(now)), updated_at=now)
+    row = row.checked(**_news(row, proof))
     if row.status is Status.PENDING_VALIDATION:
         # The sweep decides, and deletes the secret where it must: have it do so at once.
         return replace(row, due_at=now) if proof.verdict is not Verdict.UNKNOWN else row
     if proof.verdict is Verdict.INVALID_CLIENT and row.status in _WITH_A_SECRET_IN_DOUBT:
-        failed = row.failed(code=proof.verdict, detail=proof.detail, now=now)
+        failed = row.failed(code=proof.verdict, detail=proof.checks["pair"].detail, now=now)
         return replace(failed.move_to(Status.CLIENT_REJECTED), due_at=now + _RECHECK_REFUSED_PAIR)
     if row.status is Status.CLIENT_REJECTED:
         if proof.verdict is Verdict.GOOD:
@@ -64,9 +72,15 @@ def _with_finding(row: Credential, proven_version_id: str, proof: Proof, now: da
     return row
 
 
+def _news(row: Credential, proof: Proof) -> dict[str, Check]:
+    # What the tokens at hand lack is a fact; what the authorize endpoint would allow the next consent is not.
+    lacking = row.generation > 0 and not set(row.granted_scopes).issuperset(row.requested_scopes)
+    return {name: check for name, check in proof.checks.items() if not (lacking and name == "scopes")}
+
+
 def accepted_again(row: Credential, now: datetime) -> Credential:
     """Lead a refused credential back: to `validated`, or to a refresh that proves the grant."""
-    if row.generation > 0:
+    if row.has_grant:
         return replace(row, due_at=now)
     # A consent may have been cut off after it stored its tokens: then there is something to look for.
     due_at = None if row.attempt_started_at is None else now

@@ -11,7 +11,6 @@ from xero_connector.domain.consent import (
     new_token,
 )
 from xero_connector.domain.ports import Clock, Consents, Observer, Registry, XeroIdentity
-from xero_connector.domain.status import CONSENTABLE
 from xero_connector.use_cases import consent_refusals
 
 
@@ -45,7 +44,7 @@ class StartConsent:
         if found.expires_at <= now:
             raise consent_refusals.ticket_expired()
         row = self.registry.get(found.client_id)
-        if row is None or row.status not in CONSENTABLE:
+        if row is None or not row.takes_consent:
             raise consent_refusals.not_connectable()
         # A second tab with the same link shares the cookie, so the first one's request must stay usable.
         if binding is None or not is_token(binding):

@@ -5,24 +5,29 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from xero_connector.domain.credential import Credential, IntegrationType
-from xero_connector.domain.errors import Conflict, PairRefused, RevisionConflict
+from xero_connector.domain.errors import Conflict, ConnectorError, RevisionConflict
+from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, LeaseHolder, Observer, Registry, Vault
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import client_version_id
 from xero_connector.domain.version_allowance import VersionAllowance
-from xero_connector.use_cases.create_connect_link import ConnectLink, CreateConnectLink
-from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict
+from xero_connector.use_cases.issue_connect_link import ConnectLink, IssueConnectLink
+from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
+from xero_connector.use_cases.refresh_credential import RefreshCredential
 
 RESERVATION = timedelta(seconds=60)
 """Longer than a submission can run: a submission that died blocks its client ID no longer than this."""
 FIRST_PROOF_AFTER = timedelta(minutes=1)
 """With a sweep every minute, a pair of unknown worth is proven within two."""
 
+_TOKENS_WITHIN = timedelta(seconds=8)
+"""After a slower proof there is no time for tokens below the 29 s of API Gateway: the schedule gets them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The stored credential; the connect link is there once the pair is proven."""
+    """The stored credential; the connect link is there once a pair is proven that needs a consent."""
 
     credential: Credential
     connect_link: ConnectLink | None
@@ -35,7 +40,8 @@ class SubmitCredential:
     registry: Registry
     vault: Vault
     prove_pair: ProvePair
-    create_connect_link: CreateConnectLink
+    issue_connect_link: IssueConnectLink
+    refresh_credential: RefreshCredential
     clock: Clock
     lease_holder: LeaseHolder
     observer: Observer
@@ -43,12 +49,6 @@ class SubmitCredential:
 
     def __call__(self, submission: Submission, *, submitted_by: str) -> Submitted:
         """Raises `Conflict` for a known client ID and `PairRefused` for a pair that cannot work."""
-        if submission.integration_type is IntegrationType.CUSTOM_CONNECTION:
-            raise PairRefused(
-                "Custom connections are not taken in yet.",
-                code="integration_type_not_supported",
-                hint="Create an app of the integration type Web app at Xero and submit its pair.",
-            )
         client_id = submission.pair.client_id
         known = self.registry.get(client_id)
         if known is not None and known.status not in FINAL:
@@ -76,47 +76,77 @@ class SubmitCredential:
         self, submission: Submission, *, submitted_by: str, known: Credential | None
     ) -> Submitted:
         pair = submission.pair
-        proof = self.prove_pair(pair)
+        scopes = self._scopes(submission)
+        began = self.clock()
+        proof = self.prove_pair(pair, integration_type=submission.integration_type, scopes=scopes)
         self.observer.event("pair_proven", client_id=pair.client_id, verdict=proof.verdict)
         proof.raise_if_refused()
         incarnation = uuid4()
         # The secret first: from the moment that the answer promises it, it must be there. A process that dies
         # in between leaves a secret that nobody was promised, and the next submission takes its place.
         self.vault.put_client_pair(pair, version_id=client_version_id(incarnation, 1))
-        row = self._row(submission, proof, incarnation, known=known, submitted_by=submitted_by, now=self.clock())
+        row = self._row(submission, incarnation, known=known, submitted_by=submitted_by, now=self.clock())
         try:
-            credential = self.registry.create(row, replacing=known)
+            credential = self.registry.create(_with_proof(row, proof, submitted_by), replacing=known)
         except RevisionConflict:
             raise _known(pair.client_id) from None
         if credential.status is Status.PENDING_VALIDATION:
             return Submitted(credential, None)
-        return Submitted(credential, self.create_connect_link(pair.client_id))
+        if credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
+            return Submitted(self._first_tokens(credential, began=began), None)
+        return Submitted(credential, self.issue_connect_link(pair.client_id))
+
+    def _scopes(self, submission: Submission) -> tuple[str, ...]:
+        if submission.scopes is not None:
+            return submission.scopes
+        # A Custom connection that asks for no scopes gets all those that it was set up with.
+        custom = submission.integration_type is IntegrationType.CUSTOM_CONNECTION
+        return () if custom else self.default_scopes
 
     def _row(
         self,
         submission: Submission,
-        proof: Proof,
         incarnation: UUID,
         *,
         known: Credential | None,
         submitted_by: str,
         now: datetime,
     ) -> Credential:
-        proven = proof.verdict is Verdict.GOOD
         return Credential(
             client_id=submission.pair.client_id,
             incarnation=incarnation,
-            status=Status.VALIDATED if proven else Status.PENDING_VALIDATION,
+            status=Status.PENDING_VALIDATION,
             label=submission.label,
             integration_type=submission.integration_type,
-            requested_scopes=submission.scopes or self.default_scopes,
-            due_at=None if proven else now + FIRST_PROOF_AFTER,
+            requested_scopes=self._scopes(submission),
+            due_at=now + FIRST_PROOF_AFTER,
             # The versions of an earlier life are still in the same secret, and still count.
             allowance=VersionAllowance.full(now) if known is None else known.allowance,
             created_at=now,
             created_by=submitted_by,
             updated_at=now,
-        ).checked(pair=proof.as_check(now))
+        ).noted(Action.SUBMITTED, by=submitted_by)
+
+    def _first_tokens(self, row: Credential, *, began: datetime) -> Credential:
+        if self.clock() - began > _TOKENS_WITHIN:
+            return row
+        try:
+            refresh = self.refresh_credential(row.client_id, only_if_due=False)
+        except ConnectorError as postponed:
+            # The pair is safe, and that is what was asked for. The credential is due: whatever stands in the way
+            # of tokens, the schedule meets it within a minute, and reports it.
+            self.observer.event("tokens_postponed", client_id=row.client_id, code=postponed.code)
+            return self.registry.get(row.client_id) or row
+        return refresh.row or row
+
+
+def _with_proof(row: Credential, proof: Proof, submitted_by: str) -> Credential:
+    checked = row.checked(**proof.checks)
+    if proof.verdict is not Verdict.GOOD:
+        return checked
+    good = proven(checked, row.updated_at)
+    custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
+    return good if custom else good.noted(Action.CONNECT_LINK_CREATED, by=submitted_by)
 
 
 def _known(client_id: str) -> Conflict:

@@ -15,6 +15,7 @@ from xero_connector.use_cases.disconnect_credential import DisconnectCredential
 from xero_connector.use_cases.outage_brake import WIDEST, OutageBrake
 from xero_connector.use_cases.pace import Pace
 from xero_connector.use_cases.prove_pair import Verdict
+from xero_connector.use_cases.publish_events import PublishEvents
 from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.revalidate_credential import RevalidateCredential
 from xero_connector.use_cases.validate_pending import ValidatePending
@@ -31,13 +32,14 @@ _PROMISED = frozenset({Status.CONNECTED, Status.DEGRADED})
 
 @dataclass(frozen=True, slots=True)
 class SweepDueCredentials:
-    """Refreshes, proves and disconnects what is due; leaves the rest to the next minute."""
+    """Refreshes, proves, disconnects and publishes what is due; leaves the rest to the next minute."""
 
     registry: Registry
     refresh_credential: RefreshCredential
     validate_pending: ValidatePending
     revalidate_credential: RevalidateCredential
     disconnect_credential: DisconnectCredential
+    publish_events: PublishEvents
     clock: Clock
     observer: Observer
     pace: Pace | None = None
@@ -62,6 +64,10 @@ class SweepDueCredentials:
         if brake.engaged:
             self.observer.count("OutageNoticed")
         self.observer.event("sweep_done", due=len(futures), **dict(sorted(outcomes.items())))
+        try:
+            self.publish_events.left_over(shards=shards, deadline=deadline)
+        except StoreUnavailable as unavailable:
+            unread.append(unavailable)
         for error in (*unforeseen, *unread):
             raise error
         return outcomes
@@ -121,7 +127,7 @@ class SweepDueCredentials:
                 after = self.validate_pending(row)
             case Status.DISCONNECTING:
                 after = self.disconnect_credential.resume(row)
-            case Status.CLIENT_REJECTED if row.generation == 0:
+            case Status.CLIENT_REJECTED if not row.has_grant:
                 after = self.revalidate_credential(row.client_id)
             case _:
                 if self.pace is not None:

@@ -1,13 +1,13 @@
 """Prove a pair again that Xero gave no definite answer about when it was submitted."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.ports import Clock, Observer, Registry, Vault
 from xero_connector.domain.status import Status
 from xero_connector.use_cases.hold_lease import HoldLease
-from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict
+from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
 from xero_connector.use_cases.read_client_pair import read_client_pair
 
 _FIRST_PAUSE = timedelta(minutes=1)
@@ -30,7 +30,7 @@ class ValidatePending:
         held = self.hold_lease(row)
         if row.status is Status.REJECTED:
             return self._delete_secret(held.row)
-        proof = self.prove_pair(read_client_pair(self.vault, row))
+        proof = self.prove_pair.again(read_client_pair(self.vault, row), row)
         self.observer.event("pair_proven", client_id=row.client_id, verdict=proof.verdict)
         decided = held.save(lambda row, now: _decided(row, proof, now))
         return self._delete_secret(decided) if decided.status is Status.REJECTED else decided
@@ -42,11 +42,11 @@ class ValidatePending:
 
 
 def _decided(row: Credential, proof: Proof, now: datetime) -> Credential:
-    checked = row.checked(pair=proof.as_check(now))
+    checked = row.checked(**proof.checks)
     if proof.verdict is Verdict.GOOD:
-        proven = replace(checked.move_to(Status.VALIDATED), failures=0, last_error=None)
-        return proven.released(due_at=None, attempt_finished=True, now=now)
-    failed = checked.failed(code=proof.verdict, detail=proof.detail, now=now)
+        good = proven(checked, now)
+        return good.released(due_at=good.due_at, attempt_finished=True, now=now)
+    failed = checked.failed(code=proof.verdict, detail=proof.checks["pair"].detail, now=now)
     if proof.verdict is Verdict.UNKNOWN:
         pause = min(_FIRST_PAUSE * 2 ** min(failed.failures - 1, 10), _LONGEST_PAUSE)
         return failed.released(due_at=now + pause, attempt_finished=True, now=now)

@@ -1,0 +1,98 @@
+"""The audit trail and its unpublished events, as the registry's writes leave them: see `dynamodb_items`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from xero_connector.adapters import dynamodb_items as items
+from xero_connector.adapters.aws_errors import translating
+from xero_connector.adapters.dynamodb_registry import Table, decoded_token, encoded_token, malformed_next_token
+from xero_connector.domain.events import MOST_NOTES
+from xero_connector.domain.history import HistoryEntry
+from xero_connector.domain.ports import HistoryPage
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_MOST_REVISIONS = 10**12
+"""What the key has digits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoDBHistory:
+    """`History` on the registry's table."""
+
+    client: "DynamoDBClient"
+    table_name: str
+    shards: int
+
+    @property
+    def _table(self) -> Table:
+        return Table(self.client, self.table_name)
+
+    def page(self, client_id: str, *, limit: int, next_token: str | None) -> HistoryPage:
+        found: list[HistoryEntry] = []
+        start = None if next_token is None else _start_key(client_id, next_token)
+        # One more than is shown tells whether there is another page; a read may end early, after a megabyte.
+        while len(found) <= limit:
+            arguments: dict[str, Any] = {
+                "TableName": self.table_name,
+                "KeyConditionExpression": "pk = :pk AND begins_with(sk, :history)",
+                "ExpressionAttributeValues": items.to_wire(
+                    {":pk": items.credential_key(client_id)["pk"], ":history": items.HISTORY_PREFIX}
+                ),
+                "ConsistentRead": True,
+                "ScanIndexForward": False,
+                "Limit": limit + 1 - len(found),
+            }
+            if start is not None:
+                arguments["ExclusiveStartKey"] = start
+            with translating("Query"):
+                answer = self.client.query(**arguments)
+            found += [items.entry_from_item(items.from_wire(item)) for item in answer["Items"]]
+            start = answer.get("LastEvaluatedKey")
+            if start is None:
+                break
+        if len(found) <= limit:
+            return HistoryPage(found, None)
+        shown = found[:limit]
+        return HistoryPage(shown, encoded_token(shown[-1].revision, shown[-1].position))
+
+    def unpublished(self, *, shard: str, now: datetime, limit: int) -> Sequence[HistoryEntry]:
+        with translating("Query"):
+            answer = self.client.query(
+                TableName=self.table_name,
+                IndexName="due",
+                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+                ExpressionAttributeValues=items.to_wire(
+                    {":shard": items.events_shard(shard), ":now": items.epoch(now)}
+                ),
+                Limit=limit,
+            )
+        keys = [items.from_wire(item) for item in answer["Items"]]
+        found = [self._table.read({"pk": key["pk"], "sk": key["sk"]}) for key in keys]
+        entries = [items.entry_from_item(item) for item in found if item is not None]
+        # The index may still show what was published a moment ago, and knows whole seconds only.
+        return sorted(
+            (entry for entry in entries if entry.unpublished),
+            key=lambda entry: (entry.at, entry.client_id, entry.revision, entry.position),
+        )
+
+    def mark_published(self, entry: HistoryEntry) -> None:
+        published = items.entry_to_item(replace(entry, unpublished=False), shards=self.shards)
+        # An entry that is gone reached its age: there is nothing left to mark.
+        self._table.write(published, only_if="attribute_exists(pk)")
+
+
+def _start_key(client_id: str, next_token: str) -> items.Item:
+    try:
+        revision, position = decoded_token(next_token)
+    except (TypeError, ValueError):
+        raise malformed_next_token() from None
+    in_range = (
+        type(revision) is type(position) is int and 0 < revision < _MOST_REVISIONS and 0 <= position < MOST_NOTES
+    )
+    if not in_range or encoded_token(revision, position) != next_token:
+        raise malformed_next_token()
+    return items.to_wire(items.history_key(client_id, revision, position))

@@ -1,0 +1,156 @@
+"""What the doctor found out about an app at Xero, in sentences that a person can act on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class CheckResult(StrEnum):
+    """What a check found; `unknown` never counts against a pair."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding about the app at Xero."""
+
+    result: CheckResult
+    detail: str
+    checked_at: datetime | None = None
+
+
+UNCHECKED: Mapping[str, Check] = {
+    "pair": Check(CheckResult.UNKNOWN, "Not checked yet."),
+    "redirect_uri": Check(CheckResult.UNKNOWN, "Not checked yet: the first consent tells at the latest."),
+    "scopes": Check(CheckResult.UNKNOWN, "Not checked yet: the first consent tells at the latest."),
+}
+
+
+class AuthorizeFinding(StrEnum):
+    """What the authorize endpoint made of a request without a user."""
+
+    ACCEPTED = "accepted"
+    """The login page: client ID, redirect URI and scopes are as they should be."""
+    CLIENT_UNKNOWN = "client_unknown"
+    REDIRECT_URI_REFUSED = "redirect_uri_refused"
+    REDIRECT_URI_CASE = "redirect_uri_case"
+    """Refused as it is, accepted in other capital or small letters."""
+    SCOPE_UNKNOWN = "scope_unknown"
+    """There is no such scope, or not any more."""
+    SCOPE_NOT_ALLOWED = "scope_not_allowed"
+    """The scope exists, but not for this app."""
+    INCONCLUSIVE = "inconclusive"
+    """Anything else: bot protection, an outage, an answer that is not documented."""
+
+
+GRANULAR_SCOPES: Mapping[str, tuple[str, ...]] = {
+    "accounting.transactions": (
+        "accounting.invoices",
+        "accounting.payments",
+        "accounting.banktransactions",
+        "accounting.manualjournals",
+    ),
+    "accounting.transactions.read": (
+        "accounting.invoices.read",
+        "accounting.payments.read",
+        "accounting.banktransactions.read",
+        "accounting.manualjournals.read",
+    ),
+    "accounting.reports.read": (
+        "accounting.reports.aged.read",
+        "accounting.reports.balancesheet.read",
+        "accounting.reports.banksummary.read",
+        "accounting.reports.budgetsummary.read",
+        "accounting.reports.executivesummary.read",
+        "accounting.reports.profitandloss.read",
+        "accounting.reports.trialbalance.read",
+    ),
+}
+"""The scopes that apps made on or after 2 March 2026 do not have, and what they have instead (Xero, "Scopes")."""
+
+_OF_EVERY_APP = frozenset({"openid", "profile", "email", "offline_access"})
+_REDIRECT_URI_IS_GOOD = frozenset(
+    {AuthorizeFinding.ACCEPTED, AuthorizeFinding.SCOPE_UNKNOWN, AuthorizeFinding.SCOPE_NOT_ALLOWED}
+)
+_REDIRECT_URI_IS_BAD = frozenset({AuthorizeFinding.REDIRECT_URI_REFUSED, AuthorizeFinding.REDIRECT_URI_CASE})
+_NO_ANSWER = "Xero's login page gave no definite answer. The first consent tells."
+
+
+def redirect_uri_check(finding: AuthorizeFinding, redirect_uri: str, now: datetime) -> Check:
+    """Return the check named `redirect_uri`: advisory, for Xero's bot protection may answer instead of Xero."""
+    if finding in _REDIRECT_URI_IS_GOOD:
+        return Check(CheckResult.PASS, "The redirect URI is registered for the app at Xero.", now)
+    if finding is AuthorizeFinding.REDIRECT_URI_CASE:
+        return Check(
+            CheckResult.FAIL,
+            "The redirect URI is registered at Xero with other capital or small letters; nothing else differs. "
+            f"In the Xero app, replace it by exactly this redirect URI and press Save: {redirect_uri}",
+            now,
+        )
+    if finding is AuthorizeFinding.REDIRECT_URI_REFUSED:
+        return Check(
+            CheckResult.FAIL,
+            "The redirect URI is not registered for the app at Xero. In the Xero app, under Configuration, add "
+            f"exactly this redirect URI (capital letters count) and press Save: {redirect_uri}",
+            now,
+        )
+    return Check(CheckResult.UNKNOWN, _NO_ANSWER, now)
+
+
+def redirect_uri_refused_check(redirect_uri: str, now: datetime) -> Check:
+    """Return the check named `redirect_uri` after a consent that only the token endpoint refused."""
+    return Check(
+        CheckResult.FAIL,
+        "Xero took a user through consent, then refused the redirect URI. In the Xero app, under Configuration, "
+        f"make sure that exactly this one is registered, capital letters included, and press Save: {redirect_uri}",
+        now,
+    )
+
+
+def scopes_check(finding: AuthorizeFinding, scopes: Sequence[str], now: datetime) -> Check:
+    """Return the check named `scopes`: Xero does not say which one it refuses, so the likely ones are named."""
+    if finding is AuthorizeFinding.ACCEPTED:
+        return Check(CheckResult.PASS, "Xero accepts the scopes for this app.", now)
+    if finding in {AuthorizeFinding.SCOPE_UNKNOWN, AuthorizeFinding.SCOPE_NOT_ALLOWED}:
+        return Check(CheckResult.FAIL, _scopes_advice(scopes), now)
+    if finding in _REDIRECT_URI_IS_BAD:
+        return Check(CheckResult.UNKNOWN, "Xero looks at the scopes only once the redirect URI is right.", now)
+    return Check(CheckResult.UNKNOWN, _NO_ANSWER, now)
+
+
+def granted_scopes_check(requested: Sequence[str], granted: Sequence[str], now: datetime) -> Check:
+    """Return the check named `scopes` after a token: Xero may grant more than was asked for, and says so."""
+    missing = sorted(set(requested) - set(granted))
+    if missing:
+        return Check(CheckResult.FAIL, f"Xero did not grant: {' '.join(missing)}.", now)
+    return Check(CheckResult.PASS, "Xero granted every scope that was asked for.", now)
+
+
+def _scopes_advice(scopes: Sequence[str]) -> str:
+    retired = [scope for scope in scopes if scope in GRANULAR_SCOPES]
+    if retired:
+        instead = " ".join(dict.fromkeys(name for scope in retired for name in GRANULAR_SCOPES[scope]))
+        return (
+            f"These scopes are not enabled: {' '.join(retired)}. Apps made on or after 2 March 2026 do not have "
+            f"them. Use {instead} instead: submit the pair again with these scopes (DELETE the credential first)."
+        )
+    asked_for = " ".join(scope for scope in scopes if scope not in _OF_EVERY_APP)
+    return (
+        f"Xero does not allow this app at least one of these scopes: {asked_for}. Enable all of them for the app "
+        "in Xero's portal, or submit the pair again with those that it has (DELETE the credential first)."
+    )
+
+
+def merged(before: Mapping[str, Check], found: Mapping[str, Check]) -> dict[str, Check]:
+    """Return the checks with what was found; an advisory `unknown` replaces nothing definite."""
+    return {**before, **{name: check for name, check in found.items() if _tells_more(name, check, before)}}
+
+
+def _tells_more(name: str, check: Check, before: Mapping[str, Check]) -> bool:
+    if name == "pair" or check.result is not CheckResult.UNKNOWN:
+        return True
+    return before.get(name, check).result is CheckResult.UNKNOWN

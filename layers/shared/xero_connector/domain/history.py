@@ -1,0 +1,96 @@
+"""The audit trail of a credential, and the domain events that some of its entries are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from xero_connector.domain.tenant import Tenant
+
+CONNECTOR = "connector"
+"""Who did it when nobody asked for it: the schedule, or what Xero answered."""
+
+
+class Action(StrEnum):
+    """What was done to a credential, or found out about it."""
+
+    SUBMITTED = "submitted"
+    VALIDATED = "validated"
+    REJECTED = "rejected"
+    VALIDATION_REQUESTED = "validation_requested"
+    CONNECT_LINK_CREATED = "connect_link_created"
+    CONNECTED = "connected"
+    SCOPES_REFUSED = "scopes_refused"
+    TENANTS_CHANGED = "tenants_changed"
+    REFRESH_REQUESTED = "refresh_requested"
+    DEGRADED = "degraded"
+    RECOVERED = "recovered"
+    REAUTHORIZATION_REQUIRED = "reauthorization_required"
+    CLIENT_REJECTED = "client_rejected"
+    SECRET_REPLACED = "secret_replaced"  # noqa: S105 - the name of an action
+    DISCONNECT_REQUESTED = "disconnect_requested"
+    DISCONNECTED = "disconnected"
+
+
+EVENTS: Mapping[Action, str] = MappingProxyType(
+    {
+        Action.VALIDATED: "CredentialValidated",
+        Action.REJECTED: "CredentialRejected",
+        Action.CONNECTED: "CredentialConnected",
+        Action.REAUTHORIZATION_REQUIRED: "ReauthorizationRequired",
+        Action.CLIENT_REJECTED: "ClientRejected",
+        Action.TENANTS_CHANGED: "TenantsChanged",
+        Action.DISCONNECTED: "CredentialDisconnected",
+    }
+)
+"""The entries that are published, and the type of their event (docs/events.md)."""
+
+WITH_A_REASON = frozenset(
+    {
+        Action.REJECTED,
+        Action.DEGRADED,
+        Action.REAUTHORIZATION_REQUIRED,
+        Action.CLIENT_REJECTED,
+        Action.DISCONNECTED,
+    }
+)
+"""The entries whose reason is the credential's last error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """An entry that is not written yet: it goes into the registry with the row that carries it, or not at all."""
+
+    action: Action
+    by: str = CONNECTOR
+    added: tuple[Tenant, ...] = ()
+    removed: tuple[Tenant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One entry of the audit trail: who did what when, and what came of it.
+
+    `revision` and `position` (within one write) order the entries of a credential. `event` is the detail of the
+    domain event, None where the entry is none; `unpublished` until the event bus has it.
+    """
+
+    entry_id: UUID
+    client_id: str
+    revision: int
+    position: int
+    at: datetime
+    action: Action
+    by: str
+    status: str
+    detail: str | None
+    event: Mapping[str, Any] | None
+    unpublished: bool
+
+    @property
+    def event_type(self) -> str | None:
+        """The type of the domain event, None where the entry is none."""
+        return EVENTS.get(self.action)

@@ -1,0 +1,55 @@
+"""Find out which organisations a grant reaches: never "the first one", and never those of another grant."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import ConnectionsUnavailable
+from xero_connector.domain.ports import Clock, Observer, XeroConnections
+from xero_connector.domain.refresh_policy import TENANTS_RECHECK
+from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.tokens import TokenAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The organisations as far as they are known; `pending` until Xero has listed those of a new grant."""
+
+    tenants: tuple[Tenant, ...]
+    pending: bool
+    checked_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Credential) -> "Listing":
+        """Return what a row knows."""
+        return cls(row.tenants, row.tenants_pending, row.tenants_checked_at)
+
+
+@dataclass(frozen=True, slots=True)
+class ListTenants:
+    """Asks Xero; without an answer what was known stays."""
+
+    connections: XeroConnections
+    clock: Clock
+    observer: Observer
+
+    def of_consent(self, known: Listing, answer: TokenAnswer) -> Listing:
+        """List the organisations of the consent that tokens come from."""
+        return self._listed(known, answer.token.access_token, answer.auth_event_id)
+
+    def everything(self, known: Listing, access_token: str) -> Listing:
+        """List all that the grant's user has connected to the app: that is what its tokens reach."""
+        return self._listed(known, access_token, None)
+
+    def is_due(self, known: Listing) -> bool:
+        """Whether the organisations should be looked at again."""
+        return known.checked_at is None or known.checked_at + TENANTS_RECHECK <= self.clock()
+
+    def _listed(self, known: Listing, access_token: str, auth_event_id: str | None) -> Listing:
+        try:
+            tenants = self.connections.tenants(access_token, auth_event_id=auth_event_id)
+        except ConnectionsUnavailable as unavailable:
+            self.observer.count("ConnectionsUnavailable")
+            self.observer.event("connections_unavailable", detail=unavailable.detail)
+            return known
+        return Listing(tenants, pending=False, checked_at=self.clock())

@@ -1,0 +1,19 @@
+"""Read the audit trail of a credential."""
+
+from dataclasses import dataclass
+
+from xero_connector.domain.ports import History, HistoryPage
+from xero_connector.use_cases.find_credential import FindCredential
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHistory:
+    """Lists who did what when, newest first; what earlier submissions of the client ID left is there too."""
+
+    history: History
+    find_credential: FindCredential
+
+    def __call__(self, client_id: str, *, limit: int, next_token: str | None) -> HistoryPage:
+        """Raises `NotFound`, and `MalformedRequest` for a next_token that is not one."""
+        self.find_credential(client_id)
+        return self.history.page(client_id, limit=limit, next_token=next_token)
