@@ -18,9 +18,10 @@ from tests.fakes.world import CLIENT_SECRET, NOON
 from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
 from xero_connector.domain.checks import Check, CheckResult
 from xero_connector.domain.credential import Credential, IntegrationType
-from xero_connector.domain.events import MOST_NOTES, SCHEMA_VERSION, SOURCE, entries_of
+from xero_connector.domain.events import MOST_LISTED, MOST_NOTES, SCHEMA_VERSION, SOURCE, entries_of
 from xero_connector.domain.history import EVENTS, Action, Note
 from xero_connector.domain.status import Status
+from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.tokens import StoredTokens
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "events"
@@ -31,7 +32,6 @@ LINK = {
     "connect_url": "https://cloudmanager.oneenterprise.com/connect/4mG0vTqP",
     "connect_url_expires_at": "2026-11-30T12:00:00+00:00",
 }
-NO_LINK = {"connect_url": None, "connect_url_expires_at": None}
 
 formats = FormatChecker(formats=["uuid"])
 
@@ -80,6 +80,17 @@ def connected(*, consented: str | None = "user-1") -> Credential:
     )
 
 
+def many(count: int, kind: str) -> tuple[Tenant, ...]:
+    return tuple(
+        Tenant(
+            tenant_id=f"{kind}-{n}", tenant_name=f"{kind} {n}", tenant_type="ORGANISATION", connection_id=f"c-{n}"
+        )
+        for n in range(count)
+    )
+
+
+MANY, OTHERS = many(400, "Branch"), many(450, "Other")
+
 MADE: dict[Action, list[Callable[[], Credential]]] = {
     Action.VALIDATED: [
         lambda: pending().move_to(Status.VALIDATED),
@@ -113,6 +124,7 @@ MADE: dict[Action, list[Callable[[], Credential]]] = {
     ],
     Action.TENANTS_CHANGED: [
         lambda: connected().reaching((DEMO_COMPANY,)),
+        lambda: replace(connected(), tenants=MANY).reaching(MANY[:1] + OTHERS),
         lambda: connected().reaching((DEMO_COMPANY,)).reaching((ELECTRO_LAND, DEMO_COMPANY)).reaching(()),
     ],
     Action.DISCONNECTED: [
@@ -132,7 +144,6 @@ def details(action: Action) -> Iterator[dict[str, Any]]:
             assert entry.event is not None
             if action is Action.REAUTHORIZATION_REQUIRED:
                 yield {**entry.event, **LINK}
-                yield {**entry.event, **NO_LINK}
             else:
                 yield dict(entry.event)
 
@@ -294,3 +305,23 @@ def test_times_are_told_in_utc() -> None:
     )
     assert entry.event is not None
     assert entry.event["occurred_at"] == "2026-11-23T12:00:00.000Z"
+
+
+def test_long_lists_are_cut_and_say_so() -> None:
+    row = replace(connected(), tenants=MANY).reaching(MANY[:1] + OTHERS)
+    connection, change = entries_of(replace(row, revision=7))
+    assert connection.event is not None
+    assert change.event is not None
+    assert (connection.event["complete"], change.event["complete"]) == (False, False)
+    assert [len(change.event[name]) for name in ("tenants", "added", "removed")] == [MOST_LISTED] * 3
+    assert len(json.dumps(change.event)) < 256 * 1024
+    assert change.detail is not None
+    assert change.detail.startswith("+ Other 0, + Other 1, ")
+    assert change.detail.endswith(", and 829 more")
+
+
+def test_short_lists_are_complete() -> None:
+    *_, entry = entries_of(replace(connected().reaching((DEMO_COMPANY,)), revision=7))
+    assert entry.event is not None
+    assert entry.event["complete"]
+    assert entry.detail == "+ Demo Company (UK)"

@@ -8,7 +8,7 @@ from tests.fakes.world import CLIENT_ID, World
 from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
 from xero_connector.domain.refresh_policy import TENANTS_RECHECK
 from xero_connector.domain.status import Status
-from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.tenant import MOST_TENANTS, Tenant
 from xero_connector.domain.token_endpoint import FailureKind
 
 NEW_BRANCH = Tenant(tenant_id="t-3", tenant_name="New Branch", tenant_type="ORGANISATION", connection_id="c-3")
@@ -111,3 +111,14 @@ def test_another_consent_that_reaches_others_tells_both(world: World) -> None:
     assert (names(change["added"]), len(change["removed"])) == (["New Branch"], 2)
     connected = [event for event in world.event_bus.published if event.event_type == "CredentialConnected"]
     assert names(connected[-1].detail["tenants"]) == ["New Branch"]
+
+
+def test_more_organisations_than_a_row_holds_cost_no_grant(world: World) -> None:
+    world.xero.organisations = tuple(
+        Tenant(tenant_id=f"t-{n}", tenant_name=f"Client {n}", tenant_type="ORGANISATION", connection_id=f"c-{n}")
+        for n in range(2_000)
+    )
+    refresh_for(world, TENANTS_RECHECK + timedelta(hours=1))
+    assert world.row().tenants == world.xero.organisations[:MOST_TENANTS]
+    assert world.observer.counts["TenantsLeftOut"] == 1_500
+    assert world.row().status is Status.CONNECTED

@@ -7,11 +7,16 @@ from uuid import UUID, uuid5
 
 from xero_connector.domain.credential import Credential, LastError
 from xero_connector.domain.history import EVENTS, WITH_A_REASON, Action, HistoryEntry, Note
+from xero_connector.domain.tenant import Tenant
 
 SOURCE = "oneenterprise.xero"
 SCHEMA_VERSION = "1.0"
 MOST_NOTES = 10
 """In one write of a row: what orders the events of a credential counts on it."""
+
+MOST_LISTED = 100
+"""Organisations in one list of an event: three full ones stay below the 256 KB that EventBridge takes."""
+_MOST_NAMED = 20
 
 
 def entries_of(row: Credential) -> tuple[HistoryEntry, ...]:
@@ -45,8 +50,10 @@ def _entry(row: Credential, note: Note, position: int) -> HistoryEntry:
 
 def _detail(row: Credential, note: Note) -> str | None:
     if note.action is Action.TENANTS_CHANGED:
-        added = [f"+ {tenant.tenant_name}" for tenant in note.added]
-        return ", ".join([*added, *(f"- {tenant.tenant_name}" for tenant in note.removed)])
+        changes = [f"+ {tenant.tenant_name}" for tenant in note.added]
+        changes += [f"- {tenant.tenant_name}" for tenant in note.removed]
+        more = [f"and {len(changes) - _MOST_NAMED} more"] if len(changes) > _MOST_NAMED else []
+        return ", ".join([*changes[:_MOST_NAMED], *more])
     if note.action in WITH_A_REASON and row.last_error is not None:
         return row.last_error.detail
     return None
@@ -72,19 +79,25 @@ def _event(row: Credential, note: Note, entry_id: UUID, position: int) -> Mappin
         case Action.CONNECTED:
             return {
                 **common,
-                "tenants": [tenant.to_dict() for tenant in row.tenants],
+                **_lists(tenants=row.tenants),
                 "scopes": list(row.granted_scopes),
                 "token_secret_arn": row.tokens_secret_arn,
             }
         case Action.TENANTS_CHANGED:
             return {
                 **common,
-                "tenants": [tenant.to_dict() for tenant in row.tenants],
-                "added": [tenant.to_dict() for tenant in note.added],
-                "removed": [tenant.to_dict() for tenant in note.removed],
+                **_lists(tenants=row.tenants, added=note.added, removed=note.removed),
             }
         case _:
             return {**common, "reason": _reason(row.last_error)}
+
+
+def _lists(**lists: tuple[Tenant, ...]) -> Mapping[str, Any]:
+    """Return lists of organisations that fit into an event; whoever needs all of a long one looks it up."""
+    found: dict[str, Any] = {
+        name: [tenant.to_dict() for tenant in tenants[:MOST_LISTED]] for name, tenants in lists.items()
+    }
+    return {**found, "complete": all(len(tenants) <= MOST_LISTED for tenants in lists.values())}
 
 
 def _reason(error: LastError | None) -> Mapping[str, str] | None:

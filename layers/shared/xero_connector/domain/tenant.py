@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+MOST_TENANTS = 500
+"""As many organisations as a row surely holds: DynamoDB takes 400 KB, and a name has up to 255 characters."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:

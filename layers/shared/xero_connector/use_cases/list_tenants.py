@@ -7,7 +7,7 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.ports import Clock, Observer, XeroConnections
 from xero_connector.domain.refresh_policy import TENANTS_RECHECK
-from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.tenant import MOST_TENANTS, Tenant
 from xero_connector.domain.tokens import TokenAnswer
 
 
@@ -52,4 +52,7 @@ class ListTenants:
             self.observer.count("ConnectionsUnavailable")
             self.observer.event("connections_unavailable", detail=unavailable.detail)
             return known
-        return Listing(tenants, pending=False, checked_at=self.clock())
+        if len(tenants) > MOST_TENANTS:
+            # A grant whose row could not be written would be lost: better a list that says that it was cut.
+            self.observer.count("TenantsLeftOut", len(tenants) - MOST_TENANTS)
+        return Listing(tenants[:MOST_TENANTS], pending=False, checked_at=self.clock())
