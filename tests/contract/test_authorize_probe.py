@@ -595,3 +595,39 @@ def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     assert finding(a_probe("http://login.invalid")) is AuthorizeFinding.INCONCLUSIVE
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """A server that sends a byte of its answer every 50 ms, so that no read of it ever times out."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 302 Found\r\nX-Slow: ")
+                while not stop.wait(0.05):
+                    connection.sendall(b"x")
+
+        dripper = threading.Thread(target=drip, daemon=True)
+        dripper.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        stop.set()
+        dripper.join(timeout=5)
+
+
+def test_an_answer_that_never_ends_is_not_waited_for(dripping: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests_authorize_probe, "PROBE_WITHIN", 0.3)
+    assert finding(a_probe(dripping)) is AuthorizeFinding.INCONCLUSIVE
+
+
+def test_a_defect_of_ours_is_not_taken_for_xero_s_answer() -> None:
+    def defect(**_: object) -> str:
+        raise ZeroDivisionError
+
+    probe = RequestsAuthorizeProbe(
+        login_url="http://127.0.0.1:1", redirect_uri=DEFAULT_REDIRECT_URI, authorization_url=defect
+    )
+    with pytest.raises(ZeroDivisionError):
+        finding(probe)

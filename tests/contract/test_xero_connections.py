@@ -138,7 +138,9 @@ def test_no_list(simulator: XeroSimulator, connections: RequestsXeroConnections,
 
 
 def test_a_token_that_is_none(connections: RequestsXeroConnections) -> None:
-    assert "(HTTPError)" in unavailable(connections, "nonsense").detail
+    error = unavailable(connections, "nonsense")
+    assert "(status 401)" in error.detail
+    assert error.definite
 
 
 def test_a_list_that_takes_too_long(

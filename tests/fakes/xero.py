@@ -43,6 +43,7 @@ class ScriptedXero:
         self.organisations: tuple[Tenant, ...] = (DEMO_COMPANY, ELECTRO_LAND)
         self.connections_down = False
         self.keeps_connections = False
+        self.says_scope = True
         self.id_token_code: str | None = None
         self.calls: list[str] = []
         self._serial = count(1)
@@ -79,7 +80,8 @@ class ScriptedXero:
         if not set(self.granted.split()).issuperset(scopes):
             raise TokenEndpointFailure(FailureKind.INVALID_SCOPE)
         answer = self._answer()
-        return replace(answer, token=replace(answer.token, refresh_token=None), id_token=None)
+        scope = answer.token.scope if self.says_scope else ""
+        return replace(answer, token=replace(answer.token, refresh_token=None, scope=scope), id_token=None)
 
     def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
         self.refresh_tokens.append(refresh_token)

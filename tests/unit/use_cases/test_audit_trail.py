@@ -237,25 +237,35 @@ def refuse(world: World, monkeypatch: pytest.MonkeyPatch, *client_ids: str) -> N
     monkeypatch.setattr(world.event_bus, "publish", picky)
 
 
-def test_an_event_that_is_refused_for_itself_holds_up_no_other(
+def test_events_that_are_refused_for_themselves_hold_up_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    refused = [f"APP{number}" for number in range(10)]
     world.event_bus.down = True
-    for client_id in ("A", "B", "C"):
+    for client_id in (*refused, "B", "C"):
         world.submit(client_id)
     world.event_bus.down = False
-    refuse(world, monkeypatch, "A")
+    refuse(world, monkeypatch, *refused)
     world.advance(60)
     world.sweep()
     assert [event.detail["client_id"] for event in world.event_bus.published] == ["B", "C"]
 
 
-def test_a_bus_that_is_away_is_not_asked_for_every_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [f"APP{number}" for number in range(20)]
-    refuse(world, monkeypatch, *names)
-    for client_id in names:
-        world.submit(client_id)
+def test_a_bus_that_is_away_is_not_asked_for_every_event(world: World) -> None:
+    world.event_bus.down = True
+    for number in range(40):
+        world.submit(f"APP{number}")
     world.advance(60)
     world.observer.counts.clear()
     world.sweep()
-    assert world.observer.counts["EventPostponed"] == 5
+    assert world.observer.counts["EventPostponed"] == 25
+
+
+def test_what_waits_is_measured_even_where_there_is_no_time_left_for_it(world: World) -> None:
+    world.event_bus.down = True
+    world.submit()
+    world.event_bus.down = False
+    world.advance(600)
+    world.app.sweep_due_credentials(shards=["0"], deadline=world.now + timedelta(seconds=9))
+    assert world.event_bus.published == []
+    assert ("EventLag", 600.0) in world.observer.measures

@@ -509,3 +509,12 @@ def test_a_link_of_an_earlier_life_connects_the_present_one(world: World, visit:
     row = world.row()
     assert (row.incarnation, row.generation) == (present.incarnation, 1)
     assert world.vault.get_tokens(CLIENT_ID, version_id=present.tokens_version_id(1)) is not None
+
+
+def test_what_a_slow_exchange_brought_is_stored_before_anything_else(world: World, visit: Visit) -> None:
+    step_in(world.xero, "exchange_code", before=lambda: world.advance(11))
+    assert visit.call_back().tenants_pending
+    assert world.row().status is Status.CONNECTED
+    assert "tenants of the consent" not in world.xero.calls
+    world.sweep_when_due()
+    assert world.row().tenants == BOTH

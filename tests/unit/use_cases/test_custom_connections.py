@@ -239,3 +239,25 @@ def test_nobody_is_told_to_make_a_link_for_it(world: World) -> None:
         world.app.refresh_now(CLIENT_ID, by=ADMIN)
     assert conflict.value.code == "not_connected"
     assert "link" not in conflict.value.hint
+
+
+def test_a_connection_that_never_got_its_tokens_is_removed_at_xero_too(world: World) -> None:
+    world.xero.failures.extend([GOOD_PAIR, FailureKind.UNAVAILABLE])
+    assert submit(world).generation == 0
+    assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTED
+    assert world.xero.organisations == ()
+
+
+def test_a_pair_that_nobody_proved_is_not_shown_to_xero_to_end_it(world: World) -> None:
+    world.xero.failures.append(FailureKind.UNAVAILABLE)
+    submit(world)
+    world.xero.calls.clear()
+    assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTED
+    assert world.xero.calls == []
+
+
+def test_scopes_that_the_answer_leaves_out_are_those_that_were_asked_for(world: World) -> None:
+    world.xero.says_scope = False
+    row = submit(world, ("accounting.contacts",))
+    assert row.granted_scopes == ("accounting.contacts",)
+    assert row.checks["scopes"].result is CheckResult.PASS

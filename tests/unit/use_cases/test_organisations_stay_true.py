@@ -104,13 +104,18 @@ def test_what_was_read_is_not_lost_with_a_refresh_that_fails(world: World) -> No
     assert len(changes(world)) == 1
 
 
-def test_another_consent_that_reaches_others_tells_both(world: World) -> None:
-    world.xero.organisations = (NEW_BRANCH,)
+def test_another_consent_takes_nothing_away_that_the_grant_still_reaches(world: World) -> None:
+    before = world.xero.organisations
+    world.xero.organisations = (NEW_BRANCH,)  # all that the list says about this consent
     world.consent()
-    (change,) = changes(world)
-    assert (names(change["added"]), len(change["removed"])) == (["New Branch"], 2)
     connected = [event for event in world.event_bus.published if event.event_type == "CredentialConnected"]
     assert names(connected[-1].detail["tenants"]) == ["New Branch"]
+    assert changes(world) == []
+    world.xero.organisations = (*before, NEW_BRANCH)
+    world.sweep_when_due()
+    (change,) = changes(world)
+    assert (names(change["added"]), change["removed"]) == (["Demo Company (UK)", "Electro Land"], [])
+    assert len(change["tenants"]) == 3
 
 
 def test_more_organisations_than_a_row_holds_cost_no_grant(world: World) -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from tests.fakes.builders import a_tokens_secret
 from tests.fakes.interruptions import ProcessDied, die, step_in
-from tests.fakes.world import CLIENT_ID, World
+from tests.fakes.world import ADMIN, CLIENT_ID, World
+from xero_connector.domain.checks import CheckResult
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import LeaseUnavailable
 from xero_connector.domain.status import Status
@@ -539,3 +540,12 @@ def test_a_failure_is_logged_with_xero_s_own_id(world: World) -> None:
     assert fields["failure"] == "unavailable"
     assert fields["client_id"] == CLIENT_ID
     assert world.observer.counts["RefreshFailed"] == 1
+
+
+@pytest.mark.usefixtures("connected")
+def test_tokens_prove_a_pair_that_was_in_doubt(world: World) -> None:
+    world.xero.failures.append(FailureKind.INVALID_CLIENT)
+    row = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    assert (row.status, row.checks["pair"].result) == (Status.CLIENT_REJECTED, CheckResult.FAIL)
+    assert world.sweep_when_due() == {"refreshed": 1}
+    assert world.row().checks["pair"].result is CheckResult.PASS

@@ -189,7 +189,10 @@ def entry_to_item(entry: HistoryEntry, *, shards: int) -> Item:
         "status": entry.status,
         "detail": entry.detail,
         # As text: typed JSON knows no integers, and `to_wire` leaves out what is null.
-        "event": None if entry.event is None else json.dumps(dict(entry.event), separators=(",", ":")),
+        # As UTF-8: escapes would count against the size of the item.
+        "event": None
+        if entry.event is None
+        else json.dumps(dict(entry.event), separators=(",", ":"), ensure_ascii=False),
         "due_shard": events_shard(shard_of(entry.client_id, shards)) if entry.unpublished else None,
         "due_at": due_at if entry.unpublished else None,
         "ttl": epoch(entry.at + HISTORY_KEPT),

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from html import unescape
 from http import HTTPStatus
+from threading import Thread
 from typing import NamedTuple, Protocol, override
 from urllib.parse import SplitResult, parse_qs, urljoin, urlsplit, urlunsplit
 
@@ -15,6 +17,9 @@ from xero_connector.domain.consent import new_token
 
 CONNECT_TIMEOUT = 2
 READ_TIMEOUT = 3
+PROBE_WITHIN = 10
+"""Seconds for a whole probe, however slowly the answer drips; two probes where other letters are tried."""
+THOROUGH_PROBE_WITHIN = 18
 LARGEST_PAGE = 65_536
 """Bytes of an error page that are read."""
 
@@ -78,6 +83,23 @@ class RequestsAuthorizeProbe:
     authorization_url: AuthorizationUrl
 
     def probe(self, client_id: str, *, scopes: Sequence[str], try_other_case: bool) -> AuthorizeFinding:
+        # A server that sends a byte now and then outlives every time-out of a read. Advice is not worth the wait:
+        # whatever the thread is at, it is left to itself.
+        future: Future[AuthorizeFinding] = Future()
+
+        def find() -> None:
+            try:
+                future.set_result(self._find(client_id, scopes, try_other_case=try_other_case))
+            except BaseException as error:  # noqa: BLE001 - raised below, where the caller is
+                future.set_exception(error)
+
+        Thread(target=find, daemon=True).start()
+        try:
+            return future.result(timeout=THOROUGH_PROBE_WITHIN if try_other_case else PROBE_WITHIN)
+        except TimeoutError:
+            return AuthorizeFinding.INCONCLUSIVE
+
+    def _find(self, client_id: str, scopes: Sequence[str], *, try_other_case: bool) -> AuthorizeFinding:
         finding = self._ask(client_id, scopes, self.redirect_uri).finding
         if (
             try_other_case

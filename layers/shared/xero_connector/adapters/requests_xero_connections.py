@@ -40,7 +40,11 @@ class RequestsXeroConnections:
             answer = self._send(
                 "GET", "", access_token, params=None if auth_event_id is None else {"authEventId": auth_event_id}
             )
-            answer.raise_for_status()
+            if answer.status_code != requests.codes.ok:
+                raise ConnectionsUnavailable(
+                    f"Xero did not list the organisations (status {answer.status_code}).",
+                    definite=_is_definite(answer),
+                )
             connections = answer.json()
             if not isinstance(connections, list):
                 raise TypeError  # noqa: TRY301 - one of the shapes below that are not a list of connections

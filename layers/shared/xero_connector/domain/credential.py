@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
-from xero_connector.domain.checks import UNCHECKED, Check, merged
+from xero_connector.domain.checks import UNCHECKED, Check, CheckResult, merged
 from xero_connector.domain.errors import LeaseUnavailable
 from xero_connector.domain.history import CONNECTOR, Action, Note
 from xero_connector.domain.status import CONSENTABLE, Status, check_move
@@ -190,6 +190,8 @@ class Credential:
         connected = self.move_to(Status.CONNECTED)
         if consented is not None:
             connected = replace(connected, notes=self.notes).noted(Action.CONNECTED, by=consented)
+        if self.checks["pair"].result is not CheckResult.PASS:
+            connected = connected.checked(pair=Check(CheckResult.PASS, "Xero gave tokens for this pair.", now))
         return replace(
             connected,
             generation=secret.generation,

@@ -1,7 +1,7 @@
 """Pairs, token sets and what the tokens secret holds: none of it shows in a repr."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -74,6 +74,10 @@ class TokenAnswer:
     obtained_at: datetime
     id_token: str | None = field(default=None, repr=False)
     auth_event_id: str | None = None
+
+    def as_asked_for(self, scopes: Sequence[str]) -> "TokenAnswer":
+        """Fill in the scope where the answer leaves it out: it is the one that was asked for (RFC 6749 §5.1)."""
+        return replace(self, token=replace(self.token, scope=self.token.scope or " ".join(scopes)))
 
     def keeping(self, previous: TokenSet) -> "TokenAnswer":
         """Fill in what a refresh response may leave out: the refresh token and the scope (RFC 6749 §6)."""

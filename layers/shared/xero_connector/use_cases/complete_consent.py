@@ -44,6 +44,8 @@ from xero_connector.use_cases.store_tokens import StoreTokens
 
 _PATIENCE = timedelta(seconds=6)
 """How long a callback waits for a refresh that is under way; API Gateway waits 29 s for the whole."""
+_LIST_WITHIN = timedelta(seconds=10)
+"""After that there is no time to list the organisations: the next refresh does it."""
 _LEAST_ALLOWANCE = -5
 """A consent may draw a little more than there is to spare: together with the schedule 95 versions a day."""
 _RECHECK_REFUSED_PAIR = timedelta(minutes=5)
@@ -224,8 +226,11 @@ class CompleteConsent:
     ) -> Connected:
         # Without an answer nothing is known: the organisations of the grant before may be another user's. No grant
         # is lost for want of a list: the next refresh brings it.
-        nothing = Listing((), pending=True, checked_at=held.row.tenants_checked_at)
-        listing = self.list_tenants.of_consent(nothing, answer)
+        nothing = Listing((), pending=True, checked_at=None)
+        listing = nothing if self._is_late(claimed) else self.list_tenants.of_consent(nothing, answer)
+        if held.row.generation > 0:
+            # The next refresh looks what the grant still reaches of what earlier consents connected.
+            listing = replace(listing, checked_at=None)
         row = self.store_tokens(
             held,
             answer,
@@ -242,6 +247,10 @@ class CompleteConsent:
             tenants=len(listing.tenants),
         )
         return Connected(listing.tenants, tenants_pending=listing.pending, repeated=False)
+
+    def _is_late(self, claimed: AuthorizationRequest) -> bool:
+        # A code cannot be presented twice: what it brought is stored before the time of API Gateway runs out.
+        return claimed.claimed_at is not None and self.clock() - claimed.claimed_at > _LIST_WITHIN
 
     def _note_refused_scopes(self, client_id: str) -> None:
         now = self.clock()

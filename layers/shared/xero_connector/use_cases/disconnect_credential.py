@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from xero_connector.domain.checks import CheckResult
 from xero_connector.domain.credential import Credential, IntegrationType, LastError
 from xero_connector.domain.errors import (
     Conflict,
@@ -92,16 +93,18 @@ class DisconnectCredential:
 
     def _revoke(self, held: HeldLease) -> None:
         row = held.row
-        if row.generation == 0:
+        custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
+        # A Custom connection stands at Xero from the day it was set up, with tokens or without.
+        if row.generation == 0 and not (custom and row.checks["pair"].result is CheckResult.PASS):
             return
         try:
             pair = read_client_pair(self.vault, row)
+            if custom:
+                self._remove_connections(held, pair)
+                return
             current = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation))
         except SecretDeleted:
             # An earlier run revoked the grant and began to delete the secrets.
-            return
-        if row.integration_type is IntegrationType.CUSTOM_CONNECTION:
-            self._remove_connections(held, pair)
             return
         if current is None:
             raise StoreUnavailable("GetSecretValue", "VersionNotVisible")

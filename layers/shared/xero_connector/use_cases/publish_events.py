@@ -12,7 +12,8 @@ from xero_connector.domain.ports import Clock, EventBus, History, Observer
 from xero_connector.use_cases.issue_connect_link import IssueConnectLink
 
 _MOST_PER_SHARD = 100
-_MOST_REFUSED = 5
+_MOST_REFUSED = 25
+"""In a row: then it is the bus that is away, and not these events that it will not take."""
 _TIME_FOR_ONE = timedelta(seconds=10)
 
 
@@ -40,15 +41,15 @@ class PublishEvents:
     def left_over(self, *, shards: Sequence[str], deadline: datetime) -> int:
         """Publish what nobody has published so far; returns how many events went out.
 
-        An event that is refused for itself holds up no other; where several are refused, the bus is away.
+        An event that is refused for itself holds up no other; where many are refused in a row, the bus is away.
         """
         published = refused = 0
         for shard in shards:
             for entry in self.history.unpublished(shard=shard, now=self.clock(), limit=_MOST_PER_SHARD):
                 now = self.clock()
+                self.observer.measure("EventLag", (now - entry.at).total_seconds())
                 if deadline - now < _TIME_FOR_ONE:
                     return published
-                self.observer.measure("EventLag", (now - entry.at).total_seconds())
                 try:
                     self._publish(entry)
                 except StoreUnavailable as unavailable:
@@ -57,7 +58,7 @@ class PublishEvents:
                     if refused == _MOST_REFUSED:
                         return published
                 else:
-                    published += 1
+                    published, refused = published + 1, 0
         return published
 
     def _publish(self, entry: HistoryEntry) -> None:

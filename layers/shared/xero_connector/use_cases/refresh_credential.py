@@ -149,7 +149,8 @@ class RefreshCredential:
     def _client_credentials(self, held: HeldLease, pair: ClientPair) -> TokenAnswer:
         scopes = held.row.requested_scopes
         try:
-            return self._insisting(held, lambda: self.identity.client_credentials(pair, scopes=scopes))
+            answer = self._insisting(held, lambda: self.identity.client_credentials(pair, scopes=scopes))
+            return answer.as_asked_for(scopes)
         except TokenEndpointFailure as failure:
             if failure.kind is FailureKind.INVALID_GRANT:
                 # There is no grant to be dead: an answer that is documented for other requests only.

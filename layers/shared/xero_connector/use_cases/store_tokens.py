@@ -112,8 +112,9 @@ class StoreTokens:
 
         def change(row: Credential, now: datetime) -> Credential:
             holding = row.holding(stored, due_at=due_at, now=now, consented=consented)
-            # The organisations of a first grant are told with it, and those that are pending once they are known.
-            silently = row.generation == 0 or listing.pending
+            # The organisations of a consent are told with the connection, pending ones once they are known. What
+            # an earlier consent connected is not gone because this one does not name it.
+            silently = row.generation == 0 or listing.pending or consented is not None
             known = replace(holding, tenants=listing.tenants) if silently else holding.reaching(listing.tenants)
             known = replace(known, tenants_pending=listing.pending, tenants_checked_at=listing.checked_at)
             return also(known, now)
