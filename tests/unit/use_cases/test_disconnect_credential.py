@@ -231,3 +231,21 @@ def test_a_refresh_that_takes_long_is_a_conflict(world: World) -> None:
     assert conflict.value.code == "busy"
     assert world.row().status is Status.CONNECTED
     assert world.xero.revoked == []
+
+
+def test_two_at_once_end_it_once(world: World) -> None:
+    world.connect()
+    # Both have read the row; the other takes the lease first, and ends it.
+    step_in(world.registry, "get", after=lambda: disconnect(world))
+    row = disconnect(world)
+    assert row.status is Status.DISCONNECTED
+    assert (row.lease, row.due_at, row.attempt_started_at) == (None, None, None)
+    told = [event.event_type for event in world.event_bus.published]
+    assert told.count("CredentialDisconnected") == 1
+    assert len(world.xero.revoked) == 1
+
+
+def test_a_tombstone_promises_no_tokens(world: World) -> None:
+    world.connect()
+    row = disconnect(world)
+    assert (row.access_token_expires_at, row.refresh_token_expires_at) == (None, None)

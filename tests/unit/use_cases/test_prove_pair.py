@@ -183,3 +183,19 @@ def test_advice_never_throws_a_pair_away(world: World) -> None:
         client_id = f"APP{finding.upper()}"
         assert world.submit(client_id).checks["pair"].result is CheckResult.PASS
         assert world.vault.get_client_pair(client_id, version_id=world.row(client_id).client_version_id)
+
+
+def test_a_wrong_client_id_of_a_custom_connection_is_told_too(world: World) -> None:
+    world.xero.finding = AuthorizeFinding.CLIENT_UNKNOWN
+    proof = prove(world, integration_type=CUSTOM)
+    assert "does not know this client ID" in proof.detail
+    world.xero.finding = AuthorizeFinding.INCONCLUSIVE
+    assert "Compare the client ID" in prove(world, integration_type=CUSTOM).hint
+    assert world.xero.calls == ["exchange_code", "probe"] * 2
+
+
+def test_of_an_unknown_client_id_nothing_else_is_said(world: World) -> None:
+    world.xero.finding = AuthorizeFinding.CLIENT_UNKNOWN
+    proof = prove(world)
+    for name in ("redirect_uri", "scopes"):
+        assert "does not know the client ID" in proof.checks[name].detail

@@ -7,6 +7,7 @@ import pytest
 from tests.fakes.builders import a_credential
 from tests.fakes.interruptions import step_in
 from tests.fakes.world import ADMIN, CLIENT_ID, World
+from xero_connector.domain.checks import CheckResult
 from xero_connector.domain.errors import Conflict, NotFound, QuotaReached, XeroUnavailable
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
@@ -160,3 +161,32 @@ def test_a_degraded_credential_is_healed_by_hand(world: World) -> None:
     world.connect()
     world.registry.save(replace(world.row(), status=Status.DEGRADED))
     assert world.app.refresh_now(CLIENT_ID, by=ADMIN).status is Status.CONNECTED
+
+
+def hint_of(world: World) -> str:
+    with pytest.raises((Conflict, XeroUnavailable)) as refused:
+        world.app.refresh_now(CLIENT_ID, by=ADMIN)
+    return refused.value.hint
+
+
+def test_a_grant_in_doubt_is_not_called_safe(world: World) -> None:
+    world.connect()
+    world.xero.failures.append(FailureKind.INVALID_GRANT)
+    assert "two minutes" in hint_of(world)
+    world.xero.failures.append(FailureKind.UNAVAILABLE)
+    assert "safe" in hint_of(world)
+
+
+def test_what_has_ended_is_to_be_submitted_again(world: World) -> None:
+    world.connect()
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    assert "POST /credentials" in hint_of(world)
+
+
+def test_a_refused_pair_shows_in_its_check_with_what_to_do(world: World) -> None:
+    world.connect()
+    world.xero.failures.append(FailureKind.INVALID_CLIENT)
+    hint_of(world)
+    check = world.row().checks["pair"]
+    assert (check.result, check.checked_at) == (CheckResult.FAIL, world.now)
+    assert "press Save" in check.detail

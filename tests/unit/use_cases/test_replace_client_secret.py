@@ -238,3 +238,19 @@ def test_tokens_that_somebody_deleted_by_hand_do_not_undo_the_swap(world: World)
     row = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
     assert row == world.row()
     assert secret_in_force(world) == NEW
+
+
+def test_sending_the_same_secret_again_writes_no_version(world: World) -> None:
+    before = world.connect()
+    new_secret_at_xero(world)
+    for _ in range(3):
+        row = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
+    assert row.client_secret_number == before.client_secret_number + 1
+    assert secret_in_force(world) == NEW
+
+
+def test_a_secret_that_somebody_deleted_by_hand_is_put_back(world: World) -> None:
+    world.connect()
+    world.vault.delete_client_pair(CLIENT_ID)
+    row = world.app.replace_client_secret(CLIENT_ID, CLIENT_SECRET, by=ADMIN)
+    assert (row.client_secret_number, secret_in_force(world)) == (2, CLIENT_SECRET)

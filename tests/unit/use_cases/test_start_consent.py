@@ -143,3 +143,27 @@ def test_a_binding_that_is_not_one_of_ours_is_replaced(world: World, binding: st
 def test_xero_is_asked_for_the_credential_s_own_scopes(world: World) -> None:
     world.registry.create(a_credential(requested_scopes=("offline_access", "openid", "files")), replacing=None)
     assert "scope=offline_access%20openid%20files&" in start(world, a_ticket_of(world)).authorization_url
+
+
+def test_a_link_of_an_earlier_life_stays_dead(world: World) -> None:
+    world.submit()
+    ticket = a_ticket_of(world)
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    assert refusal(world, ticket).code == "not_connectable"
+    world.advance(60)
+    world.submit()
+    assert refusal(world, ticket).code == "ticket_expired"
+    assert start(world, a_ticket_of(world)).authorization_url
+
+
+def test_a_consent_that_was_begun_in_an_earlier_life_connects_nothing(world: World) -> None:
+    world.submit()
+    browser, state = world.open_link()
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    world.advance(60)
+    world.submit()
+    world.xero.codes.add("code")
+    with pytest.raises(ConsentRefused) as refused:
+        world.call_back(browser, state, code="code")
+    assert refused.value.code == "not_connectable"
+    assert world.xero.codes == {"code"}

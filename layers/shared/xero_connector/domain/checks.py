@@ -77,7 +77,19 @@ _REDIRECT_URI_IS_GOOD = frozenset(
     {AuthorizeFinding.ACCEPTED, AuthorizeFinding.SCOPE_UNKNOWN, AuthorizeFinding.SCOPE_NOT_ALLOWED}
 )
 _REDIRECT_URI_IS_BAD = frozenset({AuthorizeFinding.REDIRECT_URI_REFUSED, AuthorizeFinding.REDIRECT_URI_CASE})
+_LOOKED_NO_FURTHER = "Xero does not know the client ID, and looked no further."
 _NO_ANSWER = "Xero's login page gave no definite answer. The first consent tells."
+
+
+SAVE_FIRST = (
+    "In the Xero app, under Configuration: generate a secret, press Save, then paste it. A fresh secret may need "
+    "a few minutes before Xero accepts it."
+)
+
+
+def refused_pair_check(now: datetime) -> Check:
+    """Return the check named `pair` after Xero refused a pair that it accepted before."""
+    return Check(CheckResult.FAIL, f"Xero refuses this client ID and client secret now. {SAVE_FIRST}", now)
 
 
 def redirect_uri_check(finding: AuthorizeFinding, redirect_uri: str, now: datetime) -> Check:
@@ -98,7 +110,8 @@ def redirect_uri_check(finding: AuthorizeFinding, redirect_uri: str, now: dateti
             f"exactly this redirect URI (capital letters count) and press Save: {redirect_uri}",
             now,
         )
-    return Check(CheckResult.UNKNOWN, _NO_ANSWER, now)
+    unknown = finding is AuthorizeFinding.CLIENT_UNKNOWN
+    return Check(CheckResult.UNKNOWN, _LOOKED_NO_FURTHER if unknown else _NO_ANSWER, now)
 
 
 def redirect_uri_refused_check(redirect_uri: str, now: datetime) -> Check:
@@ -119,29 +132,38 @@ def scopes_check(finding: AuthorizeFinding, scopes: Sequence[str], now: datetime
         return Check(CheckResult.FAIL, _scopes_advice(scopes), now)
     if finding in _REDIRECT_URI_IS_BAD:
         return Check(CheckResult.UNKNOWN, "Xero looks at the scopes only once the redirect URI is right.", now)
-    return Check(CheckResult.UNKNOWN, _NO_ANSWER, now)
+    unknown = finding is AuthorizeFinding.CLIENT_UNKNOWN
+    return Check(CheckResult.UNKNOWN, _LOOKED_NO_FURTHER if unknown else _NO_ANSWER, now)
 
 
 def granted_scopes_check(requested: Sequence[str], granted: Sequence[str], now: datetime) -> Check:
     """Return the check named `scopes` after a token: Xero may grant more than was asked for, and says so."""
     missing = sorted(set(requested) - set(granted))
     if missing:
-        return Check(CheckResult.FAIL, f"Xero did not grant: {' '.join(missing)}.", now)
+        advice = _instead_of(missing) or "Enable them for the app at Xero; the next consent or token brings them."
+        return Check(CheckResult.FAIL, f"Xero did not grant: {' '.join(missing)}. {advice}", now)
     return Check(CheckResult.PASS, "Xero granted every scope that was asked for.", now)
 
 
 def _scopes_advice(scopes: Sequence[str]) -> str:
-    retired = [scope for scope in scopes if scope in GRANULAR_SCOPES]
+    retired = _instead_of(scopes)
     if retired:
-        instead = " ".join(dict.fromkeys(name for scope in retired for name in GRANULAR_SCOPES[scope]))
-        return (
-            f"These scopes are not enabled: {' '.join(retired)}. Apps made on or after 2 March 2026 do not have "
-            f"them. Use {instead} instead: submit the pair again with these scopes (DELETE the credential first)."
-        )
+        return retired
     asked_for = " ".join(scope for scope in scopes if scope not in _OF_EVERY_APP)
     return (
         f"Xero does not allow this app at least one of these scopes: {asked_for}. Enable all of them for the app "
         "in Xero's portal, or submit the pair again with those that it has (DELETE the credential first)."
+    )
+
+
+def _instead_of(scopes: Sequence[str]) -> str:
+    retired = [scope for scope in scopes if scope in GRANULAR_SCOPES]
+    if not retired:
+        return ""
+    instead = " ".join(dict.fromkeys(name for scope in retired for name in GRANULAR_SCOPES[scope]))
+    return (
+        f"These scopes are not enabled: {' '.join(retired)}. Apps made on or after 2 March 2026 do not have "
+        f"them. Use {instead} instead: submit the pair again with these scopes (DELETE the credential first)."
     )
 
 

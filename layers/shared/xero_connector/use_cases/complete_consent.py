@@ -10,6 +10,7 @@ from xero_connector.domain.checks import (
     CheckResult,
     granted_scopes_check,
     redirect_uri_refused_check,
+    refused_pair_check,
     scopes_check,
 )
 from xero_connector.domain.consent import AuthorizationRequest, BrowserBinding, RequestPhase, digest, is_token
@@ -144,7 +145,7 @@ class CompleteConsent:
 
     def _connectable(self, request: AuthorizationRequest) -> Credential:
         row = self.registry.get(request.client_id)
-        if row is None or not row.takes_consent:
+        if row is None or not row.takes_consent or request.created_at < row.created_at:
             self._end(request.failed())
             raise consent_refusals.not_connectable()
         return row
@@ -279,6 +280,7 @@ class CompleteConsent:
         held.save(
             lambda row, now: (
                 row.failed(code=failure.code, detail=failure.detail, now=now)
+                .checked(pair=refused_pair_check(now))
                 .move_to(Status.CLIENT_REJECTED)
                 .released(due_at=now + _RECHECK_REFUSED_PAIR, attempt_finished=not held.unfinished, now=now)
             )

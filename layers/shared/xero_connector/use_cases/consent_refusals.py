@@ -31,7 +31,7 @@ def not_connectable() -> ConsentRefused:
     return ConsentRefused(
         "This connection cannot be made at the moment.",
         code="not_connectable",
-        hint="Ask your administrator: the client ID and client secret need attention first.",
+        hint="Ask your administrator how this connection stands: something has to be done there first.",
         can_retry=False,
     )
 

@@ -6,10 +6,16 @@ from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import Conflict
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock
-from xero_connector.domain.status import CONSENTABLE
+from xero_connector.domain.status import CONSENTABLE, Status
 from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.issue_connect_link import ConnectLink, IssueConnectLink
+
+_FIRST = {
+    Status.PENDING_VALIDATION: "Wait: the pair is proven by itself once Xero answers.",
+    Status.CLIENT_REJECTED: "Generate a client secret at Xero and PUT it to /credentials/{client_id}/secret.",
+    Status.DISCONNECTING: "It is being disconnected; after that, submit the pair again with POST /credentials.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class CreateConnectLink:
             raise Conflict(
                 f"A credential that is {row.status} cannot be connected.",
                 code="not_connectable",
-                hint="Look at the credential's status and last_error: a pair has to be proven first.",
+                hint=_FIRST.get(row.status, "Submit the pair again with POST /credentials."),
             )
         # Written down first: nobody could account for a link that was not.
         self.change_credential(

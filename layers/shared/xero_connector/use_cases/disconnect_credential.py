@@ -55,7 +55,8 @@ class DisconnectCredential:
             held = self.hold_lease.waiting(row, patience=_PATIENCE)
         except LeaseUnavailable as busy:
             raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
-        return self._go_on(held, by=by)
+        # As it stands now: another request may have ended it while this one waited.
+        return held.give_back() if held.row.status in FINAL else self._go_on(held, by=by)
 
     def resume(self, row: Credential) -> Credential:
         """Go on with a credential that is `disconnecting`; raises `LeaseUnavailable`."""
@@ -82,7 +83,11 @@ class DisconnectCredential:
         self.observer.count("CredentialDisconnected")
         return held.save(
             lambda row, now: replace(
-                row.move_to(Status.DISCONNECTED), tenants=(), last_error=_why_unrevoked(row)
+                row.move_to(Status.DISCONNECTED),
+                tenants=(),
+                access_token_expires_at=None,
+                refresh_token_expires_at=None,
+                last_error=_why_unrevoked(row),
             ).released(due_at=None, attempt_finished=True, now=now)
         )
 

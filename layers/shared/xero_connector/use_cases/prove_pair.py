@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from xero_connector.domain.checks import (
+    SAVE_FIRST,
     AuthorizeFinding,
     Check,
     CheckResult,
@@ -41,12 +42,11 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-_SAVE_FIRST = (
-    "In the Xero app, under Configuration: generate a secret, press Save, then paste it. A fresh secret may "
-    "need a few minutes before Xero accepts it."
-)
 _REFUSALS = {
-    Verdict.INVALID_CLIENT: ("Xero refuses this client ID and client secret.", _SAVE_FIRST),
+    Verdict.INVALID_CLIENT: (
+        "Xero refuses this client ID and client secret.",
+        f"Compare the client ID with the app's Configuration page at Xero. {SAVE_FIRST}",
+    ),
     Verdict.CUSTOM_CONNECTION: (
         "This Xero app is a Custom connection: it cannot take a user through consent.",
         "Submit the pair again with the integration_type custom_connection, or create a Web app at Xero.",
@@ -64,7 +64,7 @@ _CLIENT_ID_UNKNOWN = (
     "Xero does not know this client ID, or the app is disabled.",
     "Copy the client ID again from the app's Configuration page at Xero, all of its 32 characters.",
 )
-_SECRET_WRONG = ("Xero knows this client ID, but refuses the client secret.", _SAVE_FIRST)
+_SECRET_WRONG = ("Xero knows this client ID, but refuses the client secret.", SAVE_FIRST)
 _CLIENT_IS_KNOWN = frozenset(AuthorizeFinding) - {AuthorizeFinding.CLIENT_UNKNOWN, AuthorizeFinding.INCONCLUSIVE}
 
 
@@ -108,15 +108,19 @@ class ProvePair:
         """Make at most four requests to Xero and judge the pair; two more at most if `thorough`."""
         began = self.clock()
         verdict, failure = self._judge(pair, integration_type)
-        if integration_type is IntegrationType.CUSTOM_CONNECTION:
-            return self._proof(verdict, failure, _no_consent(self.clock()))
-        if verdict in {Verdict.CUSTOM_CONNECTION, Verdict.MOBILE_APP}:
+        custom = integration_type is IntegrationType.CUSTOM_CONNECTION
+        if verdict in {Verdict.CUSTOM_CONNECTION, Verdict.WEB_APP, Verdict.MOBILE_APP}:
             return self._proof(verdict, failure, {})
+        if custom and verdict is not Verdict.INVALID_CLIENT:
+            return self._proof(verdict, failure, _no_consent(self.clock()))
         finding = AuthorizeFinding.INCONCLUSIVE
         elapsed = self.clock() - began
         if elapsed < _PROBE_WITHIN:
-            thorough = thorough and elapsed < _PROBE_THOROUGHLY_WITHIN
+            thorough = thorough and not custom and elapsed < _PROBE_THOROUGHLY_WITHIN
             finding = self.authorize.probe(pair.client_id, scopes=scopes, try_other_case=thorough)
+        if custom:
+            # Asked for one thing only: whether it is the client ID that is wrong.
+            return self._proof(verdict, failure, _no_consent(self.clock()), finding)
         now = self.clock()
         found = {
             "redirect_uri": redirect_uri_check(finding, self.redirect_uri, now),

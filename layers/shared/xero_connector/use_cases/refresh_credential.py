@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from xero_connector.domain.checks import granted_scopes_check
+from xero_connector.domain.checks import granted_scopes_check, refused_pair_check
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.errors import LeaseUnavailable, StoreUnavailable
 from xero_connector.domain.history import Action
@@ -246,6 +246,8 @@ class RefreshCredential:
 def _after(row: Credential, failure: TokenEndpointFailure, *, unfinished: bool, now: datetime) -> Credential:
     reaction = REACTIONS[failure.kind]
     counted = row.failed(code=failure.code, detail=failure.detail, now=now)
+    if failure.kind is FailureKind.INVALID_CLIENT:
+        counted = counted.checked(pair=refused_pair_check(now))
     return counted.move_to(_status_after(row, failure)).released(
         due_at=retry_at(failure.kind, failures=counted.failures, retry_after=failure.retry_after, now=now),
         # That this call did nothing says nothing about an earlier one whose answer is still missing. A Custom

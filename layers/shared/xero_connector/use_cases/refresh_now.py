@@ -1,12 +1,14 @@
 """Refresh a credential because an admin asks."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.errors import Conflict, QuotaReached, XeroUnavailable
 from xero_connector.domain.ports import Clock
-from xero_connector.domain.status import Status
+from xero_connector.domain.status import FINAL, Status
+from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.refresh_credential import Outcome, RefreshCredential
 
@@ -15,6 +17,11 @@ _HEALED_BY = {
     Status.CLIENT_REJECTED: "Generate a client secret at Xero and PUT it to /credentials/{client_id}/secret.",
 }
 
+_GOES_ON: Mapping[str, str] = {
+    FailureKind.INVALID_GRANT: "Look again in two minutes: if Xero refuses once more, a new consent is needed.",
+    FailureKind.UNAUTHORIZED_CLIENT: "Check the app's integration type at Xero. It is tried again by itself.",
+    FailureKind.INVALID_SCOPE: "Check the app's scopes at Xero. It is tried again by itself.",
+}
 _NO_GRANT = {
     IntegrationType.WEB_APP: _HEALED_BY[Status.REAUTHORIZATION_REQUIRED],
     IntegrationType.CUSTOM_CONNECTION: "Look at its status: it gets tokens by itself once the pair is proven.",
@@ -52,7 +59,7 @@ class RefreshNow:
             raise Conflict(
                 "This credential has no grant to refresh.",
                 code="not_connected",
-                hint=_NO_GRANT[refresh.row.integration_type if refresh.row else IntegrationType.WEB_APP],
+                hint=_how_to_connect(refresh.row),
             )
         error = refresh.row.last_error
         if refresh.outcome is Outcome.FAILED and error is not None:
@@ -61,6 +68,16 @@ class RefreshNow:
             raise XeroUnavailable(
                 error.detail,
                 code=error.code,
-                hint="The grant is safe and the refresh goes on by itself: look again in a minute.",
+                hint=_GOES_ON.get(
+                    error.code, "The grant is safe, the refresh goes on by itself: look again in a minute."
+                ),
             )
         return refresh.row
+
+
+def _how_to_connect(row: Credential | None) -> str:
+    if row is None or row.status in FINAL:
+        return "It has ended: submit the pair again with POST /credentials."
+    if row.status is Status.DISCONNECTING:
+        return "It is being disconnected; after that, submit the pair again with POST /credentials."
+    return _NO_GRANT[row.integration_type]

@@ -8,6 +8,7 @@ from xero_connector.domain.errors import (
     Conflict,
     ConnectorError,
     LeaseUnavailable,
+    SecretDeleted,
     VersionTaken,
     XeroUnavailable,
 )
@@ -88,6 +89,9 @@ class ReplaceClientSecret:
 
     def _put(self, held: HeldLease, pair: ClientPair) -> int:
         row = held.row
+        if self._is_in_force(row, pair):
+            # Sent again, perhaps after a lost answer: the version before stays the one that can be gone back to.
+            return row.client_secret_number
         for number in range(row.client_secret_number + 1, row.client_secret_number + 1 + _MOST_TAKEN):
             try:
                 self.vault.put_client_pair(pair, version_id=client_version_id(row.incarnation, number))
@@ -96,6 +100,12 @@ class ReplaceClientSecret:
                 continue
             return number
         raise VersionTaken(client_version_id(row.incarnation, row.client_secret_number + _MOST_TAKEN))
+
+    def _is_in_force(self, row: Credential, pair: ClientPair) -> bool:
+        try:
+            return self.vault.get_client_pair(row.client_id, version_id=row.client_version_id) == pair
+        except SecretDeleted:
+            return False
 
 
 def _check_replaceable(row: Credential) -> None:

@@ -46,6 +46,9 @@ class StartConsent:
         row = self.registry.get(found.client_id)
         if row is None or not row.takes_consent:
             raise consent_refusals.not_connectable()
+        if found.created_at < row.created_at:
+            # Made for an earlier life of this client ID, which somebody ended: perhaps because the link got about.
+            raise consent_refusals.ticket_expired()
         # A second tab with the same link shares the cookie, so the first one's request must stay usable.
         if binding is None or not is_token(binding):
             binding = new_token()

@@ -52,7 +52,7 @@ class SubmitCredential:
         client_id = submission.pair.client_id
         known = self.registry.get(client_id)
         if known is not None and known.status not in FINAL:
-            raise _known(client_id)
+            raise _known(known)
         if known is not None and known.due_at is not None:
             raise Conflict(
                 "The secret of an earlier submission is still being deleted.",
@@ -89,7 +89,7 @@ class SubmitCredential:
         try:
             credential = self.registry.create(_with_proof(row, proof, submitted_by), replacing=known)
         except RevisionConflict:
-            raise _known(pair.client_id) from None
+            raise _known(self.registry.get(pair.client_id) or row) from None
         if credential.status is Status.PENDING_VALIDATION:
             return Submitted(credential, None)
         if credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
@@ -149,9 +149,12 @@ def _with_proof(row: Credential, proof: Proof, submitted_by: str) -> Credential:
     return good if custom else good.noted(Action.CONNECT_LINK_CREATED, by=submitted_by)
 
 
-def _known(client_id: str) -> Conflict:
+def _known(row: Credential) -> Conflict:
+    ending = row.status is Status.DISCONNECTING
     return Conflict(
-        f"The client_id {client_id} is known already.",
+        f"The client_id {row.client_id} is known already.",
         code="credential_exists",
-        hint="To replace its secret, PUT it to /credentials/{client_id}/secret; to start over, DELETE it.",
+        hint="It is being disconnected by itself: submit the pair again in a few minutes."
+        if ending
+        else "To replace its secret, PUT it to /credentials/{client_id}/secret; to start over, DELETE it.",
     )
