@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -133,12 +134,30 @@ def test_a_new_secret_heals_a_refused_pair_and_keeps_the_consent(journey: Journe
     assert json.loads(before["SecretString"])["client_secret"] == app.client_secret
 
 
+def test_several_who_disconnect_at_once_end_it_once(
+    journey: Journey, domain_events: DomainEventSubscriber
+) -> None:
+    app = journey.create_app()
+    journey.connect(app)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: journey.admin.delete(f"/credentials/{app.client_id}"), range(4)))
+    assert {answer.status_code for answer in answers} <= {HTTPStatus.OK, HTTPStatus.CONFLICT}
+    assert status(journey, app) == "disconnected"
+    domain_events.wait_for(app.client_id, "CredentialDisconnected", seconds=10)
+    told = [event.event_type for event in domain_events.of(app.client_id)]
+    assert told.count("CredentialDisconnected") == 1
+
+
 def test_a_deleted_credential_can_come_back(journey: Journey) -> None:
     app = journey.create_app()
     journey.connect(app)
+    earlier = journey.connect_url(app)
     answer = journey.admin.delete(f"/credentials/{app.client_id}")
     assert (answer.status_code, answer.json()["status"]) == (HTTPStatus.OK, "disconnected")
+    link = journey.open_link(journey.stack.browser(), earlier)
+    assert link.status_code == HTTPStatus.CONFLICT
     assert journey.connect(app).status_code == HTTPStatus.OK
+    assert journey.open_link(journey.stack.browser(), earlier).status_code == HTTPStatus.GONE
     assert journey.tokens(app)["generation"] == 1
     assert status(journey, app) == "connected"
 
