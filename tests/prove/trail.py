@@ -11,7 +11,7 @@ from xero_connector.adapters.dynamodb_items import HISTORY_PREFIX, entry_from_it
 from xero_connector.domain.history import Action, HistoryEntry
 from xero_connector.domain.status import Status
 
-_LEADS_TO: Mapping[Action, Status] = MappingProxyType(
+LEADS_TO: Mapping[Action, Status] = MappingProxyType(
     {
         Action.SUBMITTED: Status.PENDING_VALIDATION,
         Action.VALIDATED: Status.VALIDATED,
@@ -110,7 +110,7 @@ def _differs(event: Event, entry: HistoryEntry) -> bool:
 
 def _untold(entries: list[HistoryEntry], changes: StatusChanges) -> int:
     # In the order of the keys, which is that of the writes: the last one of each credential stays.
-    changing = [entry for entry in entries if entry.action in _LEADS_TO]
-    told = {(entry.client_id, entry.revision, _LEADS_TO[entry.action]) for entry in changing}
-    ends = {entry.client_id: _LEADS_TO[entry.action] for entry in changing}
+    changing = [entry for entry in entries if entry.action in LEADS_TO]
+    told = {(entry.client_id, entry.revision, LEADS_TO[entry.action]) for entry in changing}
+    ends = {entry.client_id: LEADS_TO[entry.action] for entry in changing}
     return len(changes.made - told) + sum(ends.get(client_id) is not now for client_id, now in changes.now.items())

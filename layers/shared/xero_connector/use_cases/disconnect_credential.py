@@ -127,7 +127,7 @@ class DisconnectCredential:
 
     @staticmethod
     def _note_unrevoked(held: HeldLease, failure: ConnectorError) -> None:
-        # Xero refuses the pair, so nobody can revoke with it: the user has to, in Xero.
+        # Xero refuses, and asking again would not help: the user has to end it, in Xero.
         detail = f"{failure.detail} Remove the connection in Xero under Connected apps."
         held.save(lambda row, now: row.failed(code=failure.code, detail=detail, now=now))
 

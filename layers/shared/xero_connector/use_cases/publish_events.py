@@ -80,5 +80,5 @@ class PublishEvents:
     def _postponed(self, entry: HistoryEntry, unavailable: StoreUnavailable) -> None:
         self.observer.count("EventPostponed")
         self.observer.event(
-            "event_postponed", client_id=entry.client_id, event_type=entry.event_type, code=unavailable.detail
+            "event_postponed", client_id=entry.client_id, event_type=entry.event_type, detail=unavailable.detail
         )

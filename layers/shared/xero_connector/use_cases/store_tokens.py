@@ -14,15 +14,14 @@ from xero_connector.use_cases.list_tenants import Listing
 
 type Change = Callable[[Credential, datetime], Credential]
 
-
-def _nothing_else(row: Credential, _: datetime) -> Credential:
-    return row
-
-
 _MOST_TAKEN = 5
 _UNKNOWN_USER = "xero_user"
 _PUT_BUDGET = timedelta(seconds=15)
 """The vault's time-outs and retries: no put starts with less of the lease left."""
+
+
+def _nothing_else(row: Credential, _: datetime) -> Credential:
+    return row
 
 
 @dataclass(frozen=True, slots=True)
