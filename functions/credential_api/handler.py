@@ -12,7 +12,7 @@ from xero_connector.adapters.credential_resource import (
     credential_resource,
     history_entry_resource,
 )
-from xero_connector.bootstrap import application, observer
+from xero_connector.bootstrap import application, invocation, observer
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.status import Status
 from xero_connector.domain.submission import parse_client_id, parse_secret_body, parse_submission
@@ -105,7 +105,7 @@ def _resource(row: Credential) -> dict[str, Any]:
     return credential_resource(row, tokens_secret_name=application().tokens_secret_name(row.client_id))
 
 
-@flushing(observer)
+@flushing(observer, invocation)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of API Gateway (REST API, Lambda proxy integration)."""
     return app.resolve(event, context)

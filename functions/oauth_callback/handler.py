@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from xero_connector.adapters import browser_cookie, html_pages
 from xero_connector.adapters.rest_requests import query
-from xero_connector.bootstrap import application, observer
+from xero_connector.bootstrap import application, invocation, observer
 from xero_connector.domain.consent import digest
 from xero_connector.observability import flushing
 from xero_connector.use_cases.complete_consent import Callback
@@ -48,7 +48,7 @@ def callback() -> Response[str]:
     )
 
 
-@flushing(observer)
+@flushing(observer, invocation)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of API Gateway (REST API, Lambda proxy integration)."""
     return app.resolve(event, context)

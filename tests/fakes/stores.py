@@ -238,3 +238,30 @@ class InMemoryVault:
     @staticmethod
     def _arn(name: str) -> str:
         return f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-a1B2c3"
+
+
+class InMemorySeal:
+    """Seals recognisably; `down` is KMS being away, which stops what needs a call."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.prepared = False
+
+    def prepare(self) -> None:
+        if self.down:
+            raise StoreUnavailable("GenerateDataKey", "KMSInternalException")
+        self.prepared = True
+
+    def seal(self, text: str, *, context: str) -> str:
+        if not self.prepared:
+            self.prepare()
+        return json.dumps({"context": context, "sealed": text[::-1]})
+
+    def unseal(self, sealed: str, *, context: str) -> str:
+        if self.down:
+            raise StoreUnavailable("Decrypt", "KMSInternalException")
+        parts = json.loads(sealed)
+        if parts["context"] != context:
+            raise StoreUnavailable("Decrypt", "InvalidSeal")
+        text: str = parts["sealed"]
+        return text[::-1]

@@ -9,6 +9,7 @@ from tests.fakes.stores import (
     InMemoryEventBus,
     InMemoryHistory,
     InMemoryRegistry,
+    InMemorySeal,
     InMemoryVault,
 )
 from tests.fakes.xero import ScriptedXero
@@ -64,11 +65,15 @@ class World:
 
     def __init__(self) -> None:
         self.now = NOON
+        self.time_left = timedelta(seconds=28)
+        """What an invocation begins with."""
+        self._paused = timedelta()
         self.registry = InMemoryRegistry()
         self.consents = InMemoryConsents()
         self.history = InMemoryHistory(self.registry)
         self.event_bus = InMemoryEventBus()
         self.vault = InMemoryVault()
+        self.seal = InMemorySeal()
         self.xero = ScriptedXero(self.clock)
         self.observer = RecordingObserver()
         holders = count(1)
@@ -82,8 +87,10 @@ class World:
             authorize=self.xero,
             connections=self.xero,
             observer=self.observer,
+            seal=self.seal,
             clock=self.clock,
-            pause=self.advance,
+            deadline=self.deadline,
+            pause=self.pause,
             lease_holder=lambda: f"holder-{next(holders)}",
         )
         self.app = Application(self.ports, SETTINGS)
@@ -92,7 +99,17 @@ class World:
         return self.now
 
     def advance(self, seconds: float) -> None:
+        """Let time pass between invocations."""
         self.now += timedelta(seconds=seconds)
+        self._paused = timedelta()
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass within an invocation."""
+        self.now += timedelta(seconds=seconds)
+        self._paused += timedelta(seconds=seconds)
+
+    def deadline(self) -> datetime:
+        return self.now + self.time_left - self._paused
 
     def row(self, client_id: str = CLIENT_ID) -> Credential:
         row = self.registry.get(client_id)
@@ -133,6 +150,7 @@ class World:
         error: str | None = None,
         error_description: str | None = None,
     ) -> Connected:
+        self._paused = timedelta()
         return self.app.complete_consent(
             Callback(
                 state=state,
@@ -155,6 +173,7 @@ class World:
         return self.consent(client_id)
 
     def sweep(self) -> Counter[str]:
+        self._paused = timedelta()
         return self.app.sweep_due_credentials(shards=["0", "1"], deadline=self.now + timedelta(seconds=58))
 
     def sweep_when_due(self, client_id: str = CLIENT_ID) -> Counter[str]:

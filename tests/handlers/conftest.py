@@ -43,7 +43,7 @@ def invoke(world: World, monkeypatch: pytest.MonkeyPatch) -> Invoke:
             get_remaining_time_in_millis=lambda: 58_000,
         )
         if function == "token_refresh":
-            monkeypatch.setattr(handler, "utc_now", world.clock)
+            monkeypatch.setattr(handler, "invocation", SimpleNamespace(ends_at=world.deadline))
         answer: dict[str, Any] = handler.lambda_handler(event, context)
         if "httpMethod" in event:
             assert complaints(event, answer) == []

@@ -17,6 +17,7 @@ from uuid import UUID
 from joserfc.jwk import RSAKey
 
 from tests.fakes.interruptions import ProcessDied
+from tests.fakes.stores import InMemorySeal
 from tests.fakes.world import NOON, SETTINGS
 from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
 from tests.prove import trail
@@ -342,6 +343,7 @@ class Simulation:
         self._calm = True
         self._skew = timedelta()
         self._environment_ends = NOON
+        self._deadline = NOON
         self._issued: dict[str, datetime] = {}
 
     def __call__(self, progress: Progress) -> LongRunFigures:
@@ -385,9 +387,9 @@ class Simulation:
         killed = self.weather.tick_is_killed()
         self.gate.start_invocation(killed=killed)
         self.figures.killed += killed
-        deadline = self._app_clock() + timedelta(seconds=58)
+        self._deadline = self._app_clock() + timedelta(seconds=58)
         try:
-            app.sweep_due_credentials(shards=[str(shard) for shard in range(SHARDS)], deadline=deadline)
+            app.sweep_due_credentials(shards=[str(shard) for shard in range(SHARDS)], deadline=self._deadline)
         except ProcessDied:
             return
         except Exception as error:
@@ -432,7 +434,9 @@ class Simulation:
             authorize=cast("Any", None),  # nothing is submitted in these runs
             connections=_Connections(self),
             observer=self.observer,
+            seal=InMemorySeal(),
             clock=self._app_clock,
+            deadline=lambda: self._deadline,
             pause=self.clock.advance,
             lease_holder=lambda: f"holder-{next(self._holders)}",
         )

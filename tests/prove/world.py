@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any, cast, override
 
 from tests.fakes.interruptions import ProcessDied
+from tests.fakes.stores import InMemorySeal
 from tests.fakes.world import NOON, SETTINGS, RecordingObserver
 from tests.prove import trail
 from tests.prove.doubles import StrictDynamoDB, StrictEventBridge, StrictSecretsManager
@@ -178,7 +179,9 @@ class World:
             ),
             connections=RequestsXeroConnections(SETTINGS.xero_api_url),
             observer=RecordingObserver(),
+            seal=InMemorySeal(),
             clock=clock,
+            deadline=lambda: clock() + timedelta(seconds=28),
             pause=pause or self.clock.advance,
             lease_holder=lambda: f"holder-{next(self._holders)}",
         )

@@ -8,6 +8,8 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from tests.fakes.world import NOON
+from xero_connector.invocation import Invocation
 from xero_connector.observability import PowertoolsObserver, flushing
 
 CONTEXT = LambdaContext()
@@ -75,7 +77,7 @@ def test_nothing_counted_is_nothing_written(
 def test_a_handler_that_fails_has_its_metrics_written(
     observer: PowertoolsObserver, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    @flushing(lambda: observer)
+    @flushing(lambda: observer, Invocation(lambda: NOON))
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         del context
         observer.count("Refreshed")
@@ -88,7 +90,7 @@ def test_a_handler_that_fails_has_its_metrics_written(
 
 
 def test_a_handler_keeps_its_name_and_answer(observer: PowertoolsObserver) -> None:
-    @flushing(lambda: observer)
+    @flushing(lambda: observer, Invocation(lambda: NOON))
     def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         del context
         return event
@@ -100,7 +102,7 @@ def test_a_handler_keeps_its_name_and_answer(observer: PowertoolsObserver) -> No
 def test_every_line_tells_the_request_that_the_caller_was_told(
     observer: PowertoolsObserver, log: io.StringIO
 ) -> None:
-    @flushing(lambda: observer)
+    @flushing(lambda: observer, Invocation(lambda: NOON))
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         del event, context
         observer.event("something")

@@ -16,6 +16,7 @@ from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
 from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
+from xero_connector.adapters.kms_seal import KmsSeal
 from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
@@ -23,17 +24,20 @@ from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.ports import (
     Clock,
     Consents,
+    Deadline,
     EventBus,
     History,
     LeaseHolder,
     Observer,
     Pause,
     Registry,
+    Seal,
     Vault,
     XeroAuthorize,
     XeroConnections,
     XeroIdentity,
 )
+from xero_connector.invocation import Invocation
 from xero_connector.observability import PowertoolsObserver
 from xero_connector.settings import Settings
 from xero_connector.use_cases.change_credential import ChangeCredential
@@ -73,7 +77,9 @@ class Ports:
     authorize: XeroAuthorize
     connections: XeroConnections
     observer: Observer
+    seal: Seal
     clock: Clock
+    deadline: Deadline
     pause: Pause
     lease_holder: LeaseHolder
 
@@ -169,6 +175,10 @@ def utc_now() -> datetime:
     return datetime.now(tz=UTC)
 
 
+invocation = Invocation(utc_now)
+"""The invocation that runs in this execution environment."""
+
+
 @cache
 def observer() -> PowertoolsObserver:
     """The logs and metrics of this function."""
@@ -208,7 +218,9 @@ def application() -> Application:
         ),
         connections=RequestsXeroConnections(settings.xero_api_url),
         observer=observer(),
+        seal=KmsSeal(lambda: boto3.client("kms", config=CLIENT_CONFIG), settings.kms_key_arn, utc_now),
         clock=utc_now,
+        deadline=invocation.ends_at,
         pause=time.sleep,
         lease_holder=lambda: secrets.token_hex(8),
     )

@@ -10,6 +10,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from xero_connector.invocation import Invocation
+
 type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
@@ -58,12 +60,16 @@ class PowertoolsObserver:
             self._metrics.flush_metrics()
 
 
-def flushing(observer: Callable[[], PowertoolsObserver]) -> Callable[[Handler], Handler]:
-    """Decorate a handler: its lines carry the request id, and its metrics are written even when it fails."""
+def flushing(observer: Callable[[], PowertoolsObserver], invocation: Invocation) -> Callable[[Handler], Handler]:
+    """Decorate a handler: its lines carry the request id, and its metrics are written even when it fails.
+
+    `invocation` is told how much time there is.
+    """
 
     def decorate(handler: Handler) -> Handler:
         @functools.wraps(handler)
         def flushed(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+            invocation.begin(context.get_remaining_time_in_millis())
             # The id that the caller was told, where there is one: API Gateway's.
             observer().begin(event.get("requestContext", {}).get("requestId") or context.aws_request_id)
             try:

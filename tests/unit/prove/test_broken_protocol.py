@@ -228,7 +228,7 @@ def test_the_lease_and_its_fence_hold_while_they_are_whole(xero: InProcessXero) 
 
 def test_a_lease_that_is_not_respected_refreshes_twice(xero: InProcessXero) -> None:
     def leased(
-        self: Credential, owner: str, *, now: datetime, duration: timedelta, consenting: bool = False
+        self: Credential, owner: str, *, now: datetime, duration: timedelta, consenting: str | None = None
     ) -> Credential:
         until = now + duration
         return replace(

@@ -353,7 +353,7 @@ def test_an_adopted_answer_without_organisations_has_them_looked_up(world: World
 def test_after_a_consent_that_was_cut_off_no_organisation_of_the_grant_before_is_left(world: World) -> None:
     row = world.connect()
     world.vault.put_tokens(a_tokens_secret(generation=2, tenants=()), version_id=row.tokens_version_id(2))
-    cut_off = row.leased("consent", now=world.now, duration=timedelta(seconds=60), consenting=True)
+    cut_off = row.leased("consent", now=world.now, duration=timedelta(seconds=60), consenting="b" * 64)
     world.registry.save(cut_off)
     assert world.sweep_when_due() == {"rolled_forward": 1}
     assert (world.row().tenants, world.row().tenants_pending) == ((), True)

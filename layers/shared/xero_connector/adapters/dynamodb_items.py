@@ -21,7 +21,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from xero_connector.domain.checks import Check, CheckResult
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase
-from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease
+from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease, ParkedGrant
 from xero_connector.domain.history import Action, HistoryEntry
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
@@ -99,7 +99,14 @@ def credential_to_item(row: Credential, *, shards: int) -> Item:
         "client_secret_number": row.client_secret_number,
         "generation": row.generation,
         "grant_began": row.grant_began,
+        "grant_consent": row.grant_consent,
+        "grant_version_id": row.grant_version_id,
+        "xero_user_id": row.xero_user_id,
         "consenting": row.consenting,
+        "parked": None if row.parked is None else _parked_to_item(row.parked),
+        "earlier_grants": [_parked_to_item(grant) for grant in row.earlier_grants] or None,
+        "unreadable_since": _text(row.unreadable_since),
+        "refused_since": _text(row.refused_since),
         "tokens_secret_arn": row.tokens_secret_arn,
         "access_token_expires_at": _text(row.access_token_expires_at),
         "refresh_token_expires_at": _text(row.refresh_token_expires_at),
@@ -144,7 +151,14 @@ def credential_from_item(item: Item) -> Credential:
         client_secret_number=int(item["client_secret_number"]),
         generation=int(item["generation"]),
         grant_began=int(item["grant_began"]),
-        consenting=item["consenting"],
+        grant_consent=item.get("grant_consent"),
+        grant_version_id=item.get("grant_version_id"),
+        xero_user_id=item.get("xero_user_id"),
+        consenting=item.get("consenting") or None,
+        parked=_parked_from_item(item["parked"]) if "parked" in item else None,
+        earlier_grants=tuple(_parked_from_item(grant) for grant in item.get("earlier_grants", ())),
+        unreadable_since=_moment(item.get("unreadable_since")),
+        refused_since=_moment(item.get("refused_since")),
         tokens_secret_arn=item.get("tokens_secret_arn"),
         access_token_expires_at=_moment(item.get("access_token_expires_at")),
         refresh_token_expires_at=_moment(item.get("refresh_token_expires_at")),
@@ -290,6 +304,25 @@ def _text(moment: datetime | None) -> str | None:
 
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def _parked_to_item(grant: ParkedGrant) -> Item:
+    item = {
+        "sealed": grant.sealed,
+        "obtained_at": grant.obtained_at.isoformat(),
+        "xero_user_id": grant.xero_user_id,
+        "scopes": list(grant.scopes),
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _parked_from_item(item: Item) -> ParkedGrant:
+    return ParkedGrant(
+        sealed=item["sealed"],
+        obtained_at=datetime.fromisoformat(item["obtained_at"]),
+        xero_user_id=item.get("xero_user_id"),
+        scopes=tuple(item.get("scopes", ())),
+    )
 
 
 def _check_to_item(check: Check) -> Item:

@@ -59,6 +59,20 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedGrant:
+    """A refresh token that waits in the registry: the vault did not take it, or another grant took its place.
+
+    `sealed` is encrypted under the vault's key. `xero_user_id` is the user whose consent brought it, None where it
+    was refreshed or where the user is not known. `scopes` are those that Xero granted with it.
+    """
+
+    sealed: str = field(repr=False)
+    obtained_at: datetime
+    xero_user_id: str | None = None
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
     """The registry's row: everything but the secrets.
 
@@ -66,7 +80,13 @@ class Credential:
     `generation` counts the token sets, 0 before the first; those before `grant_began` belong to an earlier
     consent, perhaps of another user. `attempt_started_at` is set from taking the lease until the outcome is
     known: a row that carries it without a live lease tells of work that was cut off. `consenting` tells that
-    this work may have been a consent. `notes` go into the audit trail with the next write of the row.
+    this work may have been a consent, and of which authorization request (the hash of its state).
+    `grant_consent` is the request that brought the present grant, `xero_user_id` the user who gave it, and
+    `grant_version_id` the version of generation `grant_began` where a consent stored it. `parked` holds the newest
+    refresh token while the vault does not take it; `earlier_grants` are those of consents that were replaced and
+    not revoked. `unreadable_since` tells since when a secret that the row vouches for cannot be read, and
+    `refused_since` since when Xero refuses a pair that is pending. `notes` go into the audit trail with the next
+    write of the row.
     """
 
     client_id: str
@@ -84,7 +104,14 @@ class Credential:
     client_secret_number: int = 1
     generation: int = 0
     grant_began: int = 0
-    consenting: bool = False
+    grant_consent: str | None = None
+    grant_version_id: str | None = None
+    xero_user_id: str | None = None
+    consenting: str | None = None
+    parked: ParkedGrant | None = None
+    earlier_grants: tuple[ParkedGrant, ...] = ()
+    unreadable_since: datetime | None = None
+    refused_since: datetime | None = None
     tokens_secret_arn: str | None = None
     access_token_expires_at: datetime | None = None
     refresh_token_expires_at: datetime | None = None
@@ -151,7 +178,9 @@ class Credential:
         )
         return replace(changed, notes=(*self.notes, note))
 
-    def leased(self, owner: str, *, now: datetime, duration: timedelta, consenting: bool = False) -> "Credential":
+    def leased(
+        self, owner: str, *, now: datetime, duration: timedelta, consenting: str | None = None
+    ) -> "Credential":
         """Take the lease, or raise `LeaseUnavailable` while another holder's runs.
 
         The row falls due when the lease ends: if the holder dies, the sweep comes back by itself.
@@ -164,7 +193,7 @@ class Credential:
             lease=Lease(owner, until),
             due_at=until,
             attempt_started_at=self.attempt_started_at or now,
-            consenting=self.consenting or consenting,
+            consenting=consenting or self.consenting,
             updated_at=now,
         )
 
@@ -175,7 +204,7 @@ class Credential:
             lease=None,
             due_at=due_at,
             attempt_started_at=None if attempt_finished else self.attempt_started_at,
-            consenting=self.consenting and not attempt_finished,
+            consenting=None if attempt_finished else self.consenting,
             updated_at=now,
         )
 

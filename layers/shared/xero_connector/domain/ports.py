@@ -17,6 +17,8 @@ type Clock = Callable[[], datetime]
 """Returns the present moment, aware and in UTC."""
 type Pause = Callable[[float], None]
 """Waits for some seconds."""
+type Deadline = Callable[[], datetime]
+"""Returns the moment at which the present invocation is cut off, aware and in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,19 @@ class Vault(Protocol):
 
     def tokens_secret_name(self, client_id: str) -> str:
         """The name that consumers read the tokens by."""
+
+
+class Seal(Protocol):
+    """Encrypts what has to wait in the registry, under the vault's key; `context` is the same at both ends."""
+
+    def prepare(self) -> None:
+        """Have a data key at hand, so that sealing needs no call; raises `StoreUnavailable`."""
+
+    def seal(self, text: str, *, context: str) -> str:
+        """Encrypt a text; calls KMS only where no data key is at hand. Raises `StoreUnavailable`."""
+
+    def unseal(self, sealed: str, *, context: str) -> str:
+        """Decrypt what `seal` made; raises `StoreUnavailable`."""
 
 
 class XeroIdentity(Protocol):

@@ -152,7 +152,7 @@ class CompleteConsent:
 
     def _hold(self, claimed: AuthorizationRequest, row: Credential) -> HeldLease:
         try:
-            held = self.hold_lease.waiting(row, patience=_PATIENCE, consenting=True)
+            held = self.hold_lease.waiting(row, patience=_PATIENCE, consenting=claimed.state_hash)
         except LeaseUnavailable:
             # Nothing was presented to Xero yet: the same callback may be opened again.
             self._end(claimed.reopened())

@@ -85,7 +85,7 @@ class HoldLease:
     pause: Pause
     lease_holder: LeaseHolder
 
-    def __call__(self, row: Credential, *, consenting: bool = False) -> HeldLease:
+    def __call__(self, row: Credential, *, consenting: str | None = None) -> HeldLease:
         """Take the lease of a row that was just read; raises `LeaseUnavailable`."""
         owner = self.lease_holder()
         leased = row.leased(owner, now=self.clock(), duration=LEASE, consenting=consenting)
@@ -95,7 +95,7 @@ class HoldLease:
             raise LeaseUnavailable(row.client_id) from None
         return HeldLease(self.registry, self.clock, before=row, row=saved, owner=owner)
 
-    def waiting(self, row: Credential, *, patience: timedelta, consenting: bool = False) -> HeldLease:
+    def waiting(self, row: Credential, *, patience: timedelta, consenting: str | None = None) -> HeldLease:
         """Take the lease, waiting for its holder for a while; raises `LeaseUnavailable`."""
         give_up_at = self.clock() + patience
         while True:
