@@ -195,6 +195,9 @@ class InMemoryVault:
     def delete_client_pair(self, client_id: str) -> None:
         self._delete(self.client_secret_name(client_id))
 
+    def restore_client_pair(self, client_id: str) -> None:
+        self.deleted.discard(self.client_secret_name(client_id))
+
     def put_tokens(self, secret: TokensSecret, *, version_id: str) -> StoredTokens:
         name = self.tokens_secret_name(secret.client_id)
         self._put(name, version_id, secret)
@@ -207,6 +210,9 @@ class InMemoryVault:
 
     def delete_tokens(self, client_id: str) -> None:
         self._delete(self.tokens_secret_name(client_id))
+
+    def restore_tokens(self, client_id: str) -> None:
+        self.deleted.discard(self.tokens_secret_name(client_id))
 
     def tokens_secret_name(self, client_id: str) -> str:
         return f"{self.prefix}/{client_id}/tokens"

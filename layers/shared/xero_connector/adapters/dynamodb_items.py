@@ -103,6 +103,7 @@ def credential_to_item(row: Credential, *, shards: int) -> Item:
         "grant_version_id": row.grant_version_id,
         "xero_user_id": row.xero_user_id,
         "consenting": row.consenting,
+        "consenting_since": _text(row.consenting_since),
         "parked": None if row.parked is None else _parked_to_item(row.parked),
         "earlier_grants": [_parked_to_item(grant) for grant in row.earlier_grants] or None,
         "unreadable_since": _text(row.unreadable_since),
@@ -155,6 +156,7 @@ def credential_from_item(item: Item) -> Credential:
         grant_version_id=item.get("grant_version_id"),
         xero_user_id=item.get("xero_user_id"),
         consenting=item.get("consenting") or None,
+        consenting_since=_moment(item.get("consenting_since")),
         parked=_parked_from_item(item["parked"]) if "parked" in item else None,
         earlier_grants=tuple(_parked_from_item(grant) for grant in item.get("earlier_grants", ())),
         unreadable_since=_moment(item.get("unreadable_since")),
@@ -310,6 +312,7 @@ def _parked_to_item(grant: ParkedGrant) -> Item:
     item = {
         "sealed": grant.sealed,
         "obtained_at": grant.obtained_at.isoformat(),
+        "consent": grant.consent,
         "xero_user_id": grant.xero_user_id,
         "scopes": list(grant.scopes),
     }
@@ -320,6 +323,7 @@ def _parked_from_item(item: Item) -> ParkedGrant:
     return ParkedGrant(
         sealed=item["sealed"],
         obtained_at=datetime.fromisoformat(item["obtained_at"]),
+        consent=item.get("consent"),
         xero_user_id=item.get("xero_user_id"),
         scopes=tuple(item.get("scopes", ())),
     )

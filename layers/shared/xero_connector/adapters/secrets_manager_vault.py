@@ -42,6 +42,9 @@ class SecretsManagerVault:
     def delete_client_pair(self, client_id: str) -> None:
         self._delete(self._client_secret_name(client_id))
 
+    def restore_client_pair(self, client_id: str) -> None:
+        self._restore(self._client_secret_name(client_id))
+
     def put_tokens(self, secret: TokensSecret, *, version_id: str) -> StoredTokens:
         name = self.tokens_secret_name(secret.client_id)
         return StoredTokens(secret, self._put(name, secret.to_json(), version_id, "Xero tokens"))
@@ -52,6 +55,9 @@ class SecretsManagerVault:
 
     def delete_tokens(self, client_id: str) -> None:
         self._delete(self.tokens_secret_name(client_id))
+
+    def restore_tokens(self, client_id: str) -> None:
+        self._restore(self.tokens_secret_name(client_id))
 
     def tokens_secret_name(self, client_id: str) -> str:
         return f"{self.prefix}/{client_id}/tokens"
@@ -102,6 +108,14 @@ class SecretsManagerVault:
                     raise SecretDeleted(name) from None
                 raise
         return answer["SecretString"], answer["ARN"]
+
+    def _restore(self, name: str) -> None:
+        with translating("RestoreSecret"):
+            try:
+                self.client.restore_secret(SecretId=name)
+            except ClientError as error:
+                if error_code(error) != _NOT_FOUND:
+                    raise
 
     def _delete(self, name: str) -> None:
         with translating("DeleteSecret"):

@@ -62,12 +62,14 @@ class Lease:
 class ParkedGrant:
     """A refresh token that waits in the registry: the vault did not take it, or another grant took its place.
 
-    `sealed` is encrypted under the vault's key. `xero_user_id` is the user whose consent brought it, None where it
+    `sealed` is encrypted under the vault's key. `consent` is the authorization request that brought it (the hash of
+    its state), None where it was refreshed. `xero_user_id` is the user whose consent brought it, None where it
     was refreshed or where the user is not known. `scopes` are those that Xero granted with it.
     """
 
     sealed: str = field(repr=False)
     obtained_at: datetime
+    consent: str | None = None
     xero_user_id: str | None = None
     scopes: tuple[str, ...] = ()
 
@@ -108,6 +110,7 @@ class Credential:
     grant_version_id: str | None = None
     xero_user_id: str | None = None
     consenting: str | None = None
+    consenting_since: datetime | None = None
     parked: ParkedGrant | None = None
     earlier_grants: tuple[ParkedGrant, ...] = ()
     unreadable_since: datetime | None = None

@@ -129,6 +129,9 @@ class Vault(Protocol):
     def delete_client_pair(self, client_id: str) -> None:
         """Schedule the secret for deletion; nothing happens if that was done or there is none."""
 
+    def restore_client_pair(self, client_id: str) -> None:
+        """Bring back a secret that is scheduled for deletion; nothing happens if it is not, or is gone."""
+
     def put_tokens(self, secret: TokensSecret, *, version_id: str) -> StoredTokens:
         """Store an answer as the current version; the same again changes nothing.
 
@@ -140,6 +143,9 @@ class Vault(Protocol):
 
     def delete_tokens(self, client_id: str) -> None:
         """Schedule the secret for deletion; nothing happens if that was done or there is none."""
+
+    def restore_tokens(self, client_id: str) -> None:
+        """Bring back a secret that is scheduled for deletion; nothing happens if it is not, or is gone."""
 
     def tokens_secret_name(self, client_id: str) -> str:
         """The name that consumers read the tokens by."""
