@@ -77,9 +77,21 @@ _STATUSES = {
     "busy": HTTPStatus.CONFLICT,
     "too_often": HTTPStatus.TOO_MANY_REQUESTS,
     "not_connectable": HTTPStatus.CONFLICT,
+    "throttled": HTTPStatus.SERVICE_UNAVAILABLE,
     "xero_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "store_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
+_TITLES = {
+    "busy": "One moment, please",
+    "refresh_token_missing": "This consent is not enough",
+    "state_expired": "This consent has ended",
+    "state_unknown": "There is no consent to complete",
+    "state_used": "This consent has ended",
+    "throttled": "One moment, please",
+    "too_often": "Too many consents today",
+}
+"""Of the refusals after which a connection can be there all the same."""
+_NOT_CONNECTED = "Xero was not connected"
 
 
 # An error that is not here, and no refusal, is a defect: it ends the invocation, and an alarm goes off.
@@ -128,10 +140,18 @@ class HtmlPages:
 
     console_url: str | None
 
-    def connected(self, tenants: tuple[Tenant, ...], *, pending: bool, reference: str) -> Response[str]:
-        """Say which organisations are connected now."""
-        if tenants:
-            names = "".join(f"<li>{escape(tenant.tenant_name)}</li>" for tenant in tenants)
+    def connected(
+        self, tenants: tuple[Tenant, ...], *, pending: bool, reference: str, stored: bool = True
+    ) -> Response[str]:
+        """Say which organisations are connected now; without `stored`, that the connection is still being made."""
+        title = "Xero is connected" if stored else "Your consent has arrived"
+        if not stored:
+            content = (
+                "<p>Xero's answer is here and kept safe. The connection will be complete within a few minutes; "
+                "there is nothing more to do here.</p>\n"
+            )
+        elif tenants:
+            names = "".join(f"<li><bdi>{_name(tenant)}</bdi></li>" for tenant in tenants)
             content = f"<p>OneEnterprise can now work with:</p>\n<ul>{names}</ul>\n"
         elif pending:
             content = (
@@ -144,9 +164,7 @@ class HtmlPages:
                 "link again and tick it.</p>\n"
             )
         content += f"<p>You can close this page.</p>\n{self._way_back()}"
-        return self._page(
-            HTTPStatus.OK, "Xero is connected", content, kind="done", reference=reference, headers={}
-        )
+        return self._page(HTTPStatus.OK, title, content, kind="done", reference=reference, headers={})
 
     def refused(self, refusal: ConsentRefused, *, reference: str) -> Response[str]:
         """Say what went wrong, what to do, and offer to try again where this browser may."""
@@ -156,7 +174,7 @@ class HtmlPages:
             content += f'<a class="button" href="connect/{escape(refusal.ticket)}">Try again</a>\n'
         return self._page(
             _STATUSES.get(refusal.code, HTTPStatus.BAD_REQUEST),
-            "Xero was not connected",
+            _TITLES.get(refusal.code, _NOT_CONNECTED),
             content + self._way_back(),
             kind="refused",
             reference=f"{refusal.code} / {reference}",
@@ -181,3 +199,8 @@ class HtmlPages:
             body=body,
             headers={**HEADERS, **headers},
         )
+
+
+def _name(tenant: Tenant) -> str:
+    # What cannot be written in UTF-8 would end the answer, not only the name.
+    return escape(tenant.tenant_name.encode(errors="replace").decode()) or "(an organisation without a name)"

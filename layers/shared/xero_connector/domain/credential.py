@@ -62,8 +62,8 @@ class Lease:
 class ParkedGrant:
     """A refresh token that waits in the registry: the vault did not take it, or another grant took its place.
 
-    `sealed` is encrypted under the vault's key. `consent` is the authorization request that brought it (the hash of
-    its state), None where it was refreshed. `xero_user_id` is the user whose consent brought it, None where it
+    `sealed` is encrypted under the vault's key. `consent` is the authorization request that brought it (the hash
+    of its state), None where it was refreshed. `xero_user_id` is the user whose consent brought it, None where it
     was refreshed or where the user is not known. `scopes` are those that Xero granted with it.
     """
 

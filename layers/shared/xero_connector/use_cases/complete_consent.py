@@ -68,11 +68,15 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The organisations of this consent; `repeated` if it was complete already."""
+    """The organisations of this consent; `repeated` if it was complete already.
+
+    Without `stored` the answer of Xero is kept safe, and the schedule completes the connection.
+    """
 
     tenants: tuple[Tenant, ...]
     tenants_pending: bool
     repeated: bool
+    stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)

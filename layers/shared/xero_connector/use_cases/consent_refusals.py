@@ -3,7 +3,14 @@
 from xero_connector.domain.errors import ConsentRefused, StoreUnavailable
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 
-_WRONG_SCOPES = "Requested wrong apps scopes"
+_WRONG_SCOPES = "requested wrong apps scopes"
+"""How Xero words it; letter case and blanks do not count."""
+_PASSING = frozenset({"server_error", "temporarily_unavailable"})
+_OF_THE_LOGIN = frozenset(
+    {"account_selection_required", "consent_required", "interaction_required", "login_required"}
+)
+"""OpenID Connect Core §3.1.2.6: Xero would have had to ask the user something."""
+_OF_THE_APP = frozenset({"invalid_client", "invalid_request", "unauthorized_client", "unsupported_response_type"})
 
 
 def ticket_unknown() -> ConsentRefused:
@@ -41,7 +48,8 @@ def state_unknown() -> ConsentRefused:
     return ConsentRefused(
         "This page was reached without a consent that was started here.",
         code="state_unknown",
-        hint="Open the connect link that your administrator gave you.",
+        hint="Open the connect link that your administrator gave you. If the connection was made before, there is "
+        "nothing to do.",
     )
 
 
@@ -84,6 +92,44 @@ def busy() -> ConsentRefused:
     )
 
 
+def callback_malformed() -> ConsentRefused:
+    """A parameter came more than once (RFC 6749 §3.1), or the code is none (RFC 6749 §A.11)."""
+    return ConsentRefused(
+        "The address of this page is not as Xero makes it, so nothing of it was used.",
+        code="callback_malformed",
+        hint="Open the connect link again, and do not change the address that Xero sends you to.",
+    )
+
+
+def wrong_issuer() -> ConsentRefused:
+    """The answer names another authorization server than the one that was asked (RFC 9207 §2.4)."""
+    return ConsentRefused(
+        "This page was not reached from Xero, so nothing of it was used.",
+        code="wrong_issuer",
+        hint="Open the connect link again. If this happens again, tell your administrator.",
+    )
+
+
+def throttled() -> ConsentRefused:
+    """Xero asks for a pause (429); the code was not taken, so the same callback may be opened again."""
+    return ConsentRefused(
+        "Xero has very many requests at the moment and asks for a pause.",
+        code="throttled",
+        hint="Wait a minute and reload this page: nothing is lost.",
+        can_retry=False,
+    )
+
+
+def refresh_token_missing() -> ConsentRefused:
+    """The consent brought no refresh token, so no lasting connection can be made of it."""
+    return ConsentRefused(
+        "Xero gave no lasting access with this consent, so nothing of it was kept. A connection that was there "
+        "before goes on working.",
+        code="refresh_token_missing",
+        hint="Tell your administrator: the consent came back without the scope offline_access.",
+    )
+
+
 def too_often() -> ConsentRefused:
     """So many consents in a day that the versions of the tokens secret would run out."""
     return ConsentRefused(
@@ -113,8 +159,12 @@ def id_token_refused() -> ConsentRefused:
 
 
 def by_xero(error: str | None, description: str | None) -> ConsentRefused:
-    """Xero sent an error (RFC 6749 §4.1.2.1); `access_denied` is not always the user saying no."""
-    if error == "access_denied" and description == _WRONG_SCOPES:
+    """Xero sent an error (RFC 6749 §4.1.2.1); `access_denied` is not always the user saying no.
+
+    Neither text is ever shown: anybody can make such an address.
+    """
+    error = _plain(error)
+    if error == "invalid_scope" or (error == "access_denied" and _WRONG_SCOPES in _plain(description)):
         return ConsentRefused(
             "Xero does not allow this app the permissions that it asked for.",
             code="scopes_refused",
@@ -126,11 +176,33 @@ def by_xero(error: str | None, description: str | None) -> ConsentRefused:
             code="consent_denied",
             hint="If that was a mistake, start again and choose Allow access.",
         )
+    if error in _PASSING:
+        return ConsentRefused(
+            "Xero is not available at the moment.",
+            code="xero_unavailable",
+            hint="Start again in some minutes.",
+        )
+    if error in _OF_THE_LOGIN:
+        return ConsentRefused(
+            "Xero could not ask you for your consent.",
+            code="authorization_failed",
+            hint="Log in at Xero, then start again. If it happens again, tell your administrator.",
+        )
+    if error in _OF_THE_APP:
+        return ConsentRefused(
+            "Xero does not take the request of this app.",
+            code="authorization_failed",
+            hint="Tell your administrator: the Xero app is not set up as it has to be.",
+        )
     return ConsentRefused(
         "Xero ended the consent with an error.",
         code="authorization_failed",
         hint="Start again. If it happens again, tell your administrator.",
     )
+
+
+def _plain(text: str | None) -> str:
+    return " ".join((text or "").replace("+", " ").split()).lower()
 
 
 def exchange_failed(failure: TokenEndpointFailure) -> ConsentRefused:

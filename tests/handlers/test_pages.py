@@ -1,0 +1,74 @@
+import pytest
+
+from xero_connector.adapters.html_pages import HtmlPages
+from xero_connector.domain.errors import ConsentRefused
+from xero_connector.domain.tenant import Tenant
+from xero_connector.use_cases import consent_refusals
+
+PAGES = HtmlPages(console_url=None)
+
+
+def organisation(name: str) -> Tenant:
+    return Tenant(tenant_id="t", tenant_name=name, tenant_type="ORGANISATION", connection_id="c")
+
+
+def connected(*names: str, pending: bool = False, stored: bool = True) -> str:
+    organisations = tuple(organisation(name) for name in names)
+    answer = PAGES.connected(organisations, pending=pending, reference="1", stored=stored)
+    assert answer.status_code == 200
+    body = answer.body
+    assert isinstance(body, str)
+    body.encode()
+    return body
+
+
+def refused(refusal: ConsentRefused) -> str:
+    body = PAGES.refused(refusal, reference="1").body
+    assert isinstance(body, str)
+    return body
+
+
+def test_a_consent_that_is_kept_but_not_stored_yet_needs_nothing_more() -> None:
+    body = connected("Electro Land", stored=False)
+    assert "kept safe" in body
+    assert "within a few minutes" in body
+    assert "nothing more to do" in body
+    assert "not connected" not in body
+    assert "is connected" not in body
+    assert "Electro Land" not in body
+
+
+@pytest.mark.parametrize("name", ["", "\ud800", "\u202eevil", "x" * 10_000, "<b>&", "日本"])
+def test_an_organisation_of_any_name_is_listed_beside_the_others(name: str) -> None:
+    body = connected(name, "Electro Land")
+    assert "Electro Land" in body
+    assert body.count("<li>") == body.count("</bdi></li>") == 2
+    assert "<b>" not in body
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        consent_refusals.busy(),
+        consent_refusals.throttled(),
+        consent_refusals.too_often(),
+        consent_refusals.state_unknown(),
+        consent_refusals.state_used(),
+        consent_refusals.state_expired(),
+        consent_refusals.refresh_token_missing(),
+    ],
+    ids=lambda refusal: refusal.code,
+)
+def test_where_a_connection_may_be_there_no_page_says_that_there_is_none(refusal: ConsentRefused) -> None:
+    assert "not connected" not in refused(refusal)
+
+
+def test_a_refused_consent_is_not_connected() -> None:
+    assert "Xero was not connected" in refused(consent_refusals.by_xero("access_denied", None))
+
+
+def test_a_consent_without_a_refresh_token_leaves_what_was_there() -> None:
+    body = refused(consent_refusals.refresh_token_missing())
+    assert "goes on working" in body
+    assert "offline_access" in body
+    assert "administrator" in body

@@ -1,0 +1,44 @@
+import pytest
+
+from xero_connector.domain.errors import ConsentRefused
+from xero_connector.use_cases import consent_refusals
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "Requested wrong apps scopes",
+        "requested wrong apps scopes",
+        "REQUESTED WRONG APPS SCOPES",
+        "  Requested  wrong\tapps scopes. ",
+        "Requested wrong\u00a0apps scopes",
+        "Requested+wrong+apps+scopes",
+    ],
+)
+@pytest.mark.parametrize("error", ["access_denied", "ACCESS_DENIED"])
+def test_refused_scopes_are_known_in_any_letter_case_and_spacing(error: str, description: str) -> None:
+    assert consent_refusals.by_xero(error, description).code == "scopes_refused"
+
+
+@pytest.mark.parametrize("description", [None, "", "The user said no", "scopes"])
+def test_a_user_s_no_is_a_no(description: str | None) -> None:
+    assert consent_refusals.by_xero("access_denied", description).code == "consent_denied"
+
+
+@pytest.mark.parametrize("error", ["invalid_scope", "Invalid_Scope", " invalid_scope "])
+def test_an_invalid_scope_is_refused_scopes(error: str) -> None:
+    assert consent_refusals.by_xero(error, None).code == "scopes_refused"
+
+
+@pytest.mark.parametrize("error", [None, "", "x" * 10_000, "\ud800", "<b>", "made_up"])
+def test_an_error_that_nobody_defined_is_not_repeated(error: str | None) -> None:
+    refusal = consent_refusals.by_xero(error, error)
+    assert refusal.code == "authorization_failed"
+    assert not error or error not in refusal.detail + refusal.hint
+
+
+@pytest.mark.parametrize("refusal", [consent_refusals.busy(), consent_refusals.throttled()])
+def test_what_a_reload_completes_offers_no_new_consent(refusal: ConsentRefused) -> None:
+    assert not refusal.can_retry
+    assert "reload this page" in refusal.hint
+    assert "nothing is lost" in refusal.hint
