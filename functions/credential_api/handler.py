@@ -15,7 +15,7 @@ from xero_connector.adapters.credential_resource import (
 from xero_connector.bootstrap import application, invocation, observer
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.status import Status
-from xero_connector.domain.submission import parse_client_id, parse_secret_body, parse_submission
+from xero_connector.domain.submission import parse_secret_body, parse_submission
 from xero_connector.observability import flushing
 
 app = problem_details.resolver(lambda error: application().report(error))
@@ -47,14 +47,16 @@ def page() -> Response[str]:
 @app.get("/credentials/<client_id>")
 def look_up(client_id: str) -> Response[str]:
     """Show one credential."""
-    return _ok(application().find_credential(parse_client_id(client_id)))
+    return _ok(application().find_credential(rest_requests.client_id(client_id)))
 
 
 @app.get("/credentials/<client_id>/history")
 def history(client_id: str) -> Response[str]:
     """List what was done to a credential and by whom, the newest first, a page at a time."""
     found = application().read_history(
-        parse_client_id(client_id), limit=rest_requests.limit(app), next_token=rest_requests.next_token(app)
+        rest_requests.client_id(client_id),
+        limit=rest_requests.limit(app),
+        next_token=rest_requests.next_token(app),
     )
     items = [history_entry_resource(entry) for entry in found.items]
     return problem_details.answer(HTTPStatus.OK, {"items": items, "next_token": found.next_token})
@@ -63,14 +65,16 @@ def history(client_id: str) -> Response[str]:
 @app.post("/credentials/<client_id>/connect-link")
 def connect_link(client_id: str) -> Response[str]:
     """Make a link that takes a Xero user through consent."""
-    link = application().create_connect_link(parse_client_id(client_id), by=rest_requests.caller(app))
+    link = application().create_connect_link(rest_requests.client_id(client_id), by=rest_requests.caller(app))
     return problem_details.answer(HTTPStatus.CREATED, connect_link_resource(link))
 
 
 @app.post("/credentials/<client_id>/validation")
 def validate(client_id: str) -> Response[str]:
     """Prove the stored pair again."""
-    return _ok(application().revalidate_credential(parse_client_id(client_id), by=rest_requests.caller(app)))
+    return _ok(
+        application().revalidate_credential(rest_requests.client_id(client_id), by=rest_requests.caller(app))
+    )
 
 
 @app.put("/credentials/<client_id>/secret")
@@ -78,7 +82,7 @@ def replace_secret(client_id: str) -> Response[str]:
     """Prove a new secret and swap it in."""
     client_secret = parse_secret_body(rest_requests.json_body(app))
     row = application().replace_client_secret(
-        parse_client_id(client_id), client_secret, by=rest_requests.caller(app)
+        rest_requests.client_id(client_id), client_secret, by=rest_requests.caller(app)
     )
     return _ok(row)
 
@@ -86,13 +90,13 @@ def replace_secret(client_id: str) -> Response[str]:
 @app.post("/credentials/<client_id>/refresh")
 def refresh(client_id: str) -> Response[str]:
     """Refresh the tokens now."""
-    return _ok(application().refresh_now(parse_client_id(client_id), by=rest_requests.caller(app)))
+    return _ok(application().refresh_now(rest_requests.client_id(client_id), by=rest_requests.caller(app)))
 
 
 @app.delete("/credentials/<client_id>")
 def disconnect(client_id: str) -> Response[str]:
     """Revoke the grant and delete the secrets: 202 while Xero cannot be reached."""
-    row = application().disconnect_credential(parse_client_id(client_id), by=rest_requests.caller(app))
+    row = application().disconnect_credential(rest_requests.client_id(client_id), by=rest_requests.caller(app))
     ended = row.status is not Status.DISCONNECTING
     return problem_details.answer(HTTPStatus.OK if ended else HTTPStatus.ACCEPTED, _resource(row))
 

@@ -7,11 +7,11 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from xero_connector.adapters import browser_cookie, html_pages
-from xero_connector.adapters.rest_requests import query
+from xero_connector.adapters.authorization_response import read_callback
+from xero_connector.adapters.rest_requests import path_segment
 from xero_connector.bootstrap import application, invocation, observer
 from xero_connector.domain.consent import digest
 from xero_connector.observability import flushing
-from xero_connector.use_cases.complete_consent import Callback
 
 app = html_pages.resolver(lambda: application().settings.console_url, lambda error: application().report(error))
 
@@ -19,6 +19,7 @@ app = html_pages.resolver(lambda: application().settings.console_url, lambda err
 @app.get("/connect/<ticket>")
 def connect(ticket: str) -> Response[str]:
     """Send a browser to Xero's consent; opening the link consumes nothing."""
+    ticket = path_segment(ticket)
     known = browser_cookie.read_binding(app, digest(ticket))
     started = application().start_consent(ticket, binding=known.binding if known else None)
     return Response(
@@ -33,18 +34,14 @@ def connect(ticket: str) -> Response[str]:
 @app.get("/oAuth2CallBack")
 def callback() -> Response[str]:
     """Receive a browser back from Xero."""
-    connected = application().complete_consent(
-        Callback(
-            state=query(app, "state"),
-            code=query(app, "code"),
-            error=query(app, "error"),
-            error_description=query(app, "error_description"),
-            bindings=lambda ticket_hash: browser_cookie.read_binding(app, ticket_hash),
-        )
-    )
+    response = read_callback(app, issuer=application().settings.xero_identity_url)
+    connected = application().complete_consent(response)
     pages = html_pages.HtmlPages(application().settings.console_url)
     return pages.connected(
-        connected.tenants, pending=connected.tenants_pending, reference=html_pages.reference(app)
+        connected.tenants,
+        pending=connected.tenants_pending,
+        stored=connected.stored,
+        reference=html_pages.reference(app),
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.world import CLIENT_ID, CLIENT_SECRET, World
-from tests.handlers.conftest import Invoke, sample_event
+from tests.handlers.conftest import Event, Invoke, sample_event
+from xero_connector.adapters.rest_requests import LARGEST_BODY
 from xero_connector.domain.token_endpoint import FailureKind
 
 PROBLEM_KEYS = {"type", "title", "status", "detail", "code", "hint", "request_id"}
@@ -359,3 +360,128 @@ def test_disconnects_at_once_or_later(world: World, invoke: Invoke) -> None:
     assert (status, credential["status"]) == (HTTPStatus.ACCEPTED, "disconnecting")
     status, credential = ask(invoke, "disconnect")
     assert (status, credential["status"]) == (HTTPStatus.OK, "disconnected")
+
+
+# How a body, a path and a query may be written
+
+
+def with_body(body: bytes, name: str = "submit") -> Event:
+    return sample_event(f"credential_api/{name}") | {
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    }
+
+
+def test_a_body_with_a_byte_order_mark_is_read(world: World, invoke: Invoke) -> None:
+    world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
+    status, credential = ask(invoke, "submit_with_byte_order_mark")
+    assert (status, credential["label"]) == (HTTPStatus.CREATED, "Electro Land")
+
+
+def test_a_byte_order_mark_in_a_plain_body_is_no_part_of_it(world: World, invoke: Invoke) -> None:
+    world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
+    event = sample_event("credential_api/submit")
+    event["body"] = f"\ufeff{event['body']}"
+    assert invoke("credential_api", event)["statusCode"] == HTTPStatus.CREATED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"client_id": "A", "client_id": "B", "client_secret": "x"}',
+        b'{"client_id": "A", "client_secret": "x", "client_secret": "y"}',
+        b'{"client_id": "A", "client_secret": "x", "label": {"a": 1, "a": 1}}',
+        b'{"client_id": "A", "client_secret": "x", "label": NaN}',
+        b'{"client_id": "A", "client_secret": "x", "label": -Infinity}',
+        b'{"client_id": "A", "client_secret": "x", "label": 1e999}',
+        b'{"client_id": "A", "client_secret": "x", "label": "\\ud800"}',
+        b'{"client_id": "A", "client_secret": "x", "\\udc00": "label"}',
+        b'{"client_id": "A", "client_secret": "x", "label": "\xff"}',
+        b'{"client_id": "A", "client_secret": "x", "label": "\xed\xa0\x80"}',
+        b'{"client_id": "A", "client_secret": "x"} {}',
+        b"\xef\xbb\xbf\xef\xbb\xbf{}",
+        '{"client_id": "A", "client_secret": "x"}'.encode("utf-16"),
+        b"",
+    ],
+)
+@pytest.mark.parametrize("name", ["submit", "replace_secret"])
+def test_json_that_means_nothing_for_certain_is_refused_without_repeating_it(
+    world: World, invoke: Invoke, name: str, body: bytes
+) -> None:
+    answer = invoke("credential_api", with_body(body, name))
+    assert answer["statusCode"] == HTTPStatus.BAD_REQUEST
+    problem = json.loads(answer["body"])
+    assert problem["code"] == "malformed_json"
+    assert not {"A", "x", "y"} & set(problem["detail"].split() + problem["hint"].split())
+    assert not world.registry.rows
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":' * 2_700 + b"1" + b"}" * 2_700,
+        b"[" * 8_000 + b"]" * 8_000,
+        b'{"client_id": "A", "client_secret": "x", "label": ' + b"[" * 8_000 + b"]" * 8_000 + b"}",
+    ],
+)
+def test_json_that_is_nested_deeply_is_refused(world: World, invoke: Invoke, body: bytes) -> None:
+    assert invoke("credential_api", with_body(body))["statusCode"] == HTTPStatus.BAD_REQUEST
+    assert not world.registry.rows
+
+
+@pytest.mark.parametrize("body", ["%%%", "YWJj=", "é", "e30\n=", "\ud800"])
+def test_base64_that_is_none_is_no_json_either(invoke: Invoke, body: str) -> None:
+    event = sample_event("credential_api/submit") | {"body": body, "isBase64Encoded": True}
+    answer = invoke("credential_api", event)
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (HTTPStatus.BAD_REQUEST, "malformed_json")
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_a_body_is_measured_in_bytes(world: World, invoke: Invoke, *, encoded: bool) -> None:
+    world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
+
+    def answer(size: int) -> int:
+        content = sample_event("credential_api/submit")["body"].encode()
+        text = content[:-1] + b" " * (size - len(content)) + b"}"
+        plain = sample_event("credential_api/submit") | {"body": text.decode()}
+        status: int = invoke("credential_api", with_body(text) if encoded else plain)["statusCode"]
+        return status
+
+    assert answer(LARGEST_BODY + 1) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert answer(LARGEST_BODY) == HTTPStatus.CREATED
+
+
+def test_a_letter_of_two_bytes_counts_as_two(invoke: Invoke) -> None:
+    event = sample_event("credential_api/submit") | {"body": "é" * (LARGEST_BODY // 2 + 1)}
+    assert invoke("credential_api", event)["statusCode"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+@pytest.mark.parametrize("content_type", ["Application/JSON; Charset=UTF-8", "application/json;charset=utf8", "*"])
+@pytest.mark.parametrize("header", ["Content-Type", "content-type", "CONTENT-TYPE"])
+def test_how_the_content_type_is_spelled_does_not_matter(
+    world: World, invoke: Invoke, header: str, content_type: str
+) -> None:
+    world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
+    event = sample_event("credential_api/submit")
+    event |= {"headers": {header: content_type}, "multiValueHeaders": {header: [content_type]}}
+    assert invoke("credential_api", event)["statusCode"] == HTTPStatus.CREATED
+
+
+@pytest.mark.parametrize("name", ["look_up", "history", "connect_link", "validation", "refresh", "disconnect"])
+def test_a_client_id_may_be_encoded_in_the_path(world: World, invoke: Invoke, name: str) -> None:
+    world.connect()
+    event = sample_event(f"credential_api/{name}")
+    event["path"] = event["path"].replace(CLIENT_ID, f"%30{CLIENT_ID[1:]}")
+    assert HTTPStatus(invoke("credential_api", event)["statusCode"]).is_success
+
+
+def test_a_next_token_in_the_single_form_of_the_query_is_read_whole(world: World, invoke: Invoke) -> None:
+    world.submit()
+    world.submit("ZZZ")
+    _, first = ask(invoke, "list")
+    event = sample_event("credential_api/list") | {
+        "queryStringParameters": {"limit": "1", "next_token": first["next_token"], "x": None},
+        "multiValueQueryStringParameters": None,
+    }
+    answer = json.loads(invoke("credential_api", event)["body"])
+    assert [item["client_id"] for item in answer["items"]] == ["ZZZ"]

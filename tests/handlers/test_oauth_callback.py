@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.world import CLIENT_ID, World
-from tests.handlers.conftest import Invoke, sample_event
-from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, digest
+from tests.handlers.conftest import Event, Invoke, sample_event
+from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase, digest
 from xero_connector.domain.errors import IllegalMove, StoreUnavailable
 from xero_connector.domain.tenant import Tenant
 
@@ -180,3 +180,231 @@ def test_a_defect_ends_the_invocation(started: World, invoke: Invoke, monkeypatc
     monkeypatch.setattr(started.registry, "get", broken)
     with pytest.raises(IllegalMove):
         invoke("oauth_callback", CONNECT)
+
+
+# Cookies
+
+
+def with_cookies(*lines: str, header: str = "Cookie") -> Event:
+    headers = {header: lines[-1]} if lines else {}
+    return CALLBACK | {"headers": headers, "multiValueHeaders": {header: list(lines)} if lines else {}}
+
+
+NAME, VALUE = CALLBACK["headers"]["Cookie"].split("=")
+OF_OTHERS = [
+    f"{NAME}=",
+    f"{NAME}=x.y",
+    f"{NAME}={'B' * 43}.{'A' * 43}",
+    f"{NAME}={VALUE}x",
+    f"{NAME}={VALUE[:-1]}",
+]
+
+
+def test_the_cookie_is_found_among_several_lines(started: World, invoke: Invoke) -> None:
+    answer = invoke("oauth_callback", sample_event("oauth_callback/callback_with_cookies_in_several_lines"))
+    assert answer["statusCode"] == HTTPStatus.OK
+    assert started.row().status == "connected"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"{NAME}={VALUE}", "last=1"],
+        ["first=1", f"a=b; {NAME}={VALUE};c=d"],
+        [f"{NAME}={VALUE};"],
+        [f";;=; = ;,;a;{NAME}={VALUE}"],
+        [f'{NAME}="{VALUE}"'],
+        [f"\t{NAME} = {VALUE} "],
+        [f'odd="never closed; {NAME}={VALUE}'],
+        [f"ü\x00\x1f={{}}; {NAME}={VALUE}; \ud800=\udfff"],
+        *[[f"{other}; {NAME}={VALUE}"] for other in OF_OTHERS],
+        *[[f"{NAME}={VALUE}", other] for other in OF_OTHERS],
+    ],
+)
+@pytest.mark.parametrize("header", ["Cookie", "cookie", "COOKIE"])
+def test_no_neighbour_hides_the_cookie(started: World, invoke: Invoke, lines: list[str], header: str) -> None:
+    assert invoke("oauth_callback", with_cookies(*lines, header=header))["statusCode"] == HTTPStatus.OK
+    del started
+
+
+@pytest.mark.parametrize("many", [None, {}, {"Cookie": []}, {"Cookie": None}])
+def test_the_single_header_is_enough(started: World, invoke: Invoke, many: dict[str, Any] | None) -> None:
+    event = with_cookies(f"a=b; {NAME}={VALUE}", header="cookie") | {"multiValueHeaders": many}
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+    del started
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        *[[other] for other in OF_OTHERS],
+        [f"{NAME.upper()}={VALUE}"],
+        # In the value of a cookie that any neighbouring host may set.
+        [f"a=1, {NAME}={VALUE}"],
+        [f"a={NAME}={VALUE}"],
+        [f'a="{NAME}={VALUE}"'],
+        [NAME, VALUE],
+    ],
+)
+def test_what_only_looks_like_the_cookie_is_none(started: World, invoke: Invoke, lines: list[str]) -> None:
+    assert invoke("oauth_callback", with_cookies(*lines))["statusCode"] == HTTPStatus.FORBIDDEN
+    assert started.row().status == "validated"
+
+
+# The query
+
+
+def with_query(**values: list[str]) -> Event:
+    return CALLBACK | {
+        "queryStringParameters": {name: found[-1] for name, found in values.items()},
+        "multiValueQueryStringParameters": values,
+    }
+
+
+def code_of(answer: dict[str, Any]) -> str:
+    return page(answer).partition("Reference: ")[2].partition(" / ")[0]
+
+
+def is_open(world: World) -> bool:
+    (request,) = world.consents.requests.values()
+    return request.phase is RequestPhase.OPEN and "exchange_code" not in world.xero.calls[2:]
+
+
+def test_an_error_given_twice_exchanges_nothing(started: World, invoke: Invoke) -> None:
+    answer = invoke("oauth_callback", sample_event("oauth_callback/callback_with_an_error_twice"))
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "callback_malformed")
+    assert is_open(started)
+    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.OK
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        {"state": [STATE, STATE]},
+        {"state": ["", STATE]},
+        {"code": [CODE, CODE]},
+        {"code": [CODE, ""]},
+        {"error": ["", ""]},
+        {"error": ["access_denied", "server_error"]},
+        {"error": ["access_denied"], "error_description": ["x", "x"]},
+        {"iss": ["https://identity.xero.test", "https://identity.xero.test"]},
+    ],
+)
+def test_whatever_is_given_twice_exchanges_nothing(
+    started: World, invoke: Invoke, twice: dict[str, list[str]]
+) -> None:
+    answer = invoke("oauth_callback", with_query(**{"state": [STATE], "code": [CODE], **twice}))
+    assert code_of(answer) == "callback_malformed"
+    assert is_open(started)
+
+
+@pytest.mark.parametrize("code", ["x" * 2049, "x" * 8_000, "a\x00b", "a\nb", "é", "\u202e", "\ud800", "a\x7f"])
+def test_a_code_that_can_be_none_is_not_presented(started: World, invoke: Invoke, code: str) -> None:
+    answer = invoke("oauth_callback", with_query(state=[STATE], code=[code]))
+    assert code_of(answer) == "callback_malformed"
+    assert is_open(started)
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"state": [STATE]}, "code_missing"),
+        ({"state": [STATE], "code": [""]}, "code_missing"),
+        ({"state": [""], "code": [CODE]}, "state_unknown"),
+        ({"state": [], "code": [CODE]}, "state_unknown"),
+        ({}, "state_unknown"),
+    ],
+)
+def test_an_empty_parameter_is_one_left_out(
+    started: World, invoke: Invoke, query: dict[str, list[str]], code: str
+) -> None:
+    event = CALLBACK | {"queryStringParameters": None, "multiValueQueryStringParameters": query or None}
+    assert code_of(invoke("oauth_callback", event)) == code
+    assert is_open(started)
+
+
+def test_an_empty_error_is_none(started: World, invoke: Invoke) -> None:
+    answer = invoke("oauth_callback", with_query(state=[STATE], code=[CODE], error=[""], iss=[""]))
+    assert answer["statusCode"] == HTTPStatus.OK
+    assert started.row().status == "connected"
+
+
+def test_a_query_in_its_single_form_is_read_whole(started: World, invoke: Invoke) -> None:
+    code = "one,code,with commas"
+    started.xero.codes.add(code)
+    event = CALLBACK | {
+        "queryStringParameters": {"state": STATE, "code": code, "scope": None},
+        "multiValueQueryStringParameters": None,
+    }
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+
+
+def test_another_issuer_s_answer_is_not_used(started: World, invoke: Invoke) -> None:
+    answer = invoke("oauth_callback", sample_event("oauth_callback/callback_of_another_issuer"))
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "wrong_issuer")
+    assert is_open(started)
+    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.OK
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://identity.xero.test/",
+        "https://IDENTITY.xero.test",
+        "http://identity.xero.test",
+        "https://identity.xero.test:443",
+        " https://identity.xero.test",
+        "null",
+    ],
+)
+@pytest.mark.parametrize("rest", [{"code": [CODE]}, {"error": ["access_denied"]}])
+def test_an_issuer_is_compared_letter_by_letter(
+    started: World, invoke: Invoke, issuer: str, rest: dict[str, list[str]]
+) -> None:
+    assert code_of(invoke("oauth_callback", with_query(state=[STATE], iss=[issuer], **rest))) == "wrong_issuer"
+    assert is_open(started)
+
+
+def test_the_issuer_that_was_asked_may_name_itself(started: World, invoke: Invoke) -> None:
+    event = with_query(state=[STATE], code=[CODE], iss=["https://identity.xero.test"])
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+    del started
+
+
+def test_refused_scopes_are_told_from_a_user_s_no(started: World, invoke: Invoke) -> None:
+    answer = invoke("oauth_callback", sample_event("oauth_callback/callback_with_refused_scopes"))
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "scopes_refused")
+    assert started.row().checks["scopes"].result == "fail"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "advice"),
+    [
+        ("invalid_scope", HTTPStatus.BAD_REQUEST, "scopes_refused", "administrator"),
+        ("access_denied", HTTPStatus.BAD_REQUEST, "consent_denied", "start again"),
+        ("server_error", HTTPStatus.SERVICE_UNAVAILABLE, "xero_unavailable", "some minutes"),
+        ("temporarily_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "xero_unavailable", "some minutes"),
+        ("unauthorized_client", HTTPStatus.BAD_REQUEST, "authorization_failed", "administrator"),
+        ("invalid_request", HTTPStatus.BAD_REQUEST, "authorization_failed", "administrator"),
+        ("unsupported_response_type", HTTPStatus.BAD_REQUEST, "authorization_failed", "administrator"),
+        ("login_required", HTTPStatus.BAD_REQUEST, "authorization_failed", "Log in"),
+        ("<img src=x onerror=alert(1)>", HTTPStatus.BAD_REQUEST, "authorization_failed", "Start again"),
+        ("\x00\ud800" + "x" * 5_000, HTTPStatus.BAD_REQUEST, "authorization_failed", "Start again"),
+    ],
+)
+def test_each_error_of_xero_has_its_advice_and_is_not_repeated(  # noqa: PLR0917 - one table
+    started: World, invoke: Invoke, error: str, status: HTTPStatus, code: str, advice: str
+) -> None:
+    event = with_query(state=[STATE], code=[CODE], error=[error], error_description=[f"<b>{error}</b>"])
+    answer = invoke("oauth_callback", event)
+    assert (answer["statusCode"], code_of(answer)) == (status, code)
+    assert advice in page(answer)
+    assert error not in page(answer)
+    assert started.row().status == "validated"
+
+
+def test_a_ticket_that_was_encoded_on_its_way_is_read(started: World, invoke: Invoke) -> None:
+    event = CONNECT | {"path": f"/connect/{TICKET.replace('-', '%2D').replace('_', '%5f')}"}
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.FOUND
+    del started

@@ -132,7 +132,7 @@ def test_limits_are_those_of_the_code() -> None:
     assert {rule["contains"]["const"] for rule in required if "contains" in rule} == set(REQUIRED_SCOPES)
     for operation in operations().values():
         if "requestBody" in operation.content:
-            assert f"{LARGEST_BODY:,} characters" in operation.content["requestBody"]["description"]
+            assert f"{LARGEST_BODY:,} bytes" in operation.content["requestBody"]["description"]
 
 
 def test_every_error_is_explained_in_the_api_document_and_the_other_way_round() -> None:

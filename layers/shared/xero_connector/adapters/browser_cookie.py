@@ -1,11 +1,15 @@
 """The cookie that binds an authorization request to one browser: one cookie a connect ticket."""
 
+from collections.abc import Iterator
+
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 
+from xero_connector.adapters.rest_requests import header_lines
 from xero_connector.domain.consent import AUTHORIZATION_REQUEST_LIFETIME, BrowserBinding, digest, is_token
 
 _NAME_DIGITS = 16
+_BLANKS = " \t"
 
 
 def binding_cookie(browser: BrowserBinding) -> Cookie:
@@ -27,11 +31,27 @@ def binding_cookie(browser: BrowserBinding) -> Cookie:
 
 def read_binding(app: APIGatewayRestResolver, ticket_hash: str) -> BrowserBinding | None:
     """Return what this browser's cookie for a ticket holds, or None if it has none that is whole."""
-    value = app.current_event.resolved_cookies_field.get(_name(ticket_hash), "")
-    binding, _, ticket = value.partition(".")
-    if is_token(binding) and is_token(ticket) and digest(ticket) == ticket_hash:
-        return BrowserBinding(ticket, binding)
+    name = _name(ticket_hash)
+    for found, value in _cookies(app):
+        binding, _, ticket = value.partition(".")
+        if found == name and is_token(binding) and is_token(ticket) and digest(ticket) == ticket_hash:
+            return BrowserBinding(ticket, binding)
     return None
+
+
+def _cookies(app: APIGatewayRestResolver) -> Iterator[tuple[str, str]]:
+    # HTTP/2 may split the header into lines (RFC 9113 §8.2.3). Within a line only a semicolon ends a cookie
+    # (RFC 6265 §4.2): if a comma did, a neighbouring host's cookie could carry ours in its value, past `__Host-`.
+    for line in header_lines(app, "cookie"):
+        for pair in line.split(";"):
+            name, equals, value = pair.partition("=")
+            if equals:
+                yield name.strip(_BLANKS), _unquoted(value.strip(_BLANKS))
+
+
+def _unquoted(value: str) -> str:
+    quoted = value.startswith('"') and value.endswith('"') and value != '"'
+    return value[1:-1] if quoted else value
 
 
 def _name(ticket_hash: str) -> str:

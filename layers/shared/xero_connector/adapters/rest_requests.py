@@ -1,44 +1,85 @@
-"""What the handlers read from a request of API Gateway."""
+"""What the handlers read from a request of API Gateway: headers, query, path and body, each in one place."""
 
+import base64
 import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from xero_connector.domain.errors import BodyTooLarge, MalformedRequest
 from xero_connector.domain.status import Status
+from xero_connector.domain.submission import parse_client_id
 
 LARGEST_BODY = 16_384
-"""Characters: more than the largest allowed submission needs."""
+"""Bytes, after decoding: more than the largest allowed submission needs."""
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 100
+_BASE64_GROWTH = 4 / 3
+
+
+def header_lines(app: APIGatewayRestResolver, name: str) -> list[str]:
+    """Return every line of a header, whatever the letter case of its name (RFC 9110 §5.1).
+
+    `headers` has only the last of several lines, so `multiValueHeaders` comes first.
+    """
+    event = app.current_event.raw_event
+    many = [
+        line
+        for found, lines in (event.get("multiValueHeaders") or {}).items()
+        if found.lower() == name.lower()
+        for line in lines or ()
+    ]
+    if many:
+        return many
+    one = event.get("headers") or {}
+    return [line for found, line in one.items() if found.lower() == name.lower() and line is not None]
+
+
+def query_values(app: APIGatewayRestResolver, name: str) -> list[str]:
+    """Return every value of a query parameter, in order and decoded; a comma does not divide a value."""
+    event = app.current_event.raw_event
+    many = (event.get("multiValueQueryStringParameters") or {}).get(name)
+    if many:
+        return list(many)
+    one = (event.get("queryStringParameters") or {}).get(name)
+    return [] if one is None else [one]
+
+
+def client_id(segment: str) -> str:
+    """Return the client ID that a segment of the path names, or raise `MalformedRequest`."""
+    return parse_client_id(path_segment(segment))
+
+
+def path_segment(segment: str) -> str:
+    """Decode a segment of the path (RFC 3986 §2.1): the router leaves that to its routes."""
+    return unquote(segment)
 
 
 def json_body(app: APIGatewayRestResolver) -> object:
-    """Return the request's JSON body, or raise `MalformedRequest`."""
-    event = app.current_event
-    if len(event.body or "") > LARGEST_BODY:
-        raise BodyTooLarge(
-            "The body is too large.",
-            code="body_too_large",
-            hint=f"Send only the documented fields: they never need {LARGEST_BODY} characters.",
-        )
+    """Return the request's JSON body (RFC 8259), or raise `MalformedRequest`.
+
+    Refused as well: a name twice in one object, numbers that are none, and text that is not Unicode. Nobody could
+    tell what they mean, and no store takes the last.
+    """
     try:
-        return json.loads(event.decoded_body or "")
+        text = _body(app).decode("utf-8-sig")
+        content: object = json.loads(text, object_pairs_hook=_no_name_twice)
+        # What came through only as an escape is text all the same: this is where a lone surrogate is found.
+        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise MalformedRequest(
-            "The body is not JSON.", code="malformed_json", hint="Send a JSON object as the body."
+            "The body is not JSON.",
+            code="malformed_json",
+            hint="Send a JSON object in UTF-8 as the body, with each name once.",
         ) from None
+    return content
 
 
 def caller(app: APIGatewayRestResolver) -> str:
     """Return the ARN of the IAM principal that signed the request."""
     return app.current_event.request_context.identity.user_arn or "unknown"
-
-
-def query(app: APIGatewayRestResolver, name: str) -> str | None:
-    """Return a query parameter; None if it is missing, or given more than once."""
-    values = app.current_event.resolved_query_string_parameters.get(name, [])
-    return values[0] if len(values) == 1 else None
 
 
 def next_token(app: APIGatewayRestResolver) -> str | None:
@@ -74,11 +115,41 @@ def limit(app: APIGatewayRestResolver) -> int:
 
 
 def _once(app: APIGatewayRestResolver, name: str) -> str | None:
+    values = query_values(app, name)
     # An admin who gives two of them means something that would not be done: better to say so than to guess.
-    if len(app.current_event.resolved_query_string_parameters.get(name, [])) > 1:
+    if len(values) > 1:
         raise MalformedRequest(
             f"The query parameter {name} is given more than once.",
             code=f"malformed_{name}",
             hint=f"Send {name} once.",
         )
-    return query(app, name)
+    return values[0] if values else None
+
+
+def _body(app: APIGatewayRestResolver) -> bytes:
+    event = app.current_event
+    body = event.body or ""
+    if not event.is_base64_encoded:
+        _check_size(len(body))
+        content = body.encode()
+    else:
+        _check_size(int(len(body) / _BASE64_GROWTH) - 2)
+        content = base64.b64decode(body, validate=True)
+    _check_size(len(content))
+    return content
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST_BODY:
+        raise BodyTooLarge(
+            "The body is too large.",
+            code="body_too_large",
+            hint=f"Send only the documented fields: they never need {LARGEST_BODY} bytes.",
+        )
+
+
+def _no_name_twice(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError
+    return members
