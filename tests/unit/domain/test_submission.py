@@ -100,13 +100,45 @@ def test_what_was_copied_with_blanks_around_it_is_trimmed() -> None:
     assert parse_submission(body) == parse_submission(PAIR)
 
 
-@pytest.mark.parametrize("label", ["", "   "])
+@pytest.mark.parametrize(
+    "unseen", ["\u00a0", "\u200b", "\ufeff", "\u2060", "\u3000\u200e", "\u202a", "\u2028", "\u00ad \n"]
+)
+def test_what_was_copied_with_blanks_that_nobody_sees_is_trimmed(unseen: str) -> None:
+    body = {"client_id": f"{unseen}{ID}{unseen}", "client_secret": f"{unseen}{SECRET}{unseen}"}
+    assert parse_submission(body) == parse_submission(PAIR)
+    assert code({**body, "client_secret": f"hunter2{unseen}hunter2"}) == "malformed_client_secret"
+
+
+@pytest.mark.parametrize("blanks", [" ", "\u00a0", "\ufeff", "\u3000 \u200b"])
+def test_blanks_around_a_label_are_no_part_of_it(blanks: str) -> None:
+    longest = "x" * LONGEST_LABEL
+    assert parse_submission({**PAIR, "label": f"{blanks}{longest}{blanks}"}).label == longest
+
+
+@pytest.mark.parametrize("label", ["", "   ", "\u00a0", "\u200b\ufeff", " \u200f\u3000", "\u2060"])
 def test_an_empty_label_is_none(label: str) -> None:
     assert parse_submission({**PAIR, "label": label}).label is None
 
 
 @pytest.mark.parametrize(
-    "label", ["é", "株式会社エレクトロランド", "O'Neil & Søn <Ltd>", "x" * LONGEST_LABEL, "😀"]
+    "label",
+    [
+        "é",
+        "株式会社エレクトロランド",
+        "O'Neil & Søn <Ltd>",
+        "x" * LONGEST_LABEL,
+        "😀" * LONGEST_LABEL,
+        "Electro\u00a0Land",
+        "Electro\u202fLand\u3000GmbH",
+        "\u200fחברת חשמל\u200e (Ltd)",
+        "\u2067شركة\u2069 A\u200b\u00adB",
+        "👩🏽\u200d💻👨\u200d👩\u200d👧\u200d👦",
+        "e\u0301\u0302 \u0e01\u0e33 \u094d",
+        "क्\u200dष \u0646\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\uf8ff Inc.",
+        # Younger than the tables of this Python.
+        "\U0001fae9 \U0001faff",
+    ],
 )
 def test_a_label_in_any_language(label: str) -> None:
     assert parse_submission({**PAIR, "label": label}).label == label
@@ -154,7 +186,11 @@ def test_a_client_secret_that_is_none(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [*[text for text in NOT_PLAIN if not text.isprintable()], "x" * (LONGEST_LABEL + 1), MEGABYTE, 1, [], {}],
+    [
+        *["\x00", "a\nb", "a\r\nb", "a\n", "\n", "a\tb", "a\x7f", "a\x1b[31mb", "a\x85b", "a\u2028b", "a\u2029"],
+        *["\ud800", "a\udfff", "\uffff", "\ufdd0", "\U0010ffff", "\u0378"],
+        *["x" * (LONGEST_LABEL + 1), "e\u0301" * 101, MEGABYTE, 1, [], {}, True],
+    ],
 )
 def test_a_label_that_is_none(value: object) -> None:
     assert code({**PAIR, "label": value}) == "malformed_label"

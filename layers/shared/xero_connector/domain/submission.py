@@ -1,7 +1,8 @@
 """What an admin submits, and the checks that need no network."""
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from xero_connector.domain.credential import IntegrationType
@@ -17,7 +18,6 @@ MOST_SCOPES = 60
 # digits, but nothing promises it: anything harmless is accepted.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SECRET = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_SECRET}}}")
-# RFC 6749 §3.3
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}")
 REQUIRED_SCOPES: Mapping[str, str] = {
     "offline_access": "Without it Xero gives no refresh token, and the connection would end after 30 minutes.",
@@ -27,6 +27,11 @@ REQUIRED_SCOPES: Mapping[str, str] = {
 FORBIDDEN_SCOPE = "app.connections"
 _OF_A_USER = frozenset({"openid", "profile", "email", "offline_access"})
 """What only a consent can ask for: a Custom connection has no user and no refresh token."""
+# In UAX #44's terms: control characters, lone surrogates, what is no character, and what breaks a line.
+_NOT_OF_A_LABEL = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
+_PICTOGRAPHS = range(0x1F000, 0x1FB00)
+"""UTS #51 reserves what is not assigned here for emoji: one that is newer than this Python is no mistake."""
+_BLANKS_OF_NO_WIDTH = "\u200b\u2060\ufeff"
 _KNOWN = frozenset({"client_id", "client_secret", "label", "integration_type", "scopes"})
 
 
@@ -57,7 +62,7 @@ def parse_submission(body: object) -> Submission:
 
 def parse_client_id(text: str) -> str:
     """Trim a client identifier and check that it can be one."""
-    client_id = text.strip()
+    client_id = _trimmed(text, _is_unseen)
     if not _CLIENT_ID.fullmatch(client_id):
         raise MalformedRequest(
             "The client_id is not one that Xero gives out.",
@@ -69,7 +74,7 @@ def parse_client_id(text: str) -> str:
 
 def parse_client_secret(text: str) -> str:
     """Trim a client secret and check that it can be one; the refusal never repeats it."""
-    client_secret = text.strip()
+    client_secret = _trimmed(text, _is_unseen)
     if not _SECRET.fullmatch(client_secret):
         raise MalformedRequest(
             "The client_secret is not one that Xero gives out.",
@@ -77,6 +82,11 @@ def parse_client_secret(text: str) -> str:
             hint="Copy the whole secret from Xero right after it was generated, without spaces or line breaks.",
         )
     return client_secret
+
+
+def is_scope(text: str) -> bool:
+    """Whether a text can be the name of a scope (RFC 6749 §3.3)."""
+    return _SCOPE.fullmatch(text) is not None
 
 
 def parse_secret_body(body: object) -> str:
@@ -115,13 +125,45 @@ def _text(fields: Mapping[str, object], name: str) -> str:
 def _label(value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > LONGEST_LABEL or not value.isprintable():
-        raise MalformedRequest(
-            "The label is not usable.",
-            code="malformed_label",
-            hint=f"Send a string of at most {LONGEST_LABEL} printable characters, or leave it out.",
-        )
-    return value.strip() or None
+    if not isinstance(value, str) or not all(map(_may_be_in_a_label, value)):
+        raise _malformed_label()
+    label = _trimmed(value, _is_blank)
+    if len(label) > LONGEST_LABEL:
+        raise _malformed_label()
+    # What shows nothing is no label, such as a lone mark of the writing direction.
+    return label if _trimmed(label, _is_unseen) else None
+
+
+def _malformed_label() -> MalformedRequest:
+    return MalformedRequest(
+        "The label is not usable.",
+        code="malformed_label",
+        hint=f"Send one line of at most {LONGEST_LABEL} characters, or leave it out.",
+    )
+
+
+def _may_be_in_a_label(character: str) -> bool:
+    return unicodedata.category(character) not in _NOT_OF_A_LABEL or ord(character) in _PICTOGRAPHS
+
+
+def _trimmed(text: str, is_cut_off: Callable[[str], bool]) -> str:
+    # A copy from a page or a document brings blanks along that nobody sees: no-break and zero-width ones, a byte
+    # order mark, marks of the writing direction.
+    text = text.strip()
+    start, end = 0, len(text)
+    while start < end and is_cut_off(text[start]):
+        start += 1
+    while start < end and is_cut_off(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or character in _BLANKS_OF_NO_WIDTH
+
+
+def _is_unseen(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) == "Cf"
 
 
 def _integration_type(value: object) -> IntegrationType:
@@ -147,7 +189,7 @@ def _scopes(value: object, integration_type: IntegrationType) -> tuple[str, ...]
             hint=f"Send an array of 1 to {MOST_SCOPES} scope names, or leave it out for the default.",
         )
     for scope in value:
-        if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
+        if not isinstance(scope, str) or not is_scope(scope):
             raise MalformedRequest(
                 "One of the scopes is not a scope name.",
                 code="malformed_scopes",
