@@ -1,13 +1,28 @@
 """What a function is told by its environment; a missing name is an error that says the name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from xero_connector.domain.errors import ConfigurationError
-from xero_connector.domain.submission import FORBIDDEN_SCOPE, REQUIRED_SCOPES
+from xero_connector.domain.submission import FORBIDDEN_SCOPE, REQUIRED_SCOPES, is_scope
 
 CALLBACK_PATH = "/oAuth2CallBack"
+STAGE_PATH = "/v1"
+"""What comes before a path at API Gateway's own host names; other hosts have nothing there."""
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+# The last name begins with a letter: an address of numbers has no certificate, and Xero's firewall refuses it.
+_HTTPS = rf"https://(?P<host>(?:{_NAME}\.)*[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?)"
+_HTTPS_OR_NUMBERS = rf"https://(?:{_NAME}\.)*{_NAME}"
+_LOCAL = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*localhost"
+_PORT = r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+_LARGEST_PORT = 65_535
+_CALLBACK = re.compile(rf"(?:{_HTTPS}|http://(?P<local>{_LOCAL})){_PORT}(?P<path>/.*)?")
+_ORIGIN = re.compile(rf"(?:{_HTTPS_OR_NUMBERS}|http://(?:127\.0\.0\.1|{_LOCAL})){_PORT}")
+_PAGE = re.compile(rf"(?:{_HTTPS_OR_NUMBERS}|http://{_LOCAL}){_PORT}(?:/[A-Za-z0-9._~/?=&%-]*)?")
+_LONGEST_NUMBER = 6
+"""Digits: a count of days with more of them is in no calendar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,27 +52,6 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
         """Read the settings, or raise `ConfigurationError`."""
-        redirect_uri = _required(env, "REDIRECT_URI")
-        if not redirect_uri.endswith(CALLBACK_PATH):
-            raise ConfigurationError(
-                f"REDIRECT_URI does not end with {CALLBACK_PATH}.",
-                code="setting_invalid",
-                hint="Set the template parameter RedirectUri to the address that is registered at Xero.",
-            )
-        scopes = tuple(_required(env, "SCOPES").split())
-        missing = sorted(REQUIRED_SCOPES.keys() - set(scopes))
-        if missing:
-            raise ConfigurationError(
-                f"SCOPES lacks {' and '.join(missing)}.",
-                code="setting_invalid",
-                hint="Add it to the template parameter Scopes.",
-            )
-        if FORBIDDEN_SCOPE in scopes:
-            raise ConfigurationError(
-                f"SCOPES holds {FORBIDDEN_SCOPE}, with which Xero refuses every consent.",
-                code="setting_invalid",
-                hint="Take it out of the template parameter Scopes.",
-            )
         return cls(
             table_name=_required(env, "TABLE_NAME"),
             due_shards=_number(env, "DUE_SHARDS"),
@@ -65,15 +59,14 @@ class Settings:
             secret_prefix=_required(env, "SECRET_PREFIX"),
             kms_key_arn=_required(env, "KMS_KEY_ARN"),
             event_bus_name=_required(env, "EVENT_BUS_NAME"),
-            redirect_uri=redirect_uri,
-            xero_login_url=_required(env, "XERO_LOGIN_URL"),
-            xero_identity_url=_required(env, "XERO_IDENTITY_URL"),
-            xero_api_url=_required(env, "XERO_API_URL"),
-            scopes=scopes,
+            redirect_uri=_redirect_uri(env),
+            xero_login_url=_origin(env, "XERO_LOGIN_URL"),
+            xero_identity_url=_origin(env, "XERO_IDENTITY_URL"),
+            xero_api_url=_origin(env, "XERO_API_URL"),
+            scopes=_scopes(env),
             pkce=_switch(env, "PKCE"),
             connect_link_lifetime=timedelta(days=_number(env, "CONNECT_LINK_DAYS")),
-            # The one setting that may be empty: no console, no link.
-            console_url=env.get("CONSOLE_URL") or None,
+            console_url=_console_url(env),
         )
 
 
@@ -88,23 +81,86 @@ def _required(env: Mapping[str, str], name: str) -> str:
     return value
 
 
+def _redirect_uri(env: Mapping[str, str]) -> str:
+    uri = _required(env, "REDIRECT_URI")
+    found = _CALLBACK.fullmatch(uri)
+    host = (found["host"] or found["local"]).lower() if found else ""
+    expected = STAGE_PATH + CALLBACK_PATH if ".execute-api." in host else CALLBACK_PATH
+    if not found or not _is_port(found) or found["path"] != expected:
+        raise _invalid(
+            f"REDIRECT_URI is not an https address (http for localhost names only) with the path {expected}.",
+            "Set the template parameter RedirectUri to the address that is registered at Xero. "
+            f"Only at API Gateway's own host names {STAGE_PATH} comes before the path.",
+        )
+    return uri
+
+
+def _origin(env: Mapping[str, str], name: str) -> str:
+    origin = _required(env, name)
+    found = _ORIGIN.fullmatch(origin)
+    if not found or not _is_port(found):
+        raise _invalid(
+            f"{name} is not an https origin (http for loopback only).",
+            "Correct the template parameter behind it: scheme, host and port only, without a slash at the end.",
+        )
+    return origin
+
+
+def _console_url(env: Mapping[str, str]) -> str | None:
+    # The one setting that may be empty: no console, no link.
+    url = env.get("CONSOLE_URL")
+    if not url:
+        return None
+    found = _PAGE.fullmatch(url)
+    if not found or not _is_port(found):
+        raise _invalid(
+            "CONSOLE_URL is not an https address (http for localhost names only).",
+            "Correct the template parameter ConsoleUrl, or leave it empty.",
+        )
+    return url
+
+
+def _is_port(found: re.Match[str]) -> bool:
+    return int(found["port"] or 1) <= _LARGEST_PORT
+
+
+def _scopes(env: Mapping[str, str]) -> tuple[str, ...]:
+    scopes = tuple(dict.fromkeys(_required(env, "SCOPES").split()))
+    if not all(map(is_scope, scopes)):
+        raise _invalid(
+            "SCOPES holds something that is no scope name.",
+            "Write the template parameter Scopes as Xero spells the scopes, with blanks between them.",
+        )
+    missing = sorted(REQUIRED_SCOPES.keys() - set(scopes))
+    if missing:
+        raise _invalid(f"SCOPES lacks {' and '.join(missing)}.", "Add it to the template parameter Scopes.")
+    if FORBIDDEN_SCOPE in scopes:
+        raise _invalid(
+            f"SCOPES holds {FORBIDDEN_SCOPE}, with which Xero refuses every consent.",
+            "Take it out of the template parameter Scopes.",
+        )
+    return scopes
+
+
+def _invalid(detail: str, hint: str) -> ConfigurationError:
+    return ConfigurationError(detail, code="setting_invalid", hint=hint)
+
+
 def _switch(env: Mapping[str, str], name: str) -> bool:
     value = _required(env, name)
     if value not in {"enabled", "disabled"}:
-        raise ConfigurationError(
+        raise _invalid(
             f"The environment variable {name} is neither enabled nor disabled.",
-            code="setting_invalid",
-            hint="Correct the template parameter behind it.",
+            "Correct the template parameter behind it.",
         )
     return value == "enabled"
 
 
 def _number(env: Mapping[str, str], name: str) -> int:
     value = _required(env, name)
-    if not value.isdecimal() or int(value) < 1:
-        raise ConfigurationError(
-            f"The environment variable {name} is not a whole number above zero.",
-            code="setting_invalid",
-            hint="Correct the template parameter behind it.",
+    if not (value.isascii() and value.isdecimal() and len(value) <= _LONGEST_NUMBER and int(value) > 0):
+        raise _invalid(
+            f"The environment variable {name} is not a whole number from 1 to {10**_LONGEST_NUMBER - 1:,}.",
+            "Correct the template parameter behind it.",
         )
     return int(value)
