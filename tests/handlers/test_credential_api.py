@@ -1,5 +1,7 @@
 import base64
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest
 from tests.fakes.world import CLIENT_ID, CLIENT_SECRET, World
 from tests.handlers.conftest import Event, Invoke, sample_event
 from xero_connector.adapters.rest_requests import LARGEST_BODY
+from xero_connector.domain.credential import Credential, LastError
+from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import FailureKind
 
 PROBLEM_KEYS = {"type", "title", "status", "detail", "code", "hint", "request_id"}
@@ -252,6 +256,30 @@ def test_lists_and_shows_what_was_submitted(world: World, invoke: Invoke) -> Non
     assert status == HTTPStatus.OK
     assert credential == first["items"][0]
     assert credential["label"] == "Electro Land"
+
+
+def odd_rows(row: Credential) -> list[Credential]:
+    organisation = Tenant(tenant_id="", tenant_name="\ud800" + "x" * 5_000, tenant_type="", connection_id="")
+    long_ago, far_off = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    error = LastError(code="odd", detail="\x00\ud800", at=long_ago)
+    return [
+        replace(row, tenants=(organisation,) * 500),
+        replace(row, label="\ud800", created_by="x"),
+        replace(row, granted_scopes=(), requested_scopes=()),
+        replace(row, access_token_expires_at=far_off, last_refreshed_at=long_ago, due_at=far_off),
+        replace(row, last_error=error),
+    ]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_an_odd_credential_does_not_hide_the_others(world: World, invoke: Invoke, number: int) -> None:
+    world.submit()
+    world.submit("ZZZ")
+    world.registry.rows[CLIENT_ID] = odd_rows(world.row())[number]
+    event = sample_event("credential_api/list")
+    event |= {"queryStringParameters": None, "multiValueQueryStringParameters": None}
+    answer = invoke("credential_api", event)
+    assert [item["client_id"] for item in json.loads(answer["body"])["items"]] == [CLIENT_ID, "ZZZ"]
 
 
 @pytest.mark.parametrize(
