@@ -60,7 +60,7 @@ def test_an_organisation_of_any_name_is_listed_beside_the_others(name: str) -> N
     ids=lambda refusal: refusal.code,
 )
 def test_where_a_connection_may_be_there_no_page_says_that_there_is_none(refusal: ConsentRefused) -> None:
-    assert "not connected" not in refused(refusal)
+    assert "was not connected" not in refused(refusal)
 
 
 def test_a_refused_consent_is_not_connected() -> None:
