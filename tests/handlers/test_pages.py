@@ -1,7 +1,7 @@
 import pytest
 
 from xero_connector.adapters.html_pages import HtmlPages
-from xero_connector.domain.errors import ConsentRefused
+from xero_connector.domain.errors import ConsentRefused, StoreUnavailable
 from xero_connector.domain.tenant import Tenant
 from xero_connector.use_cases import consent_refusals
 
@@ -56,6 +56,13 @@ def test_an_organisation_of_any_name_is_listed_beside_the_others(name: str) -> N
         consent_refusals.state_used(),
         consent_refusals.state_expired(),
         consent_refusals.refresh_token_missing(),
+        consent_refusals.callback_malformed(),
+        consent_refusals.wrong_issuer(),
+        consent_refusals.ticket_unknown(),
+        consent_refusals.ticket_expired(),
+        consent_refusals.not_connectable(),
+        consent_refusals.postponed(StoreUnavailable("GetItem", "ServiceUnavailable")),
+        consent_refusals.by_xero("server_error", None),
     ],
     ids=lambda refusal: refusal.code,
 )

@@ -83,12 +83,19 @@ _STATUSES = {
 }
 _TITLES = {
     "busy": "One moment, please",
+    "callback_malformed": "There is no consent to complete",
+    "not_connectable": "Not at the moment",
     "refresh_token_missing": "This consent is not enough",
     "state_expired": "This consent has ended",
     "state_unknown": "There is no consent to complete",
     "state_used": "This consent has ended",
+    "store_unavailable": "Not at the moment",
     "throttled": "One moment, please",
+    "ticket_expired": "This link cannot be used",
+    "ticket_unknown": "This link cannot be used",
     "too_often": "Too many consents today",
+    "wrong_issuer": "There is no consent to complete",
+    "xero_unavailable": "Not at the moment",
 }
 """Of the refusals after which a connection can be there all the same."""
 _NOT_CONNECTED = "Xero was not connected"

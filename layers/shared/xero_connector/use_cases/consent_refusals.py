@@ -48,8 +48,8 @@ def state_unknown() -> ConsentRefused:
     return ConsentRefused(
         "This page was reached without a consent that was started here.",
         code="state_unknown",
-        hint="If Xero is not connected yet, open the connect link that your administrator gave you. If it is, there "
-        "is nothing to do.",
+        hint="If Xero is not connected yet, open the connect link that your administrator gave you. If it is, "
+        "there is nothing to do.",
     )
 
 
