@@ -69,7 +69,7 @@ def test_a_request_is_never_overwritten(consents: Consents) -> None:
 
 def test_a_request_through_its_life(consents: Consents) -> None:
     consents.add_request(a_request(HASH))
-    claimed = consents.save_request(a_request(HASH).claimed(NOON + timedelta(microseconds=1), generation=0))
+    claimed = consents.save_request(a_request(HASH).claimed(NOON + timedelta(microseconds=1)))
     assert consents.get_request(HASH) == claimed
     assert (claimed.revision, claimed.phase) == (1, RequestPhase.CLAIMED)
     reopened = consents.save_request(claimed.reopened())
@@ -83,9 +83,9 @@ def test_a_request_through_its_life(consents: Consents) -> None:
 
 def test_of_two_claims_one_succeeds(consents: Consents) -> None:
     consents.add_request(a_request(HASH))
-    first = consents.save_request(a_request(HASH).claimed(NOON, generation=0))
+    first = consents.save_request(a_request(HASH).claimed(NOON))
     with pytest.raises(RevisionConflict):
-        consents.save_request(a_request(HASH).claimed(NOON, generation=0))
+        consents.save_request(a_request(HASH).claimed(NOON))
     assert consents.get_request(HASH) == first
 
 

@@ -143,10 +143,10 @@ def test_a_reservation_is_recognised(losing_client: "DynamoDBClient", table: str
 def test_a_claim_is_recognised(losing_client: "DynamoDBClient", table: str, dynamodb: "DynamoDBClient") -> None:
     losing, consents = DynamoDBConsents(losing_client, table), DynamoDBConsents(dynamodb, table)
     losing.add_request(a_request())
-    claimed = losing.save_request(a_request().claimed(NOON, generation=0))
+    claimed = losing.save_request(a_request().claimed(NOON))
     assert consents.get_request(a_request().state_hash) == claimed
     with pytest.raises(RevisionConflict):
-        losing.save_request(a_request().claimed(NOON, generation=0))
+        losing.save_request(a_request().claimed(NOON))
 
 
 # Writes that meet somebody else's

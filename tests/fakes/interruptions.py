@@ -22,13 +22,15 @@ def step_in(
     *,
     before: Callable[[], object] = _nothing,
     after: Callable[[], object] = _nothing,
+    skip: int = 0,
 ) -> None:
-    """Do something right before or after the next call of a fake's method; later calls are left alone."""
+    """Do something right before or after one call of a fake's method: the next one, or the one after `skip`."""
     original: Callable[..., Any] = getattr(fake, method)
     first = Lock()
+    skipped = iter(range(skip))
 
     def interrupted(*args: object, **kwargs: object) -> object:
-        if not first.acquire(blocking=False):
+        if next(skipped, None) is not None or not first.acquire(blocking=False):
             return original(*args, **kwargs)
         setattr(fake, method, original)
         before()

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 from xero_connector.domain.checks import AuthorizeFinding
@@ -58,8 +58,10 @@ class ScriptedXero:
         if self.key_failures:
             raise TokenEndpointFailure(self.key_failures.popleft())
 
-    def exchange_code(self, pair: ClientPair, *, code: str, code_verifier: str) -> TokenAnswer:
-        del code_verifier
+    def exchange_code(
+        self, pair: ClientPair, *, code: str, code_verifier: str, within: timedelta | None = None
+    ) -> TokenAnswer:
+        del code_verifier, within
         self._enter("exchange_code", pair)
         if pair.client_id in self.custom_connections:
             raise TokenEndpointFailure(FailureKind.UNAUTHORIZED_CLIENT)

@@ -163,7 +163,6 @@ def attempt(journey: Journey, probe: str, what: Attempt) -> str:
         ("credential_api", QUERY_DUE),
         ("oauth_callback", CREATE_CLIENT),
         ("oauth_callback", PUT_CLIENT),
-        ("oauth_callback", RESTORE_CLIENT),
         ("oauth_callback", DELETE_TOKENS),
         ("oauth_callback", DELETE_ITEM),
         ("oauth_callback", TRANSACT_DELETE),
@@ -171,7 +170,6 @@ def attempt(journey: Journey, probe: str, what: Attempt) -> str:
         ("oauth_callback", QUERY_HISTORY),
         ("token_refresh", CREATE_CLIENT),
         ("token_refresh", PUT_CLIENT),
-        ("token_refresh", RESTORE_CLIENT),
         ("token_refresh", DELETE_ITEM),
         ("token_refresh", TRANSACT_DELETE),
         ("token_refresh", QUERY_HISTORY),
@@ -196,15 +194,17 @@ def test_a_function_is_denied_what_its_role_lacks(
         ("credential_api", GET_ITEM),
         ("credential_api", QUERY_HISTORY),
         ("oauth_callback", GET_CLIENT),
+        ("oauth_callback", RESTORE_CLIENT),
         ("oauth_callback", PUT_TOKENS),
         ("oauth_callback", GET_TOKENS),
         ("token_refresh", QUERY_DUE),
         ("token_refresh", GET_TOKENS),
         ("token_refresh", PUT_TOKENS),
+        ("token_refresh", RESTORE_CLIENT),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value[0]}-{value[1]}",
 )
 def test_and_allowed_what_it_needs(journey: Journey, probes: dict[str, str], function: str, what: Attempt) -> None:
     # A secret that is not deleted cannot be restored, by whomever.
-    allowed = "InvalidRequestException" if what is RESTORE_TOKENS else "allowed"
+    allowed = "InvalidRequestException" if what in (RESTORE_CLIENT, RESTORE_TOKENS) else "allowed"
     assert attempt(journey, probes[function], what) == allowed

@@ -177,7 +177,10 @@ class Credentials(RuleBasedStateMachine):
 
     def the_next_process_dies(self, where: tuple[str, str], *, after: bool) -> None:
         part, method = where
-        step_in(getattr(self.world, part), method, **{"after" if after else "before": die})
+        if after:
+            step_in(getattr(self.world, part), method, after=die)
+        else:
+            step_in(getattr(self.world, part), method, before=die)
 
     # What must hold at all times
 

@@ -47,12 +47,14 @@ from xero_connector.use_cases.disconnect_credential import DisconnectCredential
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HoldLease
 from xero_connector.use_cases.issue_connect_link import IssueConnectLink
+from xero_connector.use_cases.keep_earlier_grant import KeepEarlierGrant
 from xero_connector.use_cases.list_tenants import ListTenants
 from xero_connector.use_cases.pace import Pace
 from xero_connector.use_cases.prove_pair import ProvePair
 from xero_connector.use_cases.publish_events import PublishEvents
 from xero_connector.use_cases.publishing_registry import PublishingRegistry
 from xero_connector.use_cases.read_history import ReadHistory
+from xero_connector.use_cases.read_secrets import ReadSecrets
 from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.refresh_now import RefreshNow
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
@@ -95,8 +97,12 @@ class Application:
         publish_events = PublishEvents(ports.history, ports.event_bus, issue_connect_link, clock, observer)
         registry = PublishingRegistry(ports.registry, publish_events)
         hold_lease = HoldLease(registry, clock, ports.pause, ports.lease_holder)
-        store_tokens = StoreTokens(vault)
         list_tenants = ListTenants(ports.connections, clock, observer)
+        read_secrets = ReadSecrets(vault, observer)
+        keep_earlier_grant = KeepEarlierGrant(read_secrets, ports.seal, clock)
+        store_tokens = StoreTokens(
+            vault, ports.seal, keep_earlier_grant, list_tenants, clock, ports.deadline, ports.pause, observer
+        )
         prove_pair = ProvePair(identity, ports.authorize, clock, settings.redirect_uri)
         self.settings = settings
         self.registry = registry
@@ -109,7 +115,16 @@ class Application:
             self.find_credential, change_credential, issue_connect_link, clock
         )
         self.refresh_credential = RefreshCredential(
-            registry, vault, identity, list_tenants, hold_lease, store_tokens, clock, observer
+            registry,
+            vault,
+            identity,
+            read_secrets,
+            ports.seal,
+            list_tenants,
+            hold_lease,
+            store_tokens,
+            clock,
+            observer,
         )
         self.submit_credential = SubmitCredential(
             registry,
@@ -123,7 +138,7 @@ class Application:
             default_scopes=settings.scopes,
         )
         self.revalidate_credential = RevalidateCredential(
-            vault, prove_pair, self.find_credential, change_credential, clock
+            read_secrets, prove_pair, self.find_credential, change_credential, clock
         )
         self.replace_client_secret = ReplaceClientSecret(
             vault, prove_pair, hold_lease, self.find_credential, self.refresh_credential, clock, observer
@@ -143,20 +158,22 @@ class Application:
         self.complete_consent = CompleteConsent(
             registry,
             ports.consents,
-            vault,
+            read_secrets,
+            ports.seal,
             identity,
             list_tenants,
             hold_lease,
             store_tokens,
             change_credential,
             clock,
+            ports.deadline,
             observer,
             settings.redirect_uri,
         )
         self.sweep_due_credentials = SweepDueCredentials(
             registry,
             self.refresh_credential,
-            ValidatePending(registry, vault, prove_pair, hold_lease, clock, observer),
+            ValidatePending(registry, vault, read_secrets, prove_pair, hold_lease, clock, observer),
             self.revalidate_credential,
             self.disconnect_credential,
             publish_events,

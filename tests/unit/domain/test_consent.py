@@ -87,24 +87,24 @@ def test_another_invocation_derives_the_same(binding: str, state: str) -> None:
 
 
 def test_a_claim_ends_by_itself() -> None:
-    claimed = a_request().claimed(NOON, generation=0)
+    claimed = a_request().claimed(NOON)
     assert claimed.is_claimed(NOON)
     assert claimed.is_claimed(NOON + CLAIM_LIFETIME - timedelta(microseconds=1))
     assert not claimed.is_claimed(NOON + CLAIM_LIFETIME)
 
 
 def test_nobody_is_at_work_on_a_request_that_is_not_claimed() -> None:
-    claimed = a_request().claimed(NOON, generation=0)
+    claimed = a_request().claimed(NOON)
     for request in (a_request(), claimed.reopened(), claimed.failed()):
         assert not request.is_claimed(NOON)
 
 
 def test_a_claim_can_be_given_back() -> None:
-    assert a_request().claimed(NOON, generation=0).reopened() == a_request()
+    assert a_request().claimed(NOON).reopened() == a_request()
 
 
 def test_an_end_with_a_grant_keeps_the_organisations() -> None:
-    ended = a_request().claimed(NOON, generation=0).completed((DEMO_COMPANY,), pending=False)
+    ended = a_request().claimed(NOON).completed((DEMO_COMPANY,), pending=False)
     assert ended.phase is RequestPhase.COMPLETED
     assert ended.tenants == (DEMO_COMPANY,)
     assert not ended.is_claimed(NOON)

@@ -17,7 +17,7 @@ from tests.fakes.builders import a_credential, a_token, a_tokens_secret
 from tests.fakes.world import CLIENT_SECRET, NOON
 from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
 from xero_connector.domain.checks import Check, CheckResult
-from xero_connector.domain.credential import Credential, IntegrationType
+from xero_connector.domain.credential import ConsentGiven, Credential, IntegrationType
 from xero_connector.domain.events import MOST_LISTED, MOST_NOTES, SCHEMA_VERSION, SOURCE, entries_of
 from xero_connector.domain.history import EVENTS, Action, Note
 from xero_connector.domain.status import Status
@@ -76,7 +76,10 @@ def pending() -> Credential:
 def connected(*, consented: str | None = "user-1") -> Credential:
     row = a_credential(label="Elektro-Land · Ünicode 株式会社")
     return row.holding(
-        StoredTokens(TOKENS, ARN), due_at=NOON + timedelta(minutes=18), now=NOON, consented=consented
+        StoredTokens(TOKENS, ARN),
+        due_at=NOON + timedelta(minutes=18),
+        now=NOON,
+        consent=None if consented is None else ConsentGiven("b" * 64, consented),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.builders import a_credential, a_tokens_secret
 from tests.fakes.world import NOON
 from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
-from xero_connector.domain.credential import Credential
+from xero_connector.domain.credential import ConsentGiven, Credential
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import CONNECTOR, EVENTS, WITH_A_REASON, Action, Note
 from xero_connector.domain.status import MOVES, Status
@@ -19,7 +19,12 @@ TOKENS = StoredTokens(a_tokens_secret(), "arn:aws:secretsmanager:x")
 
 
 def held(row: Credential, *, consented: str | None = None) -> Credential:
-    return row.holding(TOKENS, due_at=NOON + timedelta(minutes=18), now=NOON, consented=consented)
+    return row.holding(
+        TOKENS,
+        due_at=NOON + timedelta(minutes=18),
+        now=NOON,
+        consent=None if consented is None else ConsentGiven("b" * 64, consented),
+    )
 
 
 def actions(row: Credential) -> list[Action]:
@@ -57,7 +62,7 @@ def test_entries_come_in_the_order_of_what_was_done() -> None:
 def test_a_consent_is_one_entry_that_names_its_user(before: Status) -> None:
     row = held(a_credential(status=before).noted(Action.REFRESH_REQUESTED), consented="user-1")
     assert actions(row) == [Action.REFRESH_REQUESTED, Action.CONNECTED]
-    assert row.notes[-1].by == "user-1"
+    assert row.notes[-1].by == "xero_user:user-1"
 
 
 @pytest.mark.parametrize(

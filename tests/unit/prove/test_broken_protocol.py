@@ -1,6 +1,6 @@
 """Each figure can fail: the protocol is broken on purpose, and the figure that watches over it moves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from xero_connector.adapters import dynamodb_items
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.domain import events
-from xero_connector.domain.credential import Credential, Lease
+from xero_connector.domain.credential import ConsentGiven, Credential, Lease
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.status import Status
@@ -33,7 +33,8 @@ from xero_connector.use_cases.publish_events import PublishEvents
 from xero_connector.use_cases.publishing_registry import PublishingRegistry
 from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
-from xero_connector.use_cases.store_tokens import Change, StoreTokens
+from xero_connector.use_cases.store_tokens import Change, StoreTokens, Version, unchanged
+from xero_connector.use_cases.vault_gate import VaultGate
 
 pytestmark = pytest.mark.prove
 
@@ -85,9 +86,12 @@ def commit_before_put(
     answer: TokenAnswer,
     listing: Listing,
     *,
-    also: Change = lambda row, _: row,
-    consented: str | None = None,
+    gate: VaultGate,
+    list_after: Callable[[], Listing] | None = None,
+    also: Change = unchanged,
+    consent: ConsentGiven | None = None,
 ) -> Credential:
+    del gate, list_after
     row = held.row
     generation = row.generation + 1
     secret = TokensSecret(
@@ -97,7 +101,7 @@ def commit_before_put(
         token=answer.token,
         tenants=listing.tenants,
     )
-    committed = self._commit(held, StoredTokens(secret, "arn"), listing, also=also, consented=consented)
+    committed = self._commit(held, Version(StoredTokens(secret, "arn"), None), listing, also=also, consent=consent)
     self.vault.put_tokens(secret, version_id=row.tokens_version_id(generation))
     return committed
 
@@ -112,7 +116,7 @@ def test_commit_before_put_loses_grants() -> None:
 
 
 def test_no_roll_forward_loses_grants() -> None:
-    with mock.patch.object(StoreTokens, "adopt_newer", return_value=None):
+    with mock.patch.object(StoreTokens, "adopt_consent", return_value=None):
         assert crashes("first consent, sweep first").grants_lost > 0
 
 

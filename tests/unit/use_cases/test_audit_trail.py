@@ -186,7 +186,10 @@ def test_a_lost_answer_makes_an_event_go_out_again_under_the_same_id(world: Worl
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_process_that_dies_while_publishing_loses_no_event(world: World, when: str) -> None:
-    step_in(world.event_bus, "publish", **{when: die})
+    if when == "before":
+        step_in(world.event_bus, "publish", before=die)
+    else:
+        step_in(world.event_bus, "publish", after=die)
     with pytest.raises(ProcessDied):
         world.submit()
     assert world.row().status is Status.VALIDATED

@@ -320,7 +320,19 @@ def test_without_the_pair_no_code_is_spent(world: World, visit: Visit) -> None:
     assert visit.call_back().tenants == BOTH
 
 
-@pytest.mark.parametrize("kind", sorted(INCONCLUSIVE))
+@pytest.mark.parametrize("kind", [FailureKind.NOT_SENT, FailureKind.THROTTLED])
+def test_a_code_that_is_certainly_not_used_up_can_be_presented_again(
+    world: World, visit: Visit, kind: FailureKind
+) -> None:
+    world.xero.failures.extend([kind, kind])
+    assert visit.refused().code in {"xero_unavailable", "throttled"}
+    assert visit.phase is RequestPhase.OPEN
+    assert (world.row().lease, world.row().consenting) == (None, None)
+    world.xero.failures.clear()
+    assert visit.call_back().tenants == BOTH
+
+
+@pytest.mark.parametrize("kind", sorted(INCONCLUSIVE - {FailureKind.NOT_SENT, FailureKind.THROTTLED}))
 def test_xero_does_not_answer_the_exchange(world: World, visit: Visit, kind: FailureKind) -> None:
     world.xero.failures.append(kind)
     refused = visit.refused()
@@ -461,8 +473,8 @@ def test_a_process_that_died_after_storing_is_finished_by_the_sweep(world: World
     assert world.sweep_when_due() == {"rolled_forward": 1}
     row = world.row()
     assert (row.status, row.generation, row.tenants) == (Status.CONNECTED, 1, BOTH)
-    assert (row.attempt_started_at, row.lease) == (None, None)
-    assert world.xero.calls == []
+    assert (row.attempt_started_at, row.consenting, row.lease) == (None, None, None)
+    assert world.xero.calls == ["tenants"]
 
 
 def test_a_process_that_died_after_committing_leaves_a_connection(world: World, visit: Visit) -> None:
@@ -491,6 +503,8 @@ def test_a_cut_off_consent_does_not_end_the_grant_before_it(world: World) -> Non
     step_in(world.xero, "exchange_code", before=die)
     with pytest.raises(ProcessDied):
         visit.call_back()
+    assert world.sweep_when_due() == {"skipped": 1}
+    world.advance(20 * 60)
     assert world.sweep_when_due() == {"refreshed": 1}
     assert world.xero.refresh_tokens == ["refresh-1"]
 
@@ -521,7 +535,7 @@ def test_a_link_of_an_earlier_life_connects_the_present_one(world: World, visit:
 
 
 def test_what_a_slow_exchange_brought_is_stored_before_anything_else(world: World, visit: Visit) -> None:
-    step_in(world.xero, "exchange_code", before=lambda: world.advance(11))
+    step_in(world.xero, "exchange_code", before=lambda: world.pause(15))
     assert visit.call_back().tenants_pending
     assert world.row().status is Status.CONNECTED
     assert "tenants of the consent" not in world.xero.calls

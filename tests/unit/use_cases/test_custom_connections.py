@@ -10,6 +10,7 @@ from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.errors import Conflict, ConsentRefused, PairRefused, StoreUnavailable
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
+from xero_connector.domain.tokens import StoredTokens, TokensSecret
 
 CUSTOM = IntegrationType.CUSTOM_CONNECTION
 GOOD_PAIR = FailureKind.UNAUTHORIZED_CLIENT
@@ -113,11 +114,13 @@ def test_a_proven_pair_without_a_token_gets_it_from_the_schedule(world: World, k
 
 
 def test_a_vault_that_is_away_after_the_proof_loses_nothing(world: World) -> None:
-    def unavailable() -> None:
+    def unavailable(secret: TokensSecret, *, version_id: str) -> StoredTokens:
+        del secret, version_id
         raise StoreUnavailable("PutSecretValue", "InternalServiceError")
 
-    step_in(world.vault, "put_tokens", before=unavailable)
-    assert submit(world).status is Status.VALIDATED
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.vault, "put_tokens", unavailable)
+        assert submit(world).status is Status.VALIDATED
     world.advance(60)
     assert world.sweep() == {"refreshed": 1}
 

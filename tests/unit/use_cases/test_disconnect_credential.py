@@ -160,7 +160,7 @@ def test_a_pair_that_cannot_revoke_any_more_is_ended_and_says_what_is_left_to_do
 
 def test_a_refresh_that_was_cut_off_has_its_newer_grant_revoked(world: World) -> None:
     world.connect()
-    step_in(world.vault, "put_tokens", after=die)
+    step_in(world.vault, "put_tokens", after=die, skip=1)
     with pytest.raises(ProcessDied):
         world.sweep_when_due()
     world.advance(60)

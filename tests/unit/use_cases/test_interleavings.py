@@ -1,7 +1,6 @@
 """Two at once, or one cut off: each case here once lost something."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -82,7 +81,7 @@ def test_a_callback_during_a_disconnect_is_refused_and_spends_no_code(world: Wor
     assert world.row().lease is None
 
 
-def test_a_grant_without_a_refresh_token_asks_for_a_new_consent(world: World) -> None:
+def test_a_consent_without_a_refresh_token_is_refused(world: World) -> None:
     world.submit()
     whole = world.xero.exchange_code
 
@@ -91,14 +90,11 @@ def test_a_grant_without_a_refresh_token_asks_for_a_new_consent(world: World) ->
         return replace(answer, token=replace(answer.token, refresh_token=None, scope="openid"))
 
     world.xero.exchange_code = without_refresh_token  # type: ignore[method-assign]
-    with suppress(TokenEndpointFailure):
+    with pytest.raises(ConsentRefused) as refused:
         world.consent()
-    assert world.sweep_when_due() == {"failed": 1}
+    assert refused.value.code == "refresh_token_missing"
     row = world.row()
-    assert row.status is Status.REAUTHORIZATION_REQUIRED
-    assert row.last_error is not None
-    assert row.last_error.code == "refresh_token_missing"
-    assert row.due_at is None
+    assert (row.status, row.generation, row.due_at, row.lease) == (Status.VALIDATED, 0, None, None)
 
 
 def test_a_rejection_does_not_delete_the_secret_of_the_next_submission(world: World) -> None:
@@ -193,7 +189,7 @@ def test_a_callback_that_stored_its_grant_and_died_shows_success_when_it_is_relo
 
 def test_a_resubmission_does_not_refill_the_version_allowance(world: World) -> None:
     world.connect()
-    for _ in range(CAPACITY - 1):
+    for _ in range(CAPACITY - 2):
         world.app.refresh_now(CLIENT_ID, by=ADMIN)
     world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     world.connect()

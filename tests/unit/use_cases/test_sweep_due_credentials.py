@@ -72,8 +72,8 @@ def test_each_kind_of_unfinished_business_is_taken_on(world: World) -> None:
 def test_one_failing_credential_does_not_stop_the_others(world: World) -> None:
     all_due(world, *MANY)
     world.vault.unseen.add(world.row(MANY[0]).tokens_version_id(1))
-    assert sweep(world) == {"store_unavailable": 1, "refreshed": len(MANY) - 1}
-    assert world.observer.counts["SweepFailed"] == 1
+    assert sweep(world) == {"failed": 1, "refreshed": len(MANY) - 1}
+    assert world.observer.counts["SecretUnreadable"] == 1
 
 
 def test_an_error_that_nobody_foresaw_shows_after_the_others_had_their_turn(world: World) -> None:

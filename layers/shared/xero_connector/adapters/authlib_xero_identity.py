@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -65,7 +65,10 @@ class AuthlibXeroIdentity:
         with _translating_transport():
             self.id_tokens.load_keys()
 
-    def exchange_code(self, pair: ClientPair, *, code: str, code_verifier: str) -> TokenAnswer:
+    def exchange_code(
+        self, pair: ClientPair, *, code: str, code_verifier: str, within: timedelta | None = None
+    ) -> TokenAnswer:
+        del within
         return self._fetch(
             pair,
             lambda session: session.fetch_token(

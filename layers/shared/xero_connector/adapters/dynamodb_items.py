@@ -265,7 +265,6 @@ def request_to_item(request: AuthorizationRequest) -> Item:
         "expires_at": request.expires_at.isoformat(),
         "phase": str(request.phase),
         "claimed_at": _text(request.claimed_at),
-        "generation_at_claim": request.generation_at_claim,
         "tenants": [tenant.to_dict() for tenant in request.tenants],
         "tenants_pending": request.tenants_pending,
         "ttl": _time_to_live(request.expires_at),
@@ -284,7 +283,6 @@ def request_from_item(item: Item) -> AuthorizationRequest:
         expires_at=datetime.fromisoformat(item["expires_at"]),
         phase=RequestPhase(item["phase"]),
         claimed_at=_moment(item.get("claimed_at")),
-        generation_at_claim=int(item["generation_at_claim"]) if "generation_at_claim" in item else None,
         tenants=tuple(Tenant.from_dict(tenant) for tenant in item["tenants"]),
         tenants_pending=item["tenants_pending"],
     )

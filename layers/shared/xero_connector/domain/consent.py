@@ -69,7 +69,6 @@ class AuthorizationRequest:
     expires_at: datetime
     phase: RequestPhase = RequestPhase.OPEN
     claimed_at: datetime | None = None
-    generation_at_claim: int | None = None
     tenants: tuple[Tenant, ...] = ()
     tenants_pending: bool = False
 
@@ -85,23 +84,13 @@ class AuthorizationRequest:
             and now < self.claimed_at + CLAIM_LIFETIME
         )
 
-    def claimed(self, now: datetime, *, generation: int) -> "AuthorizationRequest":
-        """Start working on the callback.
-
-        The first claim notes the credential's generation: a later one, after a process that died, can then tell
-        that the grant was stored all the same.
-        """
-        first = self.generation_at_claim is None
-        return replace(
-            self,
-            phase=RequestPhase.CLAIMED,
-            claimed_at=now,
-            generation_at_claim=generation if first else self.generation_at_claim,
-        )
+    def claimed(self, now: datetime) -> "AuthorizationRequest":
+        """Start working on the callback."""
+        return replace(self, phase=RequestPhase.CLAIMED, claimed_at=now)
 
     def reopened(self) -> "AuthorizationRequest":
-        """Give a claim back: nothing was tried yet."""
-        return replace(self, phase=RequestPhase.OPEN, claimed_at=None, generation_at_claim=None)
+        """Give a claim back: nothing came of it at Xero."""
+        return replace(self, phase=RequestPhase.OPEN, claimed_at=None)
 
     def failed(self) -> "AuthorizationRequest":
         """End without a grant."""

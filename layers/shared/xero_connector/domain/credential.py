@@ -10,11 +10,14 @@ from uuid import UUID
 from xero_connector.domain.checks import UNCHECKED, Check, CheckResult, merged
 from xero_connector.domain.errors import LeaseUnavailable
 from xero_connector.domain.history import CONNECTOR, Action, Note
+from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER, PROMISED_LEFT, next_refresh
 from xero_connector.domain.status import CONSENTABLE, Status, check_move
 from xero_connector.domain.tenant import Tenant
-from xero_connector.domain.tokens import StoredTokens, client_version_id, tokens_version_id
+from xero_connector.domain.tokens import StoredTokens, TokensSecret, client_version_id, tokens_version_id
 from xero_connector.domain.version_allowance import VersionAllowance
 
+VERSION_ALLOWANCE = "version_allowance"
+"""The code of the error that says that Secrets Manager takes no new version in time."""
 REFRESH_TOKEN_LIFETIME = timedelta(days=60)
 """Unused for this long, a refresh token is dead (Xero, "Token types")."""
 
@@ -58,13 +61,26 @@ class Lease:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ConsentGiven:
+    """A consent that brought tokens: its authorization request (the hash of its state) and its user, if known."""
+
+    request: str
+    xero_user_id: str | None
+
+    @property
+    def by(self) -> str:
+        """Who did it, as the audit trail says it."""
+        return "xero_user" if self.xero_user_id is None else f"xero_user:{self.xero_user_id}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedGrant:
     """A refresh token that waits in the registry: the vault did not take it, or another grant took its place.
 
-    `sealed` is encrypted under the vault's key. `consent` is the authorization request that brought it (the hash
-    of its state), None where it was refreshed. `xero_user_id` is the user whose consent brought it, None where it
-    was refreshed or where the user is not known. `scopes` are those that Xero granted with it.
+    `sealed` is encrypted under the vault's key, and empty where the token could not be read any more. `consent` is
+    the authorization request that brought it (the hash of its state), None where it was refreshed. `xero_user_id`
+    is the user of its grant, None where that is not known. `scopes` are those that Xero granted with it.
     """
 
     sealed: str = field(repr=False)
@@ -137,7 +153,14 @@ class Credential:
 
     def tokens_version_id(self, generation: int) -> str:
         """The version id that belongs to a generation of this incarnation."""
+        if generation == self.grant_began and self.grant_version_id is not None:
+            return self.grant_version_id
         return tokens_version_id(self.incarnation, generation)
+
+    @property
+    def seal_context(self) -> str:
+        """What binds a sealed token to this credential."""
+        return f"{self.client_id}/{self.incarnation}"
 
     def is_due(self, now: datetime) -> bool:
         """Whether the sweep has something to do here."""
@@ -148,7 +171,26 @@ class Credential:
         """Whether there is something to refresh: tokens of a consent, or a pair that gets tokens by itself."""
         if self.integration_type is IntegrationType.CUSTOM_CONNECTION:
             return self.status is Status.VALIDATED or self.status in _WITH_A_GRANT
+        if self.parked is not None:
+            return (
+                self.status is Status.VALIDATED
+                or self.status in _WITH_A_GRANT
+                or (self.status is Status.REAUTHORIZATION_REQUIRED and self.parked.consent is not None)
+            )
         return self.generation > 0 and self.status in _WITH_A_GRANT
+
+    @property
+    def refresh_due_at(self) -> datetime | None:
+        """When the tokens in the vault are due by the cadence alone, None without tokens."""
+        obtained_at, expires_at = self.last_refreshed_at, self.access_token_expires_at
+        if obtained_at is None or expires_at is None:
+            return None
+        return next_refresh(
+            self.client_id,
+            generation=self.generation,
+            obtained_at=obtained_at,
+            expires_in=int((expires_at - obtained_at).total_seconds()),
+        )
 
     @property
     def takes_consent(self) -> bool:
@@ -191,12 +233,16 @@ class Credential:
         if self.lease is not None and self.lease.owner != owner and self.lease.until > now:
             raise LeaseUnavailable(self.client_id)
         until = now + duration
+        renewed = self.lease is not None and self.lease.owner == owner
+        # A consent presents no refresh token: it is no attempt of which the grace would run.
+        attempt_started_at = self.attempt_started_at or (None if renewed or consenting else now)
         return replace(
             self,
             lease=Lease(owner, until),
             due_at=until,
-            attempt_started_at=self.attempt_started_at or now,
+            attempt_started_at=attempt_started_at,
             consenting=consenting or self.consenting,
+            consenting_since=now if consenting else self.consenting_since,
             updated_at=now,
         )
 
@@ -207,23 +253,42 @@ class Credential:
             lease=None,
             due_at=due_at,
             attempt_started_at=None if attempt_finished else self.attempt_started_at,
-            consenting=None if attempt_finished else self.consenting,
             updated_at=now,
         )
 
+    def looking_for(self, before: "Credential") -> "Credential":
+        """Look again for the cut-off consent that a row looked for before, and for no other."""
+        return replace(self, consenting=before.consenting, consenting_since=before.consenting_since)
+
     def holding(
-        self, stored: StoredTokens, *, due_at: datetime, now: datetime, consented: str | None = None
+        self,
+        stored: StoredTokens,
+        *,
+        due_at: datetime,
+        now: datetime,
+        version_id: str | None = None,
+        consent: ConsentGiven | None = None,
     ) -> "Credential":
         """Point at a stored version of the tokens: the credential is connected, and all trouble is over.
 
-        `consented` names the user whose consent brought the tokens, None if they were refreshed.
+        `consent` tells which one brought the tokens, None if they were refreshed; `version_id` is where it stored
+        them, None if that is the generation's own. A consent that may have been cut off is still looked for.
         """
         secret = stored.secret
-        connected = self.move_to(Status.CONNECTED)
-        if consented is not None:
-            connected = replace(connected, notes=self.notes).noted(Action.CONNECTED, by=consented)
+        shortfall = _shortfall(secret, due_at, now)
+        connected = self.move_to(Status.CONNECTED if shortfall is None else self._connected_but_short)
+        if consent is not None:
+            connected = replace(
+                connected,
+                notes=(*self.notes, self._connected_by(consent)),
+                grant_began=secret.generation,
+                grant_consent=consent.request,
+                grant_version_id=version_id,
+                xero_user_id=consent.xero_user_id,
+            )
         if self.checks["pair"].result is not CheckResult.PASS:
             connected = connected.checked(pair=Check(CheckResult.PASS, "Xero gave tokens for this pair.", now))
+        watched = None if consent is not None else self.consenting
         return replace(
             connected,
             generation=secret.generation,
@@ -235,9 +300,56 @@ class Credential:
             else secret.obtained_at + REFRESH_TOKEN_LIFETIME,
             last_refreshed_at=secret.obtained_at,
             failures=0,
-            last_error=None,
+            last_error=shortfall,
             allowance=self.allowance.drawn(now),
-        ).released(due_at=due_at, attempt_finished=True, now=now)
+            consenting=watched,
+            consenting_since=self.consenting_since if watched else None,
+            parked=None,
+            unreadable_since=None,
+        ).released(
+            due_at=due_at if watched is None else min(due_at, now + LOOK_AGAIN_AFTER),
+            attempt_finished=True,
+            now=now,
+        )
+
+    @property
+    def _connected_but_short(self) -> Status:
+        # Connected first, where a refresh cannot degrade what never worked.
+        return (
+            Status.DEGRADED
+            if self.status in {Status.CONNECTED, Status.DEGRADED, Status.CLIENT_REJECTED}
+            else Status.CONNECTED
+        )
+
+    def _connected_by(self, consent: ConsentGiven) -> Note:
+        before = self.xero_user_id
+        other = before is not None and before != consent.xero_user_id
+        return Note(
+            action=Action.CONNECTED,
+            by=consent.by,
+            detail="Another Xero user than before gave this consent. The earlier grant ends with this credential."
+            if other
+            else None,
+            replaced_user_id=before if other else None,
+        )
+
+    def parking(
+        self, grant: ParkedGrant, *, code: str, detail: str, due_at: datetime, now: datetime
+    ) -> "Credential":
+        """Keep a refresh token that the vault did not take, until the vault takes what it brings."""
+        failed = self.failed(code=code, detail=detail, now=now)
+        if failed.status is Status.CONNECTED:
+            failed = failed.move_to(Status.DEGRADED)
+        earlier = self.earlier_grants if self.parked is None else (*self.earlier_grants, self.parked)
+        finished = failed.released(due_at=due_at, attempt_finished=True, now=now)
+        superseded = grant.consent is not None
+        return replace(
+            finished,
+            parked=grant,
+            earlier_grants=earlier if superseded else self.earlier_grants,
+            consenting=None if superseded else finished.consenting,
+            consenting_since=None if superseded else finished.consenting_since,
+        )
 
     def failed(self, *, code: str, detail: str, now: datetime) -> "Credential":
         """Count a failure and keep its reason to be read."""
@@ -246,3 +358,16 @@ class Credential:
     def checked(self, **checks: Check) -> "Credential":
         """Write down what was found."""
         return replace(self, checks=merged(self.checks, checks))
+
+
+def _shortfall(secret: TokensSecret, due_at: datetime, now: datetime) -> LastError | None:
+    """Say that readers cannot be given what they are promised, because Secrets Manager takes no version sooner."""
+    if secret.token_expires_at - due_at >= PROMISED_LEFT:
+        return None
+    minutes = max(0, int((secret.token_expires_at - secret.obtained_at).total_seconds() // 60))
+    return LastError(
+        VERSION_ALLOWANCE,
+        f"Xero's access token lives {minutes} minutes, and Secrets Manager takes no new version in time. Readers "
+        "can find a token with less than five minutes left, or an expired one. The grant is safe.",
+        now,
+    )

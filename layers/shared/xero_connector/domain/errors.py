@@ -15,7 +15,8 @@
     ├── ConnectionsUnavailable    try again: Xero did not list the organisations
     ├── IdTokenRefused            do not trust this answer
     ├── XeroUnavailable           try again: Xero gave no definite answer
-    ├── StoreUnavailable          try again: DynamoDB, Secrets Manager or EventBridge did not do it
+    ├── StoreUnavailable          try again: DynamoDB, Secrets Manager, KMS or EventBridge did not do it
+    │   └── SecretNotVisible        the same, and after a quarter of an hour it is gone
     ├── RevisionConflict          read again: somebody else wrote the row
     ├── LeaseUnavailable          wait: somebody else works on this credential
     ├── SecretDeleted             submit the pair again
@@ -117,6 +118,13 @@ class StoreUnavailable(ConnectorError):
         )
         self.operation = operation
         self.reason = reason
+
+
+class SecretNotVisible(StoreUnavailable):
+    """A version that the registry vouches for cannot be seen: not yet by this reader, or it is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("GetSecretValue", "VersionNotVisible")
 
 
 class RevisionConflict(ConnectorError):

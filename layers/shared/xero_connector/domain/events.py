@@ -54,6 +54,8 @@ def _detail(row: Credential, note: Note) -> str | None:
         changes += [f"- {tenant.tenant_name}" for tenant in note.removed]
         more = [f"and {len(changes) - _MOST_NAMED} more"] if len(changes) > _MOST_NAMED else []
         return ", ".join([*changes[:_MOST_NAMED], *more])
+    if note.detail is not None:
+        return note.detail
     if note.action in WITH_A_REASON and row.last_error is not None:
         return row.last_error.detail
     return None
@@ -82,6 +84,8 @@ def _event(row: Credential, note: Note, entry_id: UUID, position: int) -> Mappin
                 **_lists(tenants=row.tenants),
                 "scopes": list(row.granted_scopes),
                 "token_secret_arn": row.tokens_secret_arn,
+                "xero_user_id": row.xero_user_id,
+                "replaced_xero_user_id": note.replaced_user_id,
             }
         case Action.TENANTS_CHANGED:
             return {

@@ -68,6 +68,8 @@ class Note:
     by: str = CONNECTOR
     added: tuple[Tenant, ...] = ()
     removed: tuple[Tenant, ...] = ()
+    detail: str | None = None
+    replaced_user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

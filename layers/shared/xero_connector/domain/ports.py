@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from xero_connector.domain.checks import AuthorizeFinding
@@ -175,8 +175,10 @@ class XeroIdentity(Protocol):
     def load_keys(self) -> None:
         """Have the keys at hand that sign ID tokens, so that no code is spent on an answer nobody can check."""
 
-    def exchange_code(self, pair: ClientPair, *, code: str, code_verifier: str) -> TokenAnswer:
-        """Exchange an authorization code (RFC 6749 §4.1.3)."""
+    def exchange_code(
+        self, pair: ClientPair, *, code: str, code_verifier: str, within: timedelta | None = None
+    ) -> TokenAnswer:
+        """Exchange an authorization code (RFC 6749 §4.1.3); `within` is a shorter limit than the adapter's own."""
 
     def client_credentials(self, pair: ClientPair, *, scopes: Sequence[str]) -> TokenAnswer:
         """Get a token for a Custom connection (RFC 6749 §4.4); without scopes for all that it was set up with."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
+from xero_connector.domain.version_allowance import REFILL
 
 LEASE = timedelta(seconds=60)
 """How long a holder works on a credential alone."""
@@ -15,6 +16,11 @@ POST_BUDGET = timedelta(seconds=20)
 """Connect 3 s and read 10 s, with room for a slow machine: no POST starts with less of the lease left."""
 GRACE = timedelta(minutes=30)
 """How long Xero accepts the old refresh token after a lost response."""
+VISIBLE_WITHIN = timedelta(minutes=15)
+"""What cannot be read after this time is gone: Secrets Manager is eventually consistent, but not for so long."""
+LOOK_AGAIN_AFTER = timedelta(minutes=1)
+PROMISED_LEFT = timedelta(minutes=5)
+"""What is left of the access token that a reader finds, in normal running."""
 TENANTS_RECHECK = timedelta(hours=6)
 """How often a refresh also looks whether the grant still reaches the same organisations."""
 
@@ -26,13 +32,14 @@ _SOONEST = timedelta(minutes=1)
 def next_refresh(client_id: str, *, generation: int, obtained_at: datetime, expires_in: int) -> datetime:
     """Due at two thirds of the access token's life (`expires_in` in seconds), or up to 10 % earlier.
 
-    The jitter is hashed from the credential and its generation: no two credentials stay in step, and the
-    same inputs give the same moment again.
+    However short the tokens live, it is never sooner than Secrets Manager takes another version. The jitter is
+    hashed from the credential and its generation: no two credentials stay in step, and the same inputs give the
+    same moment again.
     """
     digest = sha256(f"{client_id}/{generation}".encode()).digest()
     position = int.from_bytes(digest[:4]) / 2**32
     factor = 1 - _JITTER * position
-    return obtained_at + timedelta(seconds=expires_in) * (2 / 3) * factor
+    return obtained_at + max(timedelta(seconds=expires_in) * (2 / 3) * factor, REFILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Reaction:
 
 _A_MINUTE = timedelta(minutes=1)
 _FIVE_MINUTES = timedelta(minutes=5)
-# Xero's own Retry-After may be longer; shorter where the token may be rotated, for the grace is half an hour.
+# Xero's own Retry-After may be longer; `retry_at` shortens it where the token may be rotated.
 _LONGEST_RETRY_AFTER = timedelta(minutes=15)
 # Within the grace, the sooner the old token is presented again the better, and readers are promised five minutes:
 # no pause is long. A storm is what the sweep's brake prevents, for all credentials together.
@@ -79,13 +86,26 @@ REACTIONS: Mapping[FailureKind, Reaction] = MappingProxyType(
 )
 
 
-def retry_at(kind: FailureKind, *, failures: int, retry_after: int | None, now: datetime) -> datetime:
-    """When to try again after the `failures`-th failure in a row; `retry_after` (seconds) is a lower bound."""
+def retry_at(
+    kind: FailureKind,
+    *,
+    failures: int,
+    retry_after: int | None,
+    now: datetime,
+    unfinished_since: datetime | None,
+) -> datetime:
+    """When to try again after the `failures`-th failure in a row; `retry_after` (seconds) is a lower bound.
+
+    While the outcome of an attempt is unknown (`unfinished_since`), no kind of failure and no `Retry-After` makes
+    the pause longer than a quarter of what is left of the grace, so that there is always room for several tries.
+    """
     reaction = REACTIONS[kind]
     pause = min(reaction.first_pause * 2.0 ** min(failures - 1, 10), reaction.longest_pause)
     if retry_after is not None:
-        longest = _LONGEST_RETRY_AFTER if reaction.attempt_finished else _FIVE_MINUTES
-        pause = max(pause, timedelta(seconds=min(retry_after, int(longest.total_seconds()))))
+        pause = max(pause, timedelta(seconds=min(retry_after, int(_LONGEST_RETRY_AFTER.total_seconds()))))
+    if unfinished_since is not None:
+        left = unfinished_since + GRACE - now
+        pause = min(pause, _FIVE_MINUTES, max(left / 4, _SOONEST))
     return now + max(pause, _SOONEST)
 
 

@@ -155,6 +155,14 @@ def tokens_version_id(incarnation: UUID, generation: int) -> str:
     return str(uuid5(incarnation, f"tokens/{generation}"))
 
 
+def consent_version_id(incarnation: UUID, request: str) -> str:
+    """Return the version id of the answer to an authorization request's code (`request`: the hash of its state).
+
+    It depends on nothing that a refresh changes meanwhile: whoever looks for the answer finds it or does not.
+    """
+    return str(uuid5(incarnation, f"consent/{request}"))
+
+
 def client_version_id(incarnation: UUID, number: int) -> str:
     """Return the version id of the `number`-th client secret of this incarnation."""
     return str(uuid5(incarnation, f"client/{number}"))

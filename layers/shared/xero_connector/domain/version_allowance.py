@@ -12,6 +12,9 @@ REFILL = timedelta(minutes=18)
 CAPACITY = 10
 """Together with the refill at most 90 versions in any 24 hours, ten below the quota."""
 
+LOWEST_TO_REFRESH = -8
+"""Below this level the schedule presents no token: its answer could be the 99th version of a day."""
+
 
 @dataclass(frozen=True, slots=True)
 class VersionAllowance:
@@ -36,4 +39,12 @@ class VersionAllowance:
 
     def wait_for_spare(self, now: datetime) -> timedelta:
         """How long until one version is to spare; zero if one is."""
-        return max(timedelta(), (1 - self.level_at(now)) * REFILL)
+        return self.wait_for(1, now)
+
+    def wait_for(self, level: float, now: datetime) -> timedelta:
+        """How long until the level is reached; zero if it is."""
+        return max(timedelta(), (level - self.level_at(now)) * REFILL)
+
+    def exhausted(self, now: datetime) -> "VersionAllowance":
+        """Believe the service that it keeps no further version: wait before the next."""
+        return VersionAllowance(min(self.level_at(now), float(LOWEST_TO_REFRESH - 1)), max(now, self.at))

@@ -14,7 +14,7 @@ from xero_connector.domain.checks import (
     scopes_check,
 )
 from xero_connector.domain.consent import AuthorizationRequest, BrowserBinding, RequestPhase, digest, is_token
-from xero_connector.domain.credential import Credential
+from xero_connector.domain.credential import ConsentGiven, Credential
 from xero_connector.domain.errors import (
     ConsentRefused,
     IdTokenRefused,
@@ -26,29 +26,35 @@ from xero_connector.domain.history import Action
 from xero_connector.domain.ports import (
     Clock,
     Consents,
+    Deadline,
     Observer,
     Registry,
-    Vault,
+    Seal,
     XeroIdentity,
 )
-from xero_connector.domain.refresh_policy import POST_BUDGET
+from xero_connector.domain.refresh_policy import LEASE, POST_BUDGET
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
-from xero_connector.domain.tokens import TokenAnswer
+from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.use_cases import consent_refusals
 from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
 from xero_connector.use_cases.list_tenants import Listing, ListTenants
-from xero_connector.use_cases.read_client_pair import read_client_pair
+from xero_connector.use_cases.read_secrets import ReadSecrets
 from xero_connector.use_cases.store_tokens import StoreTokens
+from xero_connector.use_cases.vault_gate import VaultGate
 
 _PATIENCE = timedelta(seconds=6)
 """How long a callback waits for a refresh that is under way; API Gateway waits 29 s for the whole."""
-_LIST_WITHIN = timedelta(seconds=10)
-"""After that there is no time to list the organisations: the next refresh does it."""
+_TIME_TO_STORE = timedelta(seconds=9)
+"""What has to be left after Xero's answer, for the vault and the registry."""
+_LEAST_TO_EXCHANGE = timedelta(seconds=3)
+_LONGEST_EXCHANGE = timedelta(seconds=10)
 _LEAST_ALLOWANCE = -5
 """A consent may draw a little more than there is to spare: together with the schedule 95 versions a day."""
+_NOT_PRESENTED = frozenset({FailureKind.NOT_SENT, FailureKind.THROTTLED})
+"""The code is certainly not used up."""
 _RECHECK_REFUSED_PAIR = timedelta(minutes=5)
 
 
@@ -85,13 +91,15 @@ class CompleteConsent:
 
     registry: Registry
     consents: Consents
-    vault: Vault
+    read_secrets: ReadSecrets
+    seal: Seal
     identity: XeroIdentity
     list_tenants: ListTenants
     hold_lease: HoldLease
     store_tokens: StoreTokens
     change_credential: ChangeCredential
     clock: Clock
+    deadline: Deadline
     observer: Observer
     redirect_uri: str
 
@@ -121,24 +129,37 @@ class CompleteConsent:
         if request.phase is RequestPhase.FAILED:
             raise consent_refusals.state_used()
         now = self.clock()
-        if request.expires_at <= now:
-            raise consent_refusals.state_expired()
         if request.is_claimed(now):
             raise consent_refusals.busy()
+        if request.phase is RequestPhase.CLAIMED and (connected := self._completed_meanwhile(request)):
+            return connected
+        if request.expires_at <= now:
+            raise consent_refusals.state_expired()
         if callback.error:
             raise self._refused_by_xero(callback, request)
         if not callback.code or callback.state is None:
             raise consent_refusals.code_missing()
         row = self._connectable(request)
         try:
-            claimed = self.consents.save_request(request.claimed(now, generation=row.generation))
+            claimed = self.consents.save_request(request.claimed(now))
         except RevisionConflict:
             raise consent_refusals.busy() from None
         held = self._hold(claimed, row)
-        cut_off = request.phase is RequestPhase.CLAIMED
-        if cut_off and (connected := self._stored_before(held, claimed)):
+        if connected := self._stored_before(held, claimed):
             return connected
         return self._exchange(held, claimed, browser, state=callback.state, code=callback.code)
+
+    def _completed_meanwhile(self, request: AuthorizationRequest) -> Connected | None:
+        """Find out whether the schedule finished what an earlier callback of this request stored or parked."""
+        row = self.registry.get(request.client_id)
+        if row is None or request.created_at < row.created_at:
+            return None
+        if row.grant_consent == request.state_hash:
+            self._end(request.completed(row.tenants, pending=row.tenants_pending))
+            return Connected(row.tenants, row.tenants_pending, repeated=True)
+        if row.parked is not None and row.parked.consent == request.state_hash:
+            return Connected((), tenants_pending=True, repeated=True, stored=False)
+        return None
 
     def _refused_by_xero(self, callback: Callback, request: AuthorizationRequest) -> ConsentRefused:
         self._end(request.failed())
@@ -173,15 +194,31 @@ class CompleteConsent:
         return held
 
     def _stored_before(self, held: HeldLease, claimed: AuthorizationRequest) -> Connected | None:
-        """Find out whether an earlier callback of this request stored its grant before it was cut off."""
-        adopted = self.store_tokens.adopt_newer(held) if held.unfinished else None
-        row = adopted or held.row
-        if claimed.generation_at_claim is None or row.generation <= claimed.generation_at_claim:
-            return None
+        """Commit what earlier work left behind; say if that was the grant of this very request."""
+        cut_off = held.before.consenting
+        row = self.store_tokens.adopt_newer(held) if held.unfinished else None
+        if cut_off is not None:
+            if row is not None:
+                held.renew()
+            row = self._adopt(held, cut_off, claimed.state_hash) or row
+        if held.row.grant_consent == claimed.state_hash:
+            if held.row.lease is not None:
+                held.give_back()
+            self._end(claimed.completed(held.row.tenants, pending=held.row.tenants_pending))
+            return Connected(held.row.tenants, held.row.tenants_pending, repeated=True)
+        if row is not None:
+            # Adopting commits and gives the lease back.
+            held.save(
+                lambda there, now: there.leased(held.owner, now=now, duration=LEASE, consenting=claimed.state_hash)
+            )
+        return None
+
+    def _adopt(self, held: HeldLease, cut_off: str, mine: str) -> Credential | None:
+        held.row = replace(held.row, consenting=cut_off)
+        adopted = self.store_tokens.adopt_consent(held)
         if adopted is None:
-            held.give_back()
-        self._end(claimed.completed(row.tenants, pending=row.tenants_pending))
-        return Connected(row.tenants, row.tenants_pending, repeated=True)
+            held.row = replace(held.row, consenting=mine)
+        return adopted
 
     def _exchange(
         self,
@@ -194,37 +231,71 @@ class CompleteConsent:
     ) -> Connected:
         row = held.row
         try:
-            pair = read_client_pair(self.vault, row)
+            pair = self.read_secrets.pair(row)
+            self.seal.prepare()
             self.identity.load_keys()
             held.ensure(POST_BUDGET)
+            within = self._time_to_exchange()
         except (StoreUnavailable, TokenEndpointFailure) as unavailable:
-            # Nothing was presented to Xero yet: the same callback may be opened again.
-            held.give_back()
-            self._end(claimed.reopened())
-            self.observer.count("ConsentPostponed")
-            self.observer.event(
-                "consent_postponed",
-                client_id=row.client_id,
-                code=unavailable.code,
-                detail=unavailable.detail,
-            )
-            raise consent_refusals.postponed(unavailable) from None
+            raise self._postponed(held, claimed, unavailable) from None
         try:
-            answer = self.identity.exchange_code(pair, code=code, code_verifier=browser.code_verifier(state))
+            answer = self._present_code(held, pair, code, browser.code_verifier(state), within)
             user_id = self.identity.verify_id_token(
                 answer.id_token, client_id=row.client_id, nonce=browser.nonce(state)
             )
         except TokenEndpointFailure as failure:
+            if failure.kind in _NOT_PRESENTED:
+                # The code is still good: the same callback may be opened again.
+                postponed = self._postponed(held, claimed, failure)
+                throttled = failure.kind is FailureKind.THROTTLED
+                raise (consent_refusals.throttled() if throttled else postponed) from None
             self._note_failed_exchange(held, failure)
             self._end(claimed.failed())
             raise consent_refusals.exchange_failed(failure) from None
         except IdTokenRefused as refused:
-            held.give_back()
+            held.give_back_if_possible()
             self._end(claimed.failed())
             self.observer.count("IdTokenRefused")
             self.observer.event("id_token_refused", client_id=row.client_id, reason=refused.code)
             raise consent_refusals.id_token_refused() from None
-        return self._keep(held, claimed, answer, user_id=user_id)
+        if answer.token.refresh_token is None:
+            # A grant that cannot be kept alive must not take the place of one that is.
+            held.give_back_if_possible()
+            self._end(claimed.failed())
+            self.observer.event("refresh_token_missing", client_id=row.client_id, status=row.status)
+            raise consent_refusals.refresh_token_missing()
+        return self._keep(held, claimed, answer.as_asked_for(row.requested_scopes), user_id=user_id)
+
+    def _time_to_exchange(self) -> timedelta:
+        left = self.deadline() - self.clock() - _TIME_TO_STORE
+        if left < _LEAST_TO_EXCHANGE:
+            raise StoreUnavailable("GetSecretValue", "TooSlow")
+        return min(left, _LONGEST_EXCHANGE)
+
+    def _present_code(
+        self, held: HeldLease, pair: ClientPair, code: str, code_verifier: str, within: timedelta
+    ) -> TokenAnswer:
+        try:
+            return self.identity.exchange_code(pair, code=code, code_verifier=code_verifier, within=within)
+        except TokenEndpointFailure as failure:
+            left = self.deadline() - self.clock() - _TIME_TO_STORE
+            if failure.kind is not FailureKind.NOT_SENT or left < _LEAST_TO_EXCHANGE:
+                raise
+        # Nothing was sent, so nothing can have happened: once more, at once.
+        held.ensure(POST_BUDGET)
+        return self.identity.exchange_code(pair, code=code, code_verifier=code_verifier, within=min(left, within))
+
+    def _postponed(
+        self, held: HeldLease, claimed: AuthorizationRequest, reason: StoreUnavailable | TokenEndpointFailure
+    ) -> ConsentRefused:
+        """Leave everything as it was: nothing came to be at Xero, and the same callback may be opened again."""
+        held.give_back_if_possible()
+        self._end(claimed.reopened())
+        self.observer.count("ConsentPostponed")
+        self.observer.event(
+            "consent_postponed", client_id=held.row.client_id, code=reason.code, detail=reason.detail
+        )
+        return consent_refusals.postponed(reason)
 
     def _keep(
         self, held: HeldLease, claimed: AuthorizationRequest, answer: TokenAnswer, *, user_id: str
@@ -232,30 +303,32 @@ class CompleteConsent:
         # Without an answer nothing is known: the organisations of the grant before may be another user's. No grant
         # is lost for want of a list: the next refresh brings it.
         nothing = Listing((), pending=True, checked_at=None)
-        listing = nothing if self._is_late(claimed) else self.list_tenants.of_consent(nothing, answer)
-        if held.row.generation > 0:
+
+        def listed() -> Listing:
+            listing = self.list_tenants.of_consent(nothing, answer)
             # The next refresh looks what the grant still reaches of what earlier consents connected.
-            listing = replace(listing, checked_at=None)
+            return replace(listing, checked_at=None) if held.row.generation > 0 else listing
+
         row = self.store_tokens(
             held,
             answer,
-            listing,
+            nothing,
+            gate=VaultGate(),
+            list_after=listed,
             also=lambda row, now: _with_findings(row, answer, now=now),
-            consented=f"xero_user:{user_id}",
+            consent=ConsentGiven(claimed.state_hash, user_id),
         )
-        self._end(claimed.completed(listing.tenants, pending=listing.pending))
+        if row.parked is not None:
+            return Connected((), tenants_pending=True, repeated=False, stored=False)
+        self._end(claimed.completed(row.tenants, pending=row.tenants_pending))
         self.observer.count("CredentialConnected")
         self.observer.event(
             "credential_connected",
             client_id=row.client_id,
             generation=row.generation,
-            tenants=len(listing.tenants),
+            tenants=len(row.tenants),
         )
-        return Connected(listing.tenants, tenants_pending=listing.pending, repeated=False)
-
-    def _is_late(self, claimed: AuthorizationRequest) -> bool:
-        # A code cannot be presented twice: what it brought is stored before the time of API Gateway runs out.
-        return claimed.claimed_at is not None and self.clock() - claimed.claimed_at > _LIST_WITHIN
+        return Connected(row.tenants, tenants_pending=row.tenants_pending, repeated=False)
 
     def _note_refused_scopes(self, client_id: str) -> None:
         now = self.clock()
@@ -279,7 +352,7 @@ class CompleteConsent:
             check = redirect_uri_refused_check(self.redirect_uri, self.clock())
             held.save(lambda row, _: row.checked(redirect_uri=check))
         if failure.kind is not FailureKind.INVALID_CLIENT:
-            held.give_back()
+            held.give_back_if_possible()
             return
         held.save(
             lambda row, now: (
@@ -287,6 +360,7 @@ class CompleteConsent:
                 .checked(pair=refused_pair_check(now))
                 .move_to(Status.CLIENT_REJECTED)
                 .released(due_at=now + _RECHECK_REFUSED_PAIR, attempt_finished=not held.unfinished, now=now)
+                .looking_for(held.before)
             )
         )
 
@@ -296,14 +370,14 @@ class CompleteConsent:
         except RevisionConflict:
             # The claim ran out and a later callback of the same browser took over: that one decides.
             self.observer.count("ClaimOverrun")
+        except StoreUnavailable as unavailable:
+            # What counts is stored or given back; the claim runs out by itself, and a reload finds out.
+            self.observer.event("consent_not_marked", client_id=request.client_id, detail=unavailable.detail)
 
 
 def _with_findings(row: Credential, answer: TokenAnswer, *, now: datetime) -> Credential:
-    return replace(
-        row.checked(
-            scopes=granted_scopes_check(row.requested_scopes, answer.token.scopes, now),
-            redirect_uri=Check(CheckResult.PASS, "Xero sent a user back to the redirect URI.", now),
-            pair=Check(CheckResult.PASS, "Xero accepted the pair for a consent.", now),
-        ),
-        grant_began=row.generation,
+    return row.checked(
+        scopes=granted_scopes_check(row.requested_scopes, answer.token.scopes, now),
+        redirect_uri=Check(CheckResult.PASS, "Xero sent a user back to the redirect URI.", now),
+        pair=Check(CheckResult.PASS, "Xero accepted the pair for a consent.", now),
     )

@@ -11,7 +11,7 @@ from xero_connector.domain.errors import (
     ConnectorError,
     LeaseUnavailable,
     SecretDeleted,
-    StoreUnavailable,
+    SecretNotVisible,
 )
 from xero_connector.domain.history import CONNECTOR
 from xero_connector.domain.ports import Clock, Observer, Vault, XeroConnections, XeroIdentity
@@ -21,7 +21,6 @@ from xero_connector.domain.token_endpoint import INCONCLUSIVE, TokenEndpointFail
 from xero_connector.domain.tokens import ClientPair
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
-from xero_connector.use_cases.read_client_pair import read_client_pair
 from xero_connector.use_cases.store_tokens import StoreTokens
 
 _PASSING = INCONCLUSIVE | {"connections_unavailable"}
@@ -64,7 +63,7 @@ class DisconnectCredential:
 
     def _go_on(self, held: HeldLease, *, by: str) -> Credential:
         if held.row.status is not Status.DISCONNECTING:
-            if held.unfinished and held.row.status is not Status.PENDING_VALIDATION:
+            if held.row.status is not Status.PENDING_VALIDATION:
                 # The grant to revoke is the newest one, even if an earlier attempt never said that it had it.
                 self._adopt(held)
             held.save(lambda row, _: replace(row.move_to(Status.DISCONNECTING, by=by), last_error=None))
@@ -92,8 +91,10 @@ class DisconnectCredential:
         )
 
     def _adopt(self, held: HeldLease) -> None:
-        if self.store_tokens.adopt_newer(held) is not None:
+        if held.unfinished and self.store_tokens.adopt_newer(held) is not None:
             # Adopting commits and gives the lease back.
+            held.renew()
+        if self.store_tokens.adopt_consent(held) is not None:
             held.renew()
 
     def _revoke(self, held: HeldLease) -> None:
@@ -103,7 +104,9 @@ class DisconnectCredential:
         if row.generation == 0 and not (custom and row.checks["pair"].result is CheckResult.PASS):
             return
         try:
-            pair = read_client_pair(self.vault, row)
+            pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
+            if pair is None:
+                raise SecretNotVisible
             if custom:
                 self._remove_connections(held, pair)
                 return
@@ -112,7 +115,7 @@ class DisconnectCredential:
             # An earlier run revoked the grant and began to delete the secrets.
             return
         if current is None:
-            raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
+            raise SecretNotVisible
         if current.secret.token.refresh_token is not None:
             held.ensure(POST_BUDGET)
             self.identity.revoke(pair, refresh_token=current.secret.token.refresh_token)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import LeaseUnavailable, RevisionConflict
+from xero_connector.domain.errors import LeaseUnavailable, RevisionConflict, StoreUnavailable
 from xero_connector.domain.ports import Clock, LeaseHolder, Pause, Registry
 from xero_connector.domain.refresh_policy import LEASE
 
@@ -43,10 +43,26 @@ class HeldLease:
         self.save(lambda row, now: row.leased(self.owner, now=now, duration=LEASE))
 
     def give_back(self) -> Credential:
-        """Release a lease under which nothing came to be; earlier unfinished work stays as it was."""
-        return self.save(
-            lambda row, now: row.released(due_at=self.before.due_at, attempt_finished=not self.unfinished, now=now)
-        )
+        """Release a lease under which nothing came to be; earlier unfinished work stays as it was.
+
+        A due time that was set by somebody else while the lease ran is kept, if it is the sooner one.
+        """
+        return self.save(self._as_before)
+
+    def give_back_if_possible(self) -> None:
+        """Release the lease; where the registry cannot be reached either, it ends by itself."""
+        try:
+            self.give_back()
+        except (LeaseUnavailable, RevisionConflict, StoreUnavailable):
+            return
+
+    def _as_before(self, row: Credential, now: datetime) -> Credential:
+        before = self.before
+        ours = row.lease is not None and row.due_at == row.lease.until
+        due_times = [moment for moment in (before.due_at, None if ours else row.due_at) if moment is not None]
+        return row.released(
+            due_at=min(due_times, default=None), attempt_finished=before.attempt_started_at is None, now=now
+        ).looking_for(before)
 
     def save(self, change: Callable[[Credential, datetime], Credential]) -> Credential:
         """Write a change, or raise `LeaseUnavailable` if somebody took the lease over.
@@ -86,7 +102,10 @@ class HoldLease:
     lease_holder: LeaseHolder
 
     def __call__(self, row: Credential, *, consenting: str | None = None) -> HeldLease:
-        """Take the lease of a row that was just read; raises `LeaseUnavailable`."""
+        """Take the lease of a row that was just read; raises `LeaseUnavailable`.
+
+        `consenting` is the hash of the state of the authorization request that it is taken for, if any.
+        """
         owner = self.lease_holder()
         leased = row.leased(owner, now=self.clock(), duration=LEASE, consenting=consenting)
         try:

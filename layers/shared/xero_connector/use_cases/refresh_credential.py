@@ -4,30 +4,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeGuard
 
-from xero_connector.domain.checks import granted_scopes_check, refused_pair_check
-from xero_connector.domain.credential import Credential, IntegrationType
-from xero_connector.domain.errors import LeaseUnavailable, StoreUnavailable
-from xero_connector.domain.history import Action
-from xero_connector.domain.ports import Clock, Observer, Registry, Vault, XeroIdentity
-from xero_connector.domain.refresh_policy import (
-    POST_BUDGET,
-    REACTIONS,
-    confirms_dead_grant,
-    retry_at,
+from xero_connector.domain.checks import granted_scopes_check
+from xero_connector.domain.credential import VERSION_ALLOWANCE, ConsentGiven, Credential, IntegrationType
+from xero_connector.domain.errors import LeaseUnavailable, SecretNotVisible, StoreUnavailable, VersionTaken
+from xero_connector.domain.failed_refresh import (
+    after_failure,
+    look_again_or_forget,
+    waiting_for_allowance,
+    without_secret,
 )
+from xero_connector.domain.history import Action
+from xero_connector.domain.ports import Clock, Observer, Registry, Seal, Vault, XeroIdentity
+from xero_connector.domain.refresh_policy import POST_BUDGET, confirms_dead_grant
 from xero_connector.domain.status import Status
-from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
-from xero_connector.domain.tokens import ClientPair, TokenAnswer
+from xero_connector.domain.token_endpoint import OUTAGE, FailureKind, TokenEndpointFailure
+from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer
+from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
 from xero_connector.use_cases.list_tenants import Listing, ListTenants
-from xero_connector.use_cases.read_client_pair import read_client_pair
-from xero_connector.use_cases.store_tokens import StoreTokens
+from xero_connector.use_cases.read_secrets import ReadSecrets
+from xero_connector.use_cases.store_tokens import Change, StoreTokens, unchanged
+from xero_connector.use_cases.vault_gate import VaultGate
 
-_VISIBLE_WITHIN = timedelta(minutes=15)
-_LOOK_AGAIN_AFTER = timedelta(minutes=1)
 _OLDER_GENERATIONS = 2
 """How far back the last resort goes: an older answer may be the one that Xero gave last."""
+_VAULT_TROUBLE = "store_unavailable"
 
 
 class Outcome(StrEnum):
@@ -35,17 +38,34 @@ class Outcome(StrEnum):
 
     REFRESHED = "refreshed"
     ROLLED_FORWARD = "rolled_forward"
+    PARKED = "parked"
+    """Xero gave new tokens and the vault did not take them: the refresh token waits in the row."""
     FAILED = "failed"
     BUSY = "busy"
     SKIPPED = "skipped"
+    LEFT_FOR_LATER = "left_for_later"
+    """The vault takes no writes: nothing was presented."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """The outcome, and the row as it stands now."""
+    """The outcome, and the row as it stands now; `answered` tells whether Xero did, None if it was not asked."""
 
     outcome: Outcome
     row: Credential | None
+    answered: bool | None = None
+
+
+WORKS_ON = frozenset(
+    {
+        Status.VALIDATED,
+        Status.CONNECTED,
+        Status.DEGRADED,
+        Status.CLIENT_REJECTED,
+        Status.REAUTHORIZATION_REQUIRED,
+    }
+)
+"""Where there may be a grant to refresh, or work that was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,98 +78,185 @@ class RefreshCredential:
     registry: Registry
     vault: Vault
     identity: XeroIdentity
+    read_secrets: ReadSecrets
+    seal: Seal
     list_tenants: ListTenants
     hold_lease: HoldLease
     store_tokens: StoreTokens
     clock: Clock
     observer: Observer
 
-    def __call__(self, client_id: str, *, only_if_due: bool, asked_by: str | None = None) -> Refresh:
+    def __call__(
+        self, client_id: str, *, only_if_due: bool, asked_by: str | None = None, gate: VaultGate | None = None
+    ) -> Refresh:
         """Refresh a credential that has a grant, or finish what an earlier attempt left behind.
 
-        `asked_by` is the admin to name in the audit trail, None where nobody asked.
+        `asked_by` is the admin to name in the audit trail, None where nobody asked. `gate` is the one of the
+        sweep; without one, a vault that takes no writes raises `StoreUnavailable`.
         """
         row = self.registry.get(client_id)
-        if row is None or (only_if_due and not row.is_due(self.clock())):
+        if not self._has_work(row, only_if_due=only_if_due):
             return Refresh(Outcome.SKIPPED, row)
-        if row.attempt_started_at is None and not row.has_grant:
-            return Refresh(Outcome.SKIPPED, row)
+        if gate is not None and gate.closed:
+            return Refresh(Outcome.LEFT_FOR_LATER, row)
         try:
             held = self.hold_lease(row if asked_by is None else row.noted(Action.REFRESH_REQUESTED, by=asked_by))
         except LeaseUnavailable:
             return Refresh(Outcome.BUSY, row)
+        turn = _Turn(held, gate or VaultGate(), asked_for=not only_if_due)
+        try:
+            return self._go_on(turn)
+        except SecretNotVisible:
+            return self._unreadable(turn)
+        except StoreUnavailable:
+            if not turn.presented:
+                held.give_back_if_possible()
+                if gate is not None and gate.closed:
+                    return Refresh(Outcome.LEFT_FOR_LATER, row)
+            raise
+
+    def _has_work(self, row: Credential | None, *, only_if_due: bool) -> TypeGuard[Credential]:
+        if row is None or row.status not in WORKS_ON or (only_if_due and not row.is_due(self.clock())):
+            return False
+        return row.has_grant or row.attempt_started_at is not None or row.consenting is not None
+
+    def _go_on(self, turn: "_Turn") -> Refresh:
+        held = turn.held
         if held.unfinished and (adopted := self.store_tokens.adopt_newer(held)):
             return self._done(Outcome.ROLLED_FORWARD, adopted)
-        if not row.has_grant:
+        if held.row.consenting is not None and (adopted := self.store_tokens.adopt_consent(held)):
+            return self._done(Outcome.ROLLED_FORWARD, adopted)
+        if not held.row.has_grant:
             # A consent was cut off before it stored anything: there is no grant to go on with.
-            return Refresh(Outcome.SKIPPED, held.save(_wait_or_abandon))
-        return self._present(held)
+            return Refresh(Outcome.SKIPPED, held.save(look_again_or_forget))
+        if held.row.consenting is not None and not turn.asked_for and not self._is_refresh_due(held):
+            return Refresh(Outcome.SKIPPED, held.save(look_again_or_forget))
+        return self._present(turn)
 
-    def _present(self, held: HeldLease) -> Refresh:
-        row = held.row
-        pair = read_client_pair(self.vault, row)
+    def _is_refresh_due(self, held: HeldLease) -> bool:
+        row = held.before
+        if row.attempt_started_at is not None or row.failures or row.parked is not None:
+            return True
+        due_at = row.refresh_due_at
+        return due_at is None or due_at <= self.clock()
+
+    def _present(self, turn: "_Turn") -> Refresh:
+        held, row = turn.held, turn.held.row
+        pair = self.read_secrets.pair(row)
         if row.integration_type is IntegrationType.CUSTOM_CONNECTION:
-            return self._ask_anew(held, pair)
-        current = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation))
-        if current is None:
-            # A version that the registry vouches for exists: this reader cannot see it yet.
-            raise StoreUnavailable("GetSecretValue", "VersionNotVisible")
-        refresh_token = current.secret.token.refresh_token
+            return self._ask_anew(turn, pair)
+        current = self.read_secrets.tokens(row) if row.generation > 0 else None
+        refresh_token = self._newest_refresh_token(row, current)
         if refresh_token is None:
             return self._without_refresh_token(held)
-        known = Listing.of(row)
-        if (
-            not known.pending
-            and self.list_tenants.is_due(known)
-            and self.clock() < current.secret.token_expires_at
-        ):
-            # With the token that is still good: once its successor is out, nothing may come before storing it.
-            known = self.list_tenants.everything(known, current.secret.token.access_token)
+        if not held.unfinished and (wait := row.allowance.wait_for(LOWEST_TO_REFRESH, self.clock())):
+            return self._wait_for_allowance(held, wait)
+        self._admit(turn, current)
+        known = self._listed_before(row, current)
         try:
-            answer = self._ask(held, pair, refresh_token)
+            answer = self._ask(turn, pair, refresh_token)
         except TokenEndpointFailure as failure:
-            return self._failed(held, failure)
-        answer = answer.keeping(current.secret.token)
-        if known.pending:
-            known = self.list_tenants.of_consent(known, answer)
-        return self._done(Outcome.REFRESHED, self.store_tokens(held, answer, known))
+            return self._failed(turn, failure)
+        if current is not None:
+            answer = answer.keeping(current.secret.token)
+        answer = replace(
+            answer, token=replace(answer.token, refresh_token=answer.token.refresh_token or refresh_token)
+        )
+        return self._kept(turn, answer.as_asked_for(row.granted_scopes or row.requested_scopes), known)
 
-    def _ask(self, held: HeldLease, pair: ClientPair, refresh_token: str) -> TokenAnswer:
-        return self._insisting(held, lambda: self.identity.refresh(pair, refresh_token=refresh_token))
+    def _newest_refresh_token(self, row: Credential, current: StoredTokens | None) -> str | None:
+        if row.parked is not None:
+            return self.seal.unseal(row.parked.sealed, context=row.seal_context)
+        return None if current is None else current.secret.token.refresh_token
+
+    def _admit(self, turn: "_Turn", current: StoredTokens | None) -> None:
+        """Let a token be spent only while the vault takes writes, and with a key at hand to seal the answer."""
+        row = turn.held.row
+
+        def probe() -> None:
+            if current is None:
+                return
+            try:
+                # The version that is there already: taken as a repetition, it changes nothing.
+                self.vault.put_tokens(current.secret, version_id=row.tokens_version_id(row.generation))
+            except VersionTaken:
+                # It was written in another form: the vault looked at it, and so it takes writes.
+                return
+
+        self.seal.prepare()
+        trouble = turn.held.before.last_error
+        turn.gate.admit(
+            None if current is None else probe, in_trouble=trouble is not None and trouble.code == _VAULT_TROUBLE
+        )
+
+    def _listed_before(self, row: Credential, current: StoredTokens | None) -> Listing:
+        """List the organisations with the token that is still good: after its successor, storing comes first."""
+        known = Listing.of(row)
+        good = current is not None and row.parked is None and self.clock() < current.secret.token_expires_at
+        if current is None or not good or not (known.pending or self.list_tenants.is_due(known)):
+            return known
+        return self.list_tenants.everything(known, current.secret.token.access_token)
+
+    def _kept(self, turn: "_Turn", answer: TokenAnswer, known: Listing, *, also: Change = unchanged) -> Refresh:
+        parked = turn.held.row.parked
+        consent = None
+        if parked is not None and parked.consent is not None:
+            consent = ConsentGiven(parked.consent, parked.xero_user_id)
+        list_after = None
+        custom = turn.held.row.integration_type is IntegrationType.CUSTOM_CONNECTION
+        if (known.pending or consent is not None) and not custom:
+            list_after = lambda: self.list_tenants.everything(known, answer.token.access_token)  # noqa: E731 - bound here
+        row = self.store_tokens(
+            turn.held,
+            answer,
+            known,
+            gate=turn.gate,
+            list_after=list_after,
+            also=also,
+            consent=consent,
+        )
+        if row.parked is not None:
+            return Refresh(Outcome.PARKED, row, answered=True)
+        return self._done(Outcome.REFRESHED, row, answered=True)
+
+    def _ask(self, turn: "_Turn", pair: ClientPair, refresh_token: str) -> TokenAnswer:
+        return self._insisting(turn, lambda: self.identity.refresh(pair, refresh_token=refresh_token))
 
     @staticmethod
-    def _insisting(held: HeldLease, post: Callable[[], TokenAnswer]) -> TokenAnswer:
-        held.ensure(POST_BUDGET)
+    def _insisting(turn: "_Turn", post: Callable[[], TokenAnswer]) -> TokenAnswer:
+        turn.held.ensure(POST_BUDGET)
+        turn.presented = True
         try:
             return post()
         except TokenEndpointFailure as failure:
             if failure.kind is not FailureKind.NOT_SENT:
                 raise
         # Nothing was sent, so nothing can have happened: once more, at once.
-        held.ensure(POST_BUDGET)
+        turn.held.ensure(POST_BUDGET)
         return post()
 
-    def _ask_anew(self, held: HeldLease, pair: ClientPair) -> Refresh:
-        row = held.row
+    def _ask_anew(self, turn: "_Turn", pair: ClientPair) -> Refresh:
+        row = turn.held.row
         try:
-            answer = self._client_credentials(held, pair)
+            answer = self._client_credentials(turn, pair)
         except TokenEndpointFailure as failure:
-            return self._failed(held, failure)
+            return self._failed(turn, failure)
         known = Listing.of(row)
         if row.generation == 0:
             known = replace(known, pending=True)
         if known.pending or self.list_tenants.is_due(known):
+            # Before storing: a Custom connection can ask for its tokens again.
             known = self.list_tenants.everything(known, answer.token.access_token)
 
         def with_scopes(row: Credential, now: datetime) -> Credential:
             return row.checked(scopes=granted_scopes_check(row.requested_scopes, answer.token.scopes, now))
 
-        return self._done(Outcome.REFRESHED, self.store_tokens(held, answer, known, also=with_scopes))
+        return self._kept(turn, answer, known, also=with_scopes)
 
-    def _client_credentials(self, held: HeldLease, pair: ClientPair) -> TokenAnswer:
-        scopes = held.row.requested_scopes
+    def _client_credentials(self, turn: "_Turn", pair: ClientPair) -> TokenAnswer:
+        scopes = turn.held.row.requested_scopes
         try:
-            answer = self._insisting(held, lambda: self.identity.client_credentials(pair, scopes=scopes))
+            answer = self._insisting(turn, lambda: self.identity.client_credentials(pair, scopes=scopes))
             return answer.as_asked_for(scopes)
         except TokenEndpointFailure as failure:
             if failure.kind is FailureKind.INVALID_GRANT:
@@ -158,9 +265,9 @@ class RefreshCredential:
             if failure.kind is not FailureKind.INVALID_SCOPE or not scopes:
                 raise
         # Better a token with what the connection has than none: the check of the scopes tells what is missing.
-        return self._insisting(held, lambda: self.identity.client_credentials(pair, scopes=()))
+        return self._insisting(turn, lambda: self.identity.client_credentials(pair, scopes=()))
 
-    def _present_older(self, held: HeldLease) -> Credential | None:
+    def _present_older(self, turn: "_Turn") -> Credential | None:
         """Try the refresh tokens of the generations before, as a last resort; None if they are dead as well.
 
         Two holders whose leases overlapped can have stored their answers in the other order than Xero gave them,
@@ -168,21 +275,22 @@ class RefreshCredential:
         itself, or within its grace. Tokens of an earlier consent are left alone: they may reach other
         organisations. Raises `TokenEndpointFailure` where Xero does not say.
         """
-        row = held.row
-        pair = read_client_pair(self.vault, row)
-        oldest = max(row.grant_began, row.generation - _OLDER_GENERATIONS)
-        for generation in range(row.generation - 1, oldest - 1, -1):
+        row = turn.held.row
+        pair = self.read_secrets.pair(row)
+        newest = row.generation if row.parked is not None else row.generation - 1
+        oldest = max(row.grant_began, row.generation - _OLDER_GENERATIONS, 1)
+        for generation in range(newest, oldest - 1, -1):
             older = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(generation))
             if older is None or older.secret.token.refresh_token is None:
                 continue
             try:
-                answer = self._ask(held, pair, older.secret.token.refresh_token)
+                answer = self._ask(turn, pair, older.secret.token.refresh_token)
             except TokenEndpointFailure as failure:
                 if failure.kind is not FailureKind.INVALID_GRANT:
                     raise
                 continue
             answer = answer.keeping(older.secret.token)
-            return self.store_tokens(held, answer, Listing.of(row))
+            return self.store_tokens(turn.held, answer, Listing.of(row), gate=turn.gate)
         return None
 
     def _without_refresh_token(self, held: HeldLease) -> Refresh:
@@ -194,15 +302,16 @@ class RefreshCredential:
         self.observer.event("refresh_token_missing", client_id=row.client_id, status=row.status)
         return Refresh(Outcome.FAILED, row)
 
-    def _failed(self, held: HeldLease, failure: TokenEndpointFailure) -> Refresh:
+    def _failed(self, turn: "_Turn", failure: TokenEndpointFailure) -> Refresh:
+        held = turn.held
         previous_error = held.row.last_error.code if held.row.last_error else None
         if confirms_dead_grant(failure.kind, previous_error=previous_error):
             # Before a grant is given up: somebody may have stored its successor unseen.
             if adopted := self.store_tokens.adopt_newer(held):
-                return self._done(Outcome.ROLLED_FORWARD, adopted)
+                return self._done(Outcome.ROLLED_FORWARD, adopted, answered=True)
             try:
-                if refreshed := self._present_older(held):
-                    return self._done(Outcome.REFRESHED, refreshed)
+                if refreshed := self._present_older(turn):
+                    return self._done(Outcome.REFRESHED, refreshed, answered=True)
             except TokenEndpointFailure:
                 # The grant may live on in an older token: the suspicion stays, and all of it is tried again.
                 row = self._save_failure(held, failure)
@@ -220,7 +329,30 @@ class RefreshCredential:
             failures=row.failures,
             correlation_id=failure.correlation_id,
         )
+        return Refresh(Outcome.FAILED, row, answered=failure.kind not in OUTAGE)
+
+    def _wait_for_allowance(self, held: HeldLease, wait: timedelta) -> Refresh:
+        """Leave the token alone: Secrets Manager would not keep another version today."""
+        self.observer.count("VersionAllowanceExhausted")
+        row = held.save(lambda row, now: waiting_for_allowance(row, now=now, until=now + wait))
         return Refresh(Outcome.FAILED, row)
+
+    def _unreadable(self, turn: "_Turn") -> Refresh:
+        """Wait for a secret as long as it can lag; after that it is gone, and only a person can help."""
+        held = turn.held
+        self.observer.count("SecretUnreadable")
+        row = held.row
+        pair_is_there = self._sees_pair(row)
+        row = held.save(lambda row, now: without_secret(row, pair_is_there=pair_is_there, now=now))
+        self.observer.event("secret_unreadable", client_id=row.client_id, status=row.status)
+        return Refresh(Outcome.FAILED, row)
+
+    def _sees_pair(self, row: Credential) -> bool:
+        try:
+            self.read_secrets.pair(row)
+        except SecretNotVisible:
+            return False
+        return True
 
     def _give_up(self, held: HeldLease, *, code: str, detail: str) -> Credential:
         self.observer.count("ReauthorizationRequired")
@@ -235,41 +367,21 @@ class RefreshCredential:
     @staticmethod
     def _save_failure(held: HeldLease, failure: TokenEndpointFailure) -> Credential:
         unfinished = held.unfinished
-        return held.save(lambda row, now: _after(row, failure, unfinished=unfinished, now=now))
+        return held.save(lambda row, now: after_failure(row, failure, unfinished=unfinished, now=now))
 
-    def _done(self, outcome: Outcome, row: Credential) -> Refresh:
+    def _done(self, outcome: Outcome, row: Credential, *, answered: bool | None = None) -> Refresh:
+        if row.last_error is not None and row.last_error.code == VERSION_ALLOWANCE:
+            self.observer.count("VersionAllowanceExhausted")
         self.observer.count("Refreshed")
         self.observer.event(outcome, client_id=row.client_id, generation=row.generation, status=row.status)
-        return Refresh(outcome, row)
+        return Refresh(outcome, row, answered)
 
 
-def _after(row: Credential, failure: TokenEndpointFailure, *, unfinished: bool, now: datetime) -> Credential:
-    reaction = REACTIONS[failure.kind]
-    counted = row.failed(code=failure.code, detail=failure.detail, now=now)
-    if failure.kind is FailureKind.INVALID_CLIENT:
-        counted = counted.checked(pair=refused_pair_check(now))
-    return counted.move_to(_status_after(row, failure)).released(
-        due_at=retry_at(failure.kind, failures=counted.failures, retry_after=failure.retry_after, now=now),
-        # That this call did nothing says nothing about an earlier one whose answer is still missing. A Custom
-        # connection asks anew, whatever became of what it asked before.
-        attempt_finished=row.integration_type is IntegrationType.CUSTOM_CONNECTION
-        or (reaction.attempt_finished and not unfinished),
-        now=now,
-    )
+@dataclass(slots=True)
+class _Turn:
+    """One turn of a credential, under its lease; `presented` once Xero may have been asked for tokens."""
 
-
-def _status_after(row: Credential, failure: TokenEndpointFailure) -> Status:
-    # While Xero says nothing definite, a refused pair stays a refused pair.
-    if row.status is Status.CLIENT_REJECTED and failure.kind in INCONCLUSIVE:
-        return row.status
-    status = REACTIONS[failure.kind].status
-    # Without a token yet there is nothing whose service could be degraded.
-    return Status.VALIDATED if status is Status.DEGRADED and row.generation == 0 else status
-
-
-def _wait_or_abandon(row: Credential, now: datetime) -> Credential:
-    # What was stored may not be visible to every reader yet, so the search goes on for a while.
-    started_at = row.attempt_started_at
-    if started_at is not None and now - started_at < _VISIBLE_WITHIN:
-        return row.released(due_at=now + _LOOK_AGAIN_AFTER, attempt_finished=False, now=now)
-    return row.released(due_at=None, attempt_finished=True, now=now)
+    held: HeldLease
+    gate: VaultGate
+    asked_for: bool
+    presented: bool = False

@@ -7,12 +7,12 @@ from xero_connector.domain.checks import Check
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import Conflict
 from xero_connector.domain.history import Action
-from xero_connector.domain.ports import Clock, Vault
+from xero_connector.domain.ports import Clock
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict
-from xero_connector.use_cases.read_client_pair import read_client_pair
+from xero_connector.use_cases.read_secrets import ReadSecrets
 
 _RECHECK_REFUSED_PAIR = timedelta(minutes=5)
 _RECHECK_LATER = timedelta(hours=1)
@@ -25,7 +25,7 @@ _WITH_A_SECRET_IN_DOUBT = frozenset(
 class RevalidateCredential:
     """Makes the proof and writes down what it found; only a definite refusal changes the status."""
 
-    vault: Vault
+    read_secrets: ReadSecrets
     prove_pair: ProvePair
     find_credential: FindCredential
     change_credential: ChangeCredential
@@ -43,7 +43,7 @@ class RevalidateCredential:
                 code="nothing_to_prove",
                 hint="Submit the pair again with POST /credentials.",
             )
-        proof = self.prove_pair.again(read_client_pair(self.vault, row), row, thorough=by is not None)
+        proof = self.prove_pair.again(self.read_secrets.pair(row), row, thorough=by is not None)
         now = self.clock()
 
         def finding(there: Credential) -> Credential:
@@ -83,5 +83,5 @@ def accepted_again(row: Credential, now: datetime) -> Credential:
     if row.has_grant:
         return replace(row, due_at=now)
     # A consent may have been cut off after it stored its tokens: then there is something to look for.
-    due_at = None if row.attempt_started_at is None else now
+    due_at = None if row.attempt_started_at is None and row.consenting is None else now
     return replace(row.move_to(Status.VALIDATED), due_at=due_at, failures=0, last_error=None)

@@ -19,6 +19,7 @@ from xero_connector.use_cases.publish_events import PublishEvents
 from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.revalidate_credential import RevalidateCredential
 from xero_connector.use_cases.validate_pending import ValidatePending
+from xero_connector.use_cases.vault_gate import VaultGate
 
 _MOST_PER_SHARD = 500
 _LONGEST_WORK = timedelta(seconds=25)
@@ -53,16 +54,18 @@ class SweepDueCredentials:
         outcomes: Counter[str] = Counter()
         unforeseen: list[BaseException] = []
         unread: list[StoreUnavailable] = []
-        brake = OutageBrake()
+        brake, gate = OutageBrake(), VaultGate()
         with ThreadPoolExecutor(max_workers=WIDEST) as pool:
             futures = [
-                (client_id, pool.submit(self._take_turn, client_id, deadline, brake))
+                (client_id, pool.submit(self._take_turn, client_id, deadline, brake, gate))
                 for client_id in self._due(shards, unread)
             ]
         for client_id, future in futures:
             outcomes[self._outcome(client_id, future, unforeseen)] += 1
         if brake.engaged:
             self.observer.count("OutageNoticed")
+        if gate.was_closed:
+            self.observer.count("VaultClosed")
         self.observer.event("sweep_done", due=len(futures), **dict(sorted(outcomes.items())))
         try:
             self.publish_events.left_over(shards=shards, deadline=deadline)
@@ -94,7 +97,7 @@ class SweepDueCredentials:
         unforeseen.append(error)
         return "unforeseen"
 
-    def _take_turn(self, client_id: str, deadline: datetime, brake: OutageBrake) -> str:
+    def _take_turn(self, client_id: str, deadline: datetime, brake: OutageBrake, gate: VaultGate) -> str:
         if not brake.enter():
             return "left_for_later"
         answered = None
@@ -106,7 +109,7 @@ class SweepDueCredentials:
             if row is None or not row.is_due(now):
                 return "skipped"
             self._measure(row, now)
-            after, outcome = self._work(row)
+            after, outcome = self._work(row, gate)
             answered = _answered(before=row, after=after)
             return outcome
         finally:
@@ -121,7 +124,7 @@ class SweepDueCredentials:
         if row.attempt_started_at is not None and now - row.attempt_started_at > _LONG_UNFINISHED:
             self.observer.count("UnfinishedAttempts")
 
-    def _work(self, row: Credential) -> tuple[Credential | None, str]:
+    def _work(self, row: Credential, gate: VaultGate) -> tuple[Credential | None, str]:
         match row.status:
             case Status.PENDING_VALIDATION | Status.REJECTED:
                 after = self.validate_pending(row)
@@ -132,7 +135,7 @@ class SweepDueCredentials:
             case _:
                 if self.pace is not None:
                     self.pace.wait()
-                refresh = self.refresh_credential(row.client_id, only_if_due=True)
+                refresh = self.refresh_credential(row.client_id, only_if_due=True, gate=gate)
                 return refresh.row, str(refresh.outcome)
         return after, str(after.status)
 

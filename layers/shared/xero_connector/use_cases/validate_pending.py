@@ -8,7 +8,7 @@ from xero_connector.domain.ports import Clock, Observer, Registry, Vault
 from xero_connector.domain.status import Status
 from xero_connector.use_cases.hold_lease import HoldLease
 from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
-from xero_connector.use_cases.read_client_pair import read_client_pair
+from xero_connector.use_cases.read_secrets import ReadSecrets
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(minutes=15)
@@ -20,6 +20,7 @@ class ValidatePending:
 
     registry: Registry
     vault: Vault
+    read_secrets: ReadSecrets
     prove_pair: ProvePair
     hold_lease: HoldLease
     clock: Clock
@@ -30,7 +31,7 @@ class ValidatePending:
         held = self.hold_lease(row)
         if row.status is Status.REJECTED:
             return self._delete_secret(held.row)
-        proof = self.prove_pair.again(read_client_pair(self.vault, row), row)
+        proof = self.prove_pair.again(self.read_secrets.pair(row), row)
         self.observer.event("pair_proven", client_id=row.client_id, verdict=proof.verdict)
         decided = held.save(lambda row, now: _decided(row, proof, now))
         return self._delete_secret(decided) if decided.status is Status.REJECTED else decided

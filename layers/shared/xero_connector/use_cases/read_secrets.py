@@ -1,0 +1,59 @@
+"""Read the secrets that a row vouches for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import SecretDeleted, SecretNotVisible
+from xero_connector.domain.ports import Observer, Vault
+from xero_connector.domain.tokens import ClientPair, StoredTokens
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSecrets:
+    """Reads by version id; brings back a secret that is scheduled for deletion while its credential lives.
+
+    Only a credential that has ended loses its secrets. One that has not was deleted by hand, or by a disconnect
+    that was overtaken by a new submission: bringing it back makes that good.
+    """
+
+    vault: Vault
+    observer: Observer
+
+    def pair(self, row: Credential) -> ClientPair:
+        """Return the pair in force; raises `SecretNotVisible` where this reader cannot see it (yet)."""
+        return self._found(
+            row,
+            lambda: self.vault.get_client_pair(row.client_id, version_id=row.client_version_id),
+            restore=self.vault.restore_client_pair,
+        )
+
+    def tokens(self, row: Credential) -> StoredTokens:
+        """Return the tokens in force; raises `SecretNotVisible` where this reader cannot see them (yet)."""
+        return self._found(
+            row,
+            lambda: self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation)),
+            restore=self.vault.restore_tokens,
+        )
+
+    def _found[Secret](
+        self, row: Credential, read: Callable[[], Secret | None], *, restore: Callable[[str], None]
+    ) -> Secret:
+        try:
+            secret = read()
+        except SecretDeleted:
+            restore(row.client_id)
+            self.observer.count("SecretRestored")
+            self.observer.event("secret_restored", client_id=row.client_id)
+            secret = self._read_restored(read)
+        if secret is None:
+            raise SecretNotVisible
+        return secret
+
+    @staticmethod
+    def _read_restored[Secret](read: Callable[[], Secret | None]) -> Secret | None:
+        try:
+            return read()
+        except SecretDeleted:
+            # This reader does not see yet that it is back.
+            return None
