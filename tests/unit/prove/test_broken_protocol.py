@@ -227,7 +227,7 @@ def test_an_event_that_nobody_marks_is_left_waiting() -> None:
 
 def test_the_lease_and_its_fence_hold_while_they_are_whole(xero: InProcessXero) -> None:
     assert race(xero, Kind.CALM).double_refreshes == 0
-    assert race(xero, Kind.OVERRUN, races_of_a_kind=80).stale_overwrites == 0
+    assert race(xero, Kind.OVERRUN, races_of_a_kind=400).stale_overwrites == 0
 
 
 def test_a_lease_that_is_not_respected_refreshes_twice(xero: InProcessXero) -> None:
@@ -255,7 +255,7 @@ def test_a_lease_without_a_fence_overwrites_with_stale_tokens(xero: InProcessXer
         self.row = row
 
     with mock.patch.object(HeldLease, "_reread", reread):
-        assert race(xero, Kind.OVERRUN, races_of_a_kind=80).stale_overwrites > 0
+        assert race(xero, Kind.OVERRUN, races_of_a_kind=400).stale_overwrites > 0
 
 
 @pytest.mark.usefixtures("strays")

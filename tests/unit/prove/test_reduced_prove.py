@@ -66,8 +66,8 @@ def test_an_answer_that_was_replaced_unseen_and_then_adopted(first: CrashPoint, 
 @pytest.mark.parametrize(
     ("seed", "kind", "workers"),
     [
-        ("inversion/43", Kind.OVERRUN, 5),
-        ("inversion/849", Kind.OVERRUN, 3),
+        ("inversion/76", Kind.OVERRUN, 5),
+        ("inversion/126", Kind.OVERRUN, 5),
         ("inversion/1234", Kind.SKEWED, 4),
     ],
 )
