@@ -151,9 +151,16 @@ def test_a_list_that_takes_too_long(
     assert "(ReadTimeout)" in unavailable(connections).detail
 
 
+@pytest.mark.parametrize("odd", [None, 1, "x", [], {}, {"tenantId": None}], ids=str)
+def test_one_odd_connection_does_not_void_the_list(canned: CannedServer, odd: object) -> None:
+    canned.answer = Answer([odd, GOOD, {"tenantId": 7, "tenantName": 12}], 200, {})
+    found = RequestsXeroConnections(canned.url).tenants("token", auth_event_id=None)
+    assert [(tenant.tenant_id, tenant.tenant_name) for tenant in found] == [("t", "Demo"), ("7", "12")]
+
+
 @pytest.mark.parametrize(
     "body",
-    ["", "<html>", "null", 1, {"a": 1}, [1], [None], ["x"], [[]], [{}], [GOOD, {}], [{"id": "c"}]],
+    ["", "<html>", "null", 1, {"a": 1}, [1], [None], ["x"], [[]], [{}], [{"id": "c"}]],
     ids=str,
 )
 def test_a_list_that_is_none(canned: CannedServer, body: object) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 import requests
 
+from tests.fakes.builders import a_tokens_secret
 from tests.fakes.canned_server import Answer, CannedServer
 from tests.xero_simulator.apps import DEFAULT_REDIRECT_URI, IntegrationType
 from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
@@ -28,7 +29,7 @@ from xero_connector.domain.credential import IntegrationType as SubmittedAs
 from xero_connector.domain.errors import IdTokenRefused
 from xero_connector.domain.ports import XeroIdentity
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
-from xero_connector.domain.tokens import ClientPair, TokenAnswer
+from xero_connector.domain.tokens import ClientPair, TokenAnswer, TokensSecret
 from xero_connector.use_cases.prove_pair import ProvePair, Verdict
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -496,7 +497,7 @@ def test_the_firewall_s_page(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("0", 0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("1.5", None), ("", None)],
+    [("7", 7), ("0", 0), ("Wed, 21 Oct 2020 07:28:00 GMT", 0), ("-1", None), ("1.5", None), ("", None)],
 )
 @every_call
 def test_a_pause_that_xero_asks_for(
@@ -523,9 +524,9 @@ def test_a_pause_that_xero_asks_for(
         ({"token_type": "Bearer"}, FailureKind.UNEXPECTED),
         ({"access_token": None, "expires_in": 1800}, FailureKind.UNEXPECTED),
         ({"access_token": 1, "expires_in": 1800}, FailureKind.UNEXPECTED),
-        ({"access_token": "a"}, FailureKind.UNEXPECTED),
-        ({"access_token": "a", "expires_in": "1800"}, FailureKind.UNEXPECTED),
-        ({"access_token": "a", "expires_in": None}, FailureKind.UNEXPECTED),
+        ({"access_token": "", "expires_in": 1800}, FailureKind.UNEXPECTED),
+        ({"access_token": "\ud800", "expires_in": 1800}, FailureKind.UNEXPECTED),
+        ('{"access_token": ' + "[" * 100_000, FailureKind.EDGE_REFUSED),
     ],
 )
 def test_a_success_without_a_token_is_none(
@@ -534,6 +535,49 @@ def test_a_success_without_a_token_is_none(
     canned.answer = Answer(body, 200, {"Xero-Correlation-Id": "c-1"})
     refused = failure(lambda: refresh(canned_identity))
     assert (refused.kind, refused.correlation_id) == (kind, "c-1")
+
+
+@pytest.mark.parametrize(
+    ("odd", "expires_in", "scope"),
+    [
+        ({}, 1800, ""),
+        ({"expires_in": "1200"}, 1200, ""),
+        ({"expires_in": 1200.9}, 1200, ""),
+        ({"expires_in": None}, 1800, ""),
+        ({"expires_in": True}, 1800, ""),
+        ({"expires_in": -5}, 1800, ""),
+        ({"expires_in": 10**30}, 86_400, ""),
+        ({"expires_in": {"a": 1}}, 1800, ""),
+        ({"scope": ["openid", 7, "email"]}, 1800, "openid email"),
+        ({"scope": {"a": 1}}, 1800, ""),
+        ({"token_type": 5}, 1800, ""),
+        ({"id_token": {"a": [1]}}, 1800, ""),
+        ({"error": "odd"}, 1800, ""),
+    ],
+    ids=str,
+)
+def test_whatever_is_odd_beside_the_tokens_costs_no_grant(
+    canned_identity: AuthlibXeroIdentity,
+    canned: CannedServer,
+    odd: dict[str, object],
+    expires_in: int,
+    scope: str,
+) -> None:
+    canned.answer = Answer({"access_token": "a", "refresh_token": "r", **odd}, 200, {})
+    token = refresh(canned_identity).token
+    assert (token.access_token, token.refresh_token) == ("a", "r")
+    assert (token.expires_in, token.scope, token.token_type) == (expires_in, scope, "Bearer")
+    secret = a_tokens_secret(token=token)
+    assert TokensSecret.from_json(secret.to_json()) == secret
+
+
+def test_a_life_that_the_answer_leaves_out_is_read_from_the_token(
+    canned_identity: AuthlibXeroIdentity, canned: CannedServer
+) -> None:
+    canned.answer = Answer(
+        {"access_token": f"head.{_payload(nbf=1000, exp=1900)}.signature", "refresh_token": "r"}, 200, {}
+    )
+    assert refresh(canned_identity).token.expires_in == 900
 
 
 def _payload(**claims: object) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -21,6 +23,12 @@ from xero_connector.domain.tokens import ClientPair, TokenAnswer, TokenSet
 CONNECT_TIMEOUT = 3
 READ_TIMEOUT = 10
 _OK = 200
+_SUCCESS = 200
+_REDIRECT = 300
+_DOCUMENTED_LIFE = 1800
+"""Seconds (Xero, "Token types")."""
+_SHORTEST_LIFE = 60
+_LONGEST_LIFE = 86_400
 _CORRELATION_ID = "Xero-Correlation-Id"
 
 
@@ -112,7 +120,7 @@ class AuthlibXeroIdentity:
                 allow_redirects=False,
             )
         if answer.status_code != _OK:
-            _raise_failure(answer)
+            self._raise_failure(answer)
 
     def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
         return self.id_tokens.verify(id_token, client_id=client_id, nonce=nonce, now=self.clock())
@@ -132,8 +140,31 @@ class AuthlibXeroIdentity:
         session.trust_env = False
         session.register_client_auth_method(("client_secret_basic", _form_encoded_basic))
         for hook in ("access_token_response", "refresh_token_response"):
-            session.register_compliance_hook(hook, _token_answers_only)
+            session.register_compliance_hook(hook, self._token_answers_only)
         return session
+
+    def _token_answers_only(self, answer: requests.Response) -> requests.Response:
+        """Let a usable answer through, in its standard form (RFC 6749 §5.1), whatever is odd beside its tokens."""
+        if not _SUCCESS <= answer.status_code < _REDIRECT:
+            self._raise_failure(answer)
+        content = _json_object(answer)
+        if not _is_text(content.get("access_token")):
+            raise TokenEndpointFailure(
+                FailureKind.UNEXPECTED if content else FailureKind.EDGE_REFUSED,
+                correlation_id=answer.headers.get(_CORRELATION_ID),
+            )
+        usable = requests.Response()
+        usable.status_code, usable.headers, usable.encoding = _OK, answer.headers, "utf-8"
+        usable._content = json.dumps(_standard_form(content)).encode()  # noqa: SLF001 - there is no other way to make one
+        return usable
+
+    def _raise_failure(self, answer: requests.Response) -> None:
+        error = _json_object(answer).get("error")
+        raise TokenEndpointFailure(
+            classify(answer.status_code, error if isinstance(error, str) else None),
+            retry_after=_retry_after(answer.headers.get("Retry-After", ""), self.clock()),
+            correlation_id=answer.headers.get(_CORRELATION_ID),
+        )
 
     def _fetch(self, pair: ClientPair, call: Callable[[OAuth2Session], dict[str, Any]]) -> TokenAnswer:
         # Taken before the call: however slow the answer, the token's end is never estimated too late.
@@ -152,34 +183,62 @@ def _form_encoded_basic(
     return uri, headers, body
 
 
-def _token_answers_only(answer: requests.Response) -> requests.Response:
-    if answer.status_code != _OK:
-        _raise_failure(answer)
-    content = _json_object(answer)
-    if not isinstance(content.get("access_token"), str) or not isinstance(content.get("expires_in"), int):
-        raise TokenEndpointFailure(
-            FailureKind.UNEXPECTED if content else FailureKind.EDGE_REFUSED,
-            correlation_id=answer.headers.get(_CORRELATION_ID),
-        )
-    return answer
-
-
-def _raise_failure(answer: requests.Response) -> None:
-    error = _json_object(answer).get("error")
-    retry_after = answer.headers.get("Retry-After", "")
-    raise TokenEndpointFailure(
-        classify(answer.status_code, error if isinstance(error, str) else None),
-        retry_after=int(retry_after) if retry_after.isdecimal() else None,
-        correlation_id=answer.headers.get(_CORRELATION_ID),
-    )
-
-
 def _json_object(answer: requests.Response) -> dict[str, Any]:
     try:
         content = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _retry_after(text: str, now: datetime) -> int | None:
+    """Read `Retry-After` in both of its forms (RFC 9110 §10.2.3): seconds, or a date."""
+    if text.isascii() and text.isdecimal():
+        return int(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return max(0, int((aware - now).total_seconds()))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+
+
+def _standard_form(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the members of a token answer in their documented types; what is missing or odd is filled in."""
+    refresh_token, id_token, scope = (content.get(name) for name in ("refresh_token", "id_token", "scope"))
+    scopes = scope.split() if isinstance(scope, str) else scope if isinstance(scope, list) else []
+    standard: dict[str, Any] = {
+        "access_token": content["access_token"],
+        "token_type": content["token_type"] if _is_text(content.get("token_type")) else "Bearer",
+        "expires_in": _expires_in(content),
+        "scope": " ".join(one for one in scopes if _is_text(one)),
+    }
+    if type(refresh_token) is int:
+        refresh_token = str(refresh_token)
+    if _is_text(refresh_token):
+        standard["refresh_token"] = refresh_token
+    if id_token is not None:
+        # Something else than a JWT is refused where ID tokens are verified.
+        standard["id_token"] = id_token if _is_text(id_token) else "not-a-jwt"
+    return standard
+
+
+def _expires_in(content: dict[str, Any]) -> int:
+    """Return the access token's life in seconds: from the answer, from the token, or as Xero documents it."""
+    said = content.get("expires_in")
+    if isinstance(said, str) and said.isascii() and said.isdecimal():
+        said = int(said[:9])
+    if isinstance(said, float) and isfinite(said):
+        said = int(said)
+    if type(said) is not int or said <= 0:
+        claims = _claims(content["access_token"])
+        begins, ends = claims.get("nbf", claims.get("iat")), claims.get("exp")
+        said = ends - begins if type(begins) is int and type(ends) is int else _DOCUMENTED_LIFE
+    return min(max(said, _SHORTEST_LIFE), _LONGEST_LIFE)
 
 
 @contextmanager
@@ -217,10 +276,14 @@ def _answer(token: dict[str, Any], asked_at: datetime) -> TokenAnswer:
 
 def _auth_event_id(access_token: str) -> str | None:
     """Read a claim of the access token, unverified: it came from Xero over TLS and only filters a list."""
+    found = _claims(access_token).get("authentication_event_id")
+    return found if isinstance(found, str) else None
+
+
+def _claims(access_token: str) -> dict[str, Any]:
     try:
         payload = access_token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
-        return None
-    found = claims.get("authentication_event_id") if isinstance(claims, dict) else None
-    return found if isinstance(found, str) else None
+    except (IndexError, RecursionError, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}

@@ -10,6 +10,7 @@ from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.tenant import Tenant
 
 _TIMEOUT = (3, 5)
+_LONGEST_TEXT = 255
 _REMOVED = frozenset({requests.codes.no_content, requests.codes.not_found})
 
 
@@ -26,6 +27,8 @@ class RequestsXeroConnections:
         return self._list(access_token, None)
 
     def remove(self, access_token: str, connection_id: str) -> None:
+        if not connection_id:
+            raise ConnectionsUnavailable("Xero named no id of the connection.", definite=True)
         try:
             answer = self._send("DELETE", f"/{quote(connection_id, safe='')}", access_token)
         except requests.RequestException as error:
@@ -48,8 +51,13 @@ class RequestsXeroConnections:
             connections = answer.json()
             if not isinstance(connections, list):
                 raise TypeError  # noqa: TRY301 - one of the shapes below that are not a list of connections
-            return tuple(_tenant(connection) for connection in connections)
-        except (requests.RequestException, KeyError, TypeError, ValueError) as error:
+            tenants = [_tenant(connection) for connection in connections if isinstance(connection, dict)]
+            usable = {tenant.tenant_id: tenant for tenant in tenants if tenant.tenant_id}
+            if connections and not usable:
+                raise TypeError  # noqa: TRY301 - nothing in it is a connection
+            # One odd connection does not void the list.
+            return tuple(usable.values())
+        except (requests.RequestException, RecursionError, TypeError, ValueError) as error:
             raise ConnectionsUnavailable(
                 f"Xero did not list the organisations ({type(error).__name__})."
             ) from None
@@ -77,9 +85,16 @@ def _is_definite(answer: requests.Response) -> bool:
 
 
 def _tenant(connection: dict[str, Any]) -> Tenant:
+    # Xero's schema requires no member of a connection.
     return Tenant(
-        tenant_id=connection["tenantId"],
-        tenant_name=connection.get("tenantName") or "(no name)",
-        tenant_type=connection["tenantType"],
-        connection_id=connection["id"],
+        tenant_id=_text(connection.get("tenantId")),
+        tenant_name=_text(connection.get("tenantName")) or "(no name)",
+        tenant_type=_text(connection.get("tenantType")) or "ORGANISATION",
+        connection_id=_text(connection.get("id")),
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str | int | float):
+        return ""
+    return str(value).encode(errors="replace").decode().strip()[:_LONGEST_TEXT]
