@@ -146,6 +146,7 @@ class Application:
         self.refresh_now = RefreshNow(self.refresh_credential, self.find_credential, clock)
         self.disconnect_credential = DisconnectCredential(
             vault,
+            ports.seal,
             identity,
             ports.connections,
             hold_lease,

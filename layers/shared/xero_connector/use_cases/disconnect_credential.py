@@ -1,10 +1,17 @@
 """End a credential: revoke the grant at Xero, then schedule its secrets for deletion."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from xero_connector.domain.checks import CheckResult
-from xero_connector.domain.credential import Credential, IntegrationType, LastError
+from xero_connector.domain.credential import (
+    REFRESH_TOKEN_LIFETIME,
+    Credential,
+    IntegrationType,
+    LastError,
+    ParkedGrant,
+)
 from xero_connector.domain.errors import (
     Conflict,
     ConnectionsUnavailable,
@@ -14,7 +21,7 @@ from xero_connector.domain.errors import (
     SecretNotVisible,
 )
 from xero_connector.domain.history import CONNECTOR
-from xero_connector.domain.ports import Clock, Observer, Vault, XeroConnections, XeroIdentity
+from xero_connector.domain.ports import Clock, Observer, Seal, Vault, XeroConnections, XeroIdentity
 from xero_connector.domain.refresh_policy import POST_BUDGET
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, TokenEndpointFailure
@@ -25,6 +32,7 @@ from xero_connector.use_cases.store_tokens import StoreTokens
 
 _PASSING = INCONCLUSIVE | {"connections_unavailable"}
 _PATIENCE = timedelta(seconds=6)
+_NOT_ENDED = "The grant of an earlier consent could not be ended. Remove it in Xero under Connected apps."
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(minutes=15)
 
@@ -34,6 +42,7 @@ class DisconnectCredential:
     """Ends a credential step by step; each step may be repeated, so the sweep finishes what was cut off."""
 
     vault: Vault
+    seal: Seal
     identity: XeroIdentity
     connections: XeroConnections
     hold_lease: HoldLease
@@ -84,6 +93,8 @@ class DisconnectCredential:
             lambda row, now: replace(
                 row.move_to(Status.DISCONNECTED),
                 tenants=(),
+                parked=None,
+                earlier_grants=(),
                 access_token_expires_at=None,
                 refresh_token_expires_at=None,
                 last_error=_why_unrevoked(row),
@@ -101,7 +112,8 @@ class DisconnectCredential:
         row = held.row
         custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
         # A Custom connection stands at Xero from the day it was set up, with tokens or without.
-        if row.generation == 0 and not (custom and row.checks["pair"].result is CheckResult.PASS):
+        sealed = (*row.earlier_grants, *(() if row.parked is None else (row.parked,)))
+        if row.generation == 0 and not sealed and not (custom and row.checks["pair"].result is CheckResult.PASS):
             return
         try:
             pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
@@ -109,6 +121,9 @@ class DisconnectCredential:
                 raise SecretNotVisible
             if custom:
                 self._remove_connections(held, pair)
+                return
+            self._revoke_sealed(held, pair, sealed)
+            if row.generation == 0:
                 return
             current = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation))
         except SecretDeleted:
@@ -119,6 +134,18 @@ class DisconnectCredential:
         if current.secret.token.refresh_token is not None:
             held.ensure(POST_BUDGET)
             self.identity.revoke(pair, refresh_token=current.secret.token.refresh_token)
+
+    def _revoke_sealed(self, held: HeldLease, pair: ClientPair, grants: Sequence[ParkedGrant]) -> None:
+        """End the grants whose tokens wait in the row: those that a later consent replaced, and a parked one."""
+        for grant in grants:
+            if grant.obtained_at + REFRESH_TOKEN_LIFETIME <= self.clock():
+                continue
+            if not grant.sealed:
+                held.save(lambda row, now: row.failed(code="grant_not_confirmed", detail=_NOT_ENDED, now=now))
+                continue
+            refresh_token = self.seal.unseal(grant.sealed, context=held.row.seal_context)
+            held.ensure(POST_BUDGET)
+            self.identity.revoke(pair, refresh_token=refresh_token)
 
     def _remove_connections(self, held: HeldLease, pair: ClientPair) -> None:
         """End a Custom connection: it has no refresh token to revoke, but an organisation to disconnect."""
