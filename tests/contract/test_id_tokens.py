@@ -259,3 +259,44 @@ def test_keys_that_cannot_be_read_are_no_verdict_on_the_token(xero: Xero, next_k
     assert xero.refusal(xero.token(next_key)) == "keys_unavailable"
     # The keys of before still serve.
     xero.verify(xero.token())
+
+
+def test_a_token_for_several_audiences_is_refused(xero: Xero) -> None:
+    assert xero.refusal(xero.token(aud=[CLIENT_ID, "another"])) == "invalid_claim"
+
+
+def test_a_token_for_us_alone_may_say_so_in_a_list(xero: Xero) -> None:
+    xero.verify(xero.token(aud=[CLIENT_ID]))
+
+
+def test_a_token_of_another_authorized_party_is_refused(xero: Xero) -> None:
+    assert xero.refusal(xero.token(azp="another")) == "invalid_claim"
+    xero.verify(xero.token(azp=CLIENT_ID))
+
+
+ODD_KEYS = [
+    {"kty": "EC", "crv": "P-9999", "x": "AA", "y": "AA", "kid": "odd"},
+    {"kty": "ML-DSA", "kid": "odd"},
+    {"kty": "RSA", "kid": "odd", "n": "!", "e": 7},
+    {"kid": "odd"},
+    "text",
+    None,
+    7,
+]
+
+
+@pytest.mark.parametrize("odd", ODD_KEYS, ids=str)
+def test_a_key_that_is_not_understood_does_not_void_the_others(
+    xero: Xero, canned: CannedServer, key: RSAKey, odd: object
+) -> None:
+    canned.answer = Answer({"keys": [odd, key.as_dict(private=False)]})
+    xero.verify(xero.token())
+
+
+def test_a_token_that_names_no_key_is_taken_if_one_of_them_signed_it(
+    xero: Xero, canned: CannedServer, key: RSAKey, next_key: RSAKey
+) -> None:
+    canned.answer = jwks(next_key, key)
+    xero.verify(xero.token(header={"alg": "RS256"}))
+    stranger = RSAKey.generate_key(2048, {"kid": "stranger"})
+    assert xero.refusal(xero.token(stranger, header={"alg": "RS256"})) == "bad_signature"

@@ -31,11 +31,14 @@ def api_host(identity_server: IdentityServer) -> Blueprint:
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
+    # Paths of Xero's API are not case-sensitive: its own Python SDK asks for /Connections.
     @blueprint.get("/connections")
+    @blueprint.get("/Connections")
     def connections() -> Response:
         return jsonify(identity_server.connections(bearer_token(), request.args.get("authEventId")))
 
     @blueprint.delete("/connections/<connection_id>")
+    @blueprint.delete("/Connections/<connection_id>")
     def disconnect(connection_id: str) -> Response:
         removed = identity_server.disconnect(bearer_token(), connection_id)
         return Response(status=HTTPStatus.NO_CONTENT if removed else HTTPStatus.NOT_FOUND)

@@ -8,7 +8,7 @@ from tests.fakes.interruptions import ProcessDied, die, step_in
 from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, NOON, SETTINGS, World
 from xero_connector.domain.checks import CheckResult
 from xero_connector.domain.credential import IntegrationType
-from xero_connector.domain.errors import Conflict, PairRefused
+from xero_connector.domain.errors import Conflict, PairRefused, StoreUnavailable
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
@@ -259,3 +259,14 @@ def test_a_new_life_that_is_refused_leaves_the_past_as_it_was(world: World) -> N
     assert world.row() == past
     assert world.vault.deleted == set(world.vault.versions)
     assert world.registry.reservations == {}
+
+
+def test_a_reservation_that_cannot_be_ended_costs_no_submission(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(client_id: str, *, owner: str) -> None:
+        del client_id, owner
+        raise StoreUnavailable("DeleteItem", "ThrottlingException")
+
+    monkeypatch.setattr(world.registry, "unreserve", unavailable)
+    assert world.submit().status is Status.VALIDATED

@@ -254,3 +254,12 @@ def test_revocation_refusals(web_app: OAuthClient) -> None:
     as_json = requests.post(address, json={"token": "token"}, auth=web_app.basic, timeout=TIMEOUT)
     assert as_json.status_code == 415
     assert requests.get(address, timeout=TIMEOUT).status_code == 405
+
+
+def test_paths_are_not_case_sensitive_as_xero_s_own_sdk_needs(
+    simulator: XeroSimulator, web_app: OAuthClient, user: XeroUser
+) -> None:
+    tokens = web_app.tokens(user, organisations=["Electro Land"])
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    answer = requests.get(f"{simulator.url}/Connections", headers=headers, timeout=TIMEOUT)
+    assert answer.json() == web_app.connections(tokens["access_token"]).json()

@@ -1,13 +1,14 @@
 """ID-token verification with joserfc (OpenID Connect Core §3.1.3.7)."""
 
 import threading
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import requests
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc import jws, jwt
+from joserfc.errors import BadSignatureError, InvalidClaimError, JoseError
+from joserfc.jwk import Key, KeySet, RSAKey
 
 from xero_connector.domain.errors import IdTokenRefused
 from xero_connector.domain.ports import Clock
@@ -35,7 +36,7 @@ class IdTokenVerifier:
 
     def verify(self, id_token: str | None, *, client_id: str, nonce: str, now: datetime) -> str:
         """Return the id of the Xero user; raise `IdTokenRefused` unless signature, claims and times are right."""
-        if id_token is None:
+        if not id_token:
             raise IdTokenRefused("Xero sent no ID token.", code="id_token_missing")
         try:
             claims = self._decode(id_token)
@@ -49,9 +50,10 @@ class IdTokenVerifier:
                 iat={"essential": True},
                 nonce={"essential": True, "value": nonce},
             ).validate(claims)
+            _check_for_whom(claims, client_id)
         except JoseError as error:
             raise IdTokenRefused("The ID token is not acceptable.", code=error.error) from None
-        except ValueError:
+        except (RecursionError, ValueError):
             raise IdTokenRefused("The ID token is not a signed JWT.", code="id_token_malformed") from None
         except requests.RequestException:
             raise IdTokenRefused("Xero's signing keys could not be read.", code="keys_unavailable") from None
@@ -68,6 +70,8 @@ class IdTokenVerifier:
 
     @staticmethod
     def _decode_with(keys: KeySet, id_token: str) -> dict[str, Any]:
+        if len(keys.keys) > 1 and "kid" not in jws.extract_compact(id_token.encode()).headers():
+            return _decode_by_any(keys, id_token)
         return jwt.decode(id_token, keys, algorithms=["RS256"]).claims
 
     def _keys_not_older_than(self, age: timedelta) -> KeySet:
@@ -83,8 +87,34 @@ class IdTokenVerifier:
             return self._keys
 
 
+def _decode_by_any(keys: KeySet, id_token: str) -> dict[str, Any]:
+    """Take a token that names no key if one of the keys signed it: a signature leaves no doubt whose it is."""
+    for key in keys.keys[:-1]:
+        with suppress(BadSignatureError):
+            return jwt.decode(id_token, key, algorithms=["RS256"]).claims
+    return jwt.decode(id_token, keys.keys[-1], algorithms=["RS256"]).claims
+
+
+def _check_for_whom(claims: dict[str, Any], client_id: str) -> None:
+    """Refuse a token for several audiences, or of another authorized party (OpenID Connect Core §3.1.3.7)."""
+    audience = claims["aud"]
+    if isinstance(audience, list) and len(audience) > 1:
+        raise InvalidClaimError("aud")
+    if claims.get("azp", client_id) != client_id:
+        raise InvalidClaimError("azp")
+
+
 def _key_set(answer: requests.Response) -> KeySet:
     try:
-        return KeySet.import_key_set(answer.json())
-    except (JoseError, KeyError, TypeError, ValueError):
-        raise requests.exceptions.InvalidJSONError("The answer is not a key set.") from None
+        published = answer.json()["keys"]
+    except (KeyError, RecursionError, TypeError, ValueError):
+        published = None
+    keys: list[Key] = []
+    for entry in published if isinstance(published, list) else []:
+        # RFC 7517 §5: what is not understood is ignored. Xero signs with RSA, so other keys are of no use here.
+        if isinstance(entry, dict) and entry.get("kty") == "RSA":
+            with suppress(JoseError, KeyError, TypeError, ValueError):
+                keys.append(RSAKey.import_key(entry))
+    if not keys:
+        raise requests.exceptions.InvalidJSONError("The answer is not a key set.")
+    return KeySet(keys)

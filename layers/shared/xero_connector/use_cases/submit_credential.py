@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from xero_connector.domain.credential import Credential, IntegrationType
-from xero_connector.domain.errors import Conflict, ConnectorError, RevisionConflict
+from xero_connector.domain.errors import Conflict, ConnectorError, RevisionConflict, StoreUnavailable
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, LeaseHolder, Observer, Registry, Vault
 from xero_connector.domain.status import FINAL, Status
@@ -70,7 +70,14 @@ class SubmitCredential:
         try:
             return self._prove_and_store(submission, submitted_by=submitted_by, known=known)
         finally:
+            self._end_reservation(client_id, owner)
+
+    def _end_reservation(self, client_id: str, owner: str) -> None:
+        try:
             self.registry.unreserve(client_id, owner=owner)
+        except StoreUnavailable as unavailable:
+            # It ends by itself within a minute; what the submission came to stands.
+            self.observer.event("reservation_not_ended", client_id=client_id, detail=unavailable.detail)
 
     def _prove_and_store(
         self, submission: Submission, *, submitted_by: str, known: Credential | None
