@@ -541,3 +541,11 @@ def test_what_a_slow_exchange_brought_is_stored_before_anything_else(world: Worl
     assert "tenants of the consent" not in world.xero.calls
     world.sweep_when_due()
     assert world.row().tenants == BOTH
+
+
+def test_a_callback_that_is_repeated_hours_later_still_says_what_is_true(world: World, visit: Visit) -> None:
+    assert visit.call_back().tenants == BOTH
+    world.advance(20 * 3600)
+    again = visit.call_back()
+    assert (again.tenants, again.repeated) == (BOTH, True)
+    assert visit.exchanges == 1

@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 
 from xero_connector.adapters.rest_requests import header_lines
-from xero_connector.domain.consent import AUTHORIZATION_REQUEST_LIFETIME, BrowserBinding, digest, is_token
+from xero_connector.domain.consent import AUTHORIZATION_REQUEST_KEPT, BrowserBinding, digest, is_token
 
 _NAME_DIGITS = 16
 _BLANKS = " \t"
@@ -25,7 +25,7 @@ def binding_cookie(browser: BrowserBinding) -> Cookie:
         secure=True,
         http_only=True,
         same_site=SameSite.LAX_MODE,
-        max_age=int(AUTHORIZATION_REQUEST_LIFETIME.total_seconds()),
+        max_age=int(AUTHORIZATION_REQUEST_KEPT.total_seconds()),
     )
 
 
