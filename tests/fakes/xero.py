@@ -18,11 +18,15 @@ DEMO_COMPANY = Tenant(
 ELECTRO_LAND = Tenant(tenant_id="t-2", tenant_name="Electro Land", tenant_type="ORGANISATION", connection_id="c-2")
 GRANTED = "offline_access openid accounting.contacts"
 
+type Owner = tuple[str, str]
+"""An app and a user."""
+
 
 class ScriptedXero:
     """Accepts the pairs it knows; answers failures from a queue first, then with fresh tokens.
 
-    `refresh_tokens` lists the refresh tokens that were presented, whatever came of it.
+    `refresh_tokens` lists the refresh tokens that were presented, whatever came of it. Each token is its user's:
+    `user` is the one who consents next. A revocation is answered like any other where the token is dead.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
@@ -40,7 +44,19 @@ class ScriptedXero:
         self.granted = GRANTED
         self.terse = False
         """Whether refreshes leave out what RFC 6749 §6 lets them leave out."""
+        self.user = "user-1"
         self.organisations: tuple[Tenant, ...] = (DEMO_COMPANY, ELECTRO_LAND)
+        """What each user connects who has no others in `organisations_of`."""
+        self.organisations_of: dict[str, tuple[Tenant, ...]] = {}
+        self.disconnected: set[Owner] = set()
+        """Whose connections are gone."""
+        self.owner_of: dict[str, Owner] = {}
+        """By token, of either kind."""
+        self.dead: set[str] = set()
+        """Refresh tokens that Xero accepts no more, and access tokens that it refuses."""
+        self.revocation_ends_access = False
+        """Whether a revocation makes the access tokens refused; otherwise they list nothing any more."""
+        self.revocation_does_nothing = False
         self.connections_down = False
         self.keeps_connections = False
         self.says_scope = True
@@ -68,7 +84,7 @@ class ScriptedXero:
         if code not in self.codes:
             raise TokenEndpointFailure(FailureKind.INVALID_GRANT)
         self.codes.discard(code)
-        return self._answer()
+        return self._connect(pair)
 
     def probe(self, client_id: str, *, scopes: Sequence[str], try_other_case: bool) -> AuthorizeFinding:
         del client_id, scopes
@@ -81,39 +97,63 @@ class ScriptedXero:
             raise TokenEndpointFailure(FailureKind.UNAUTHORIZED_CLIENT)
         if not set(self.granted.split()).issuperset(scopes):
             raise TokenEndpointFailure(FailureKind.INVALID_SCOPE)
-        answer = self._answer()
+        answer = self._connect(pair)
         scope = answer.token.scope if self.says_scope else ""
         return replace(answer, token=replace(answer.token, refresh_token=None, scope=scope), id_token=None)
 
     def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
         self.refresh_tokens.append(refresh_token)
         self._enter("refresh", pair)
-        answer = self._answer()
+        if refresh_token in self.dead:
+            raise TokenEndpointFailure(FailureKind.INVALID_GRANT)
+        answer = self._answer(self.owner_of.get(refresh_token, (pair.client_id, self.user)))
         return replace(answer, token=replace(answer.token, refresh_token=None, scope="")) if self.terse else answer
 
     def revoke(self, pair: ClientPair, *, refresh_token: str) -> None:
         self._enter("revoke", pair)
         self.revoked.append(refresh_token)
+        owner = self.owner_of.get(refresh_token)
+        if owner is None or refresh_token in self.dead or self.revocation_does_nothing:
+            return
+        self.disconnected.add(owner)
+        ends = ("refresh-", "access-") if self.revocation_ends_access else "refresh-"
+        self.dead |= {token for token, its in self.owner_of.items() if its == owner and token.startswith(ends)}
 
     def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
         del id_token, client_id, nonce
         if self.id_token_code is not None:
             raise IdTokenRefused("Not acceptable.", code=self.id_token_code)
-        return "user-1"
+        return self.user
 
     def tenants(self, access_token: str, *, auth_event_id: str | None) -> tuple[Tenant, ...]:
-        del access_token
         self.calls.append("tenants" if auth_event_id is None else "tenants of the consent")
         if self.connections_down:
             raise ConnectionsUnavailable("Down.")
-        return self.organisations
+        return self._connected(self._owner(access_token))
 
     def remove(self, access_token: str, connection_id: str) -> None:
-        del access_token
         self.calls.append("remove")
         if self.connections_down or self.keeps_connections:
             raise ConnectionsUnavailable("Down.", definite=self.keeps_connections)
-        self.organisations = tuple(one for one in self.organisations if one.connection_id != connection_id)
+        owner = self._owner(access_token)
+        left = tuple(one for one in self._connected(owner) if one.connection_id != connection_id)
+        if owner[1] in self.organisations_of:
+            self.organisations_of[owner[1]] = left
+        else:
+            self.organisations = left
+
+    def _owner(self, access_token: str) -> Owner:
+        if access_token in self.dead:
+            raise ConnectionsUnavailable("Refused.", unauthorized=True)
+        return self.owner_of.get(access_token, ("", self.user))
+
+    def _connected(self, owner: Owner) -> tuple[Tenant, ...]:
+        return () if owner in self.disconnected else self.organisations_of.get(owner[1], self.organisations)
+
+    def _connect(self, pair: ClientPair) -> TokenAnswer:
+        owner = (pair.client_id, self.user)
+        self.disconnected.discard(owner)
+        return self._answer(owner)
 
     def _enter(self, call: str, pair: ClientPair) -> None:
         self.calls.append(call)
@@ -129,8 +169,9 @@ class ScriptedXero:
         except IndexError:  # not asked for beforehand: a sweep's threads may take the last one in between
             return None
 
-    def _answer(self) -> TokenAnswer:
+    def _answer(self, owner: Owner) -> TokenAnswer:
         serial = next(self._serial)
+        self.owner_of |= {f"access-{serial}": owner, f"refresh-{serial}": owner}
         now = self.clock()
         return TokenAnswer(
             token=TokenSet(

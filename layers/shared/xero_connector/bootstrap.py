@@ -44,6 +44,7 @@ from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.complete_consent import CompleteConsent
 from xero_connector.use_cases.create_connect_link import CreateConnectLink
 from xero_connector.use_cases.disconnect_credential import DisconnectCredential
+from xero_connector.use_cases.end_grants import EndGrants
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HoldLease
 from xero_connector.use_cases.issue_connect_link import IssueConnectLink
@@ -63,6 +64,7 @@ from xero_connector.use_cases.start_consent import StartConsent
 from xero_connector.use_cases.store_tokens import StoreTokens
 from xero_connector.use_cases.submit_credential import SubmitCredential
 from xero_connector.use_cases.sweep_due_credentials import SweepDueCredentials
+from xero_connector.use_cases.users_grants import UsersGrants
 from xero_connector.use_cases.validate_pending import ValidatePending
 
 
@@ -145,14 +147,15 @@ class Application:
         )
         self.refresh_now = RefreshNow(self.refresh_credential, self.find_credential, clock)
         self.disconnect_credential = DisconnectCredential(
+            registry,
             vault,
-            ports.seal,
-            identity,
-            ports.connections,
+            EndGrants(
+                UsersGrants(vault, ports.seal, read_secrets, clock), ports.seal, identity, ports.connections
+            ),
             hold_lease,
-            store_tokens,
             self.find_credential,
             clock,
+            ports.deadline,
             observer,
         )
         self.start_consent = StartConsent(registry, ports.consents, identity, clock, observer)

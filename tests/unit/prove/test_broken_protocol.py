@@ -26,7 +26,7 @@ from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer, TokensSecret, client_version_id
 from xero_connector.use_cases import refresh_credential, store_tokens, submit_credential
-from xero_connector.use_cases.disconnect_credential import DisconnectCredential
+from xero_connector.use_cases.end_grants import EndGrants
 from xero_connector.use_cases.hold_lease import HeldLease
 from xero_connector.use_cases.list_tenants import Listing
 from xero_connector.use_cases.publish_events import PublishEvents
@@ -147,7 +147,7 @@ def test_a_custom_connection_that_is_not_due_after_its_proof_gets_stuck() -> Non
 
 
 def test_a_custom_connection_that_stays_connected_at_xero_is_not_ended() -> None:
-    with mock.patch.object(DisconnectCredential, "_remove_connections"):
+    with mock.patch.object(EndGrants, "_remove_connections"):
         assert crashes("Custom connection, disconnect").stuck > 0
 
 

@@ -231,8 +231,9 @@ def test_a_connection_that_xero_will_not_remove_is_told_and_does_not_last_for_ev
     row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert row.status is Status.DISCONNECTED
     assert row.last_error is not None
-    assert row.last_error.code == "connections_refused"
-    assert "Connected apps" in row.last_error.detail
+    assert row.last_error.code == "grant_remains"
+    for words in ("Demo Company (UK)", "Connected apps"):
+        assert words in row.last_error.detail
 
 
 def test_nobody_is_told_to_make_a_link_for_it(world: World) -> None:

@@ -125,6 +125,7 @@ def test_a_disconnect_ends_the_grants_of_all_users_and_a_parked_one(world: World
     world.consent()
     VaultSwitch(world).off(repetitions_only=True)
     world.sweep_when_due()
+    world.advance(1)
     world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert set(world.xero.revoked) == {"refresh-1", "refresh-2", "refresh-3"}
     row = world.row()

@@ -22,6 +22,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from xero_connector.domain.checks import Check, CheckResult
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase
 from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease, ParkedGrant
+from xero_connector.domain.ending import Ending, Leftover
 from xero_connector.domain.history import Action, HistoryEntry
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
@@ -108,6 +109,7 @@ def credential_to_item(row: Credential, *, shards: int) -> Item:
         "earlier_grants": [_parked_to_item(grant) for grant in row.earlier_grants] or None,
         "unreadable_since": _text(row.unreadable_since),
         "refused_since": _text(row.refused_since),
+        "ending": None if row.ending is None else _ending_to_item(row.ending),
         "tokens_secret_arn": row.tokens_secret_arn,
         "access_token_expires_at": _text(row.access_token_expires_at),
         "refresh_token_expires_at": _text(row.refresh_token_expires_at),
@@ -161,6 +163,7 @@ def credential_from_item(item: Item) -> Credential:
         earlier_grants=tuple(_parked_from_item(grant) for grant in item.get("earlier_grants", ())),
         unreadable_since=_moment(item.get("unreadable_since")),
         refused_since=_moment(item.get("refused_since")),
+        ending=_ending_from_item(item["ending"]) if "ending" in item else None,
         tokens_secret_arn=item.get("tokens_secret_arn"),
         access_token_expires_at=_moment(item.get("access_token_expires_at")),
         refresh_token_expires_at=_moment(item.get("refresh_token_expires_at")),
@@ -324,6 +327,28 @@ def _parked_from_item(item: Item) -> ParkedGrant:
         consent=item.get("consent"),
         xero_user_id=item.get("xero_user_id"),
         scopes=tuple(item.get("scopes", ())),
+    )
+
+
+def _ending_to_item(ending: Ending) -> Item:
+    return {
+        "since": ending.since.isoformat(),
+        "exchanged": ending.exchanged,
+        "revoked": ending.revoked,
+        "suspected": ending.suspected,
+        "grants_done": ending.grants_done,
+        "leftovers": [{"code": one.code, "detail": one.detail} for one in ending.leftovers],
+    }
+
+
+def _ending_from_item(item: Item) -> Ending:
+    return Ending(
+        since=datetime.fromisoformat(item["since"]),
+        exchanged=item["exchanged"],
+        revoked=item["revoked"],
+        suspected=item["suspected"],
+        grants_done=item["grants_done"],
+        leftovers=tuple(Leftover(one["code"], one["detail"]) for one in item["leftovers"]),
     )
 
 

@@ -35,7 +35,9 @@ class RequestsXeroConnections:
             raise ConnectionsUnavailable(f"Xero did not remove the connection ({type(error).__name__}).") from None
         if answer.status_code not in _REMOVED:
             raise ConnectionsUnavailable(
-                f"Xero did not remove the connection (status {answer.status_code}).", definite=_is_definite(answer)
+                f"Xero did not remove the connection (status {answer.status_code}).",
+                definite=_is_definite(answer),
+                unauthorized=_is_unauthorized(answer),
             )
 
     def _list(self, access_token: str, auth_event_id: str | None) -> tuple[Tenant, ...]:
@@ -47,6 +49,7 @@ class RequestsXeroConnections:
                 raise ConnectionsUnavailable(
                     f"Xero did not list the organisations (status {answer.status_code}).",
                     definite=_is_definite(answer),
+                    unauthorized=_is_unauthorized(answer),
                 )
             connections = answer.json()
             if not isinstance(connections, list):
@@ -82,6 +85,12 @@ def _is_definite(answer: requests.Response) -> bool:
     passing = answer.status_code in {requests.codes.request_timeout, requests.codes.too_many_requests}
     refused = requests.codes.bad_request <= answer.status_code < requests.codes.server_error
     return refused and not passing and "json" in answer.headers.get("Content-Type", "")
+
+
+def _is_unauthorized(answer: requests.Response) -> bool:
+    """Tell whether Xero's API refuses the access token; its firewall's 403 is a page."""
+    refused = answer.status_code in {requests.codes.unauthorized, requests.codes.forbidden}
+    return refused and _is_definite(answer)
 
 
 def _tenant(connection: dict[str, Any]) -> Tenant:

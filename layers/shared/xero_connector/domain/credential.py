@@ -8,6 +8,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from xero_connector.domain.checks import UNCHECKED, Check, CheckResult, merged
+from xero_connector.domain.ending import Ending
 from xero_connector.domain.errors import LeaseUnavailable
 from xero_connector.domain.history import CONNECTOR, Action, Note
 from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER, PROMISED_LEFT, next_refresh
@@ -103,8 +104,8 @@ class Credential:
     `grant_version_id` the version of generation `grant_began` where a consent stored it. `parked` holds the newest
     refresh token while the vault does not take it; `earlier_grants` are those of consents that were replaced and
     not revoked. `unreadable_since` tells since when a secret that the row vouches for cannot be read, and
-    `refused_since` since when Xero refuses a pair that is pending. `notes` go into the audit trail with the next
-    write of the row.
+    `refused_since` since when Xero refuses a pair that is pending. `ending` tells how far a disconnect has come.
+    `notes` go into the audit trail with the next write of the row.
     """
 
     client_id: str
@@ -131,6 +132,7 @@ class Credential:
     earlier_grants: tuple[ParkedGrant, ...] = ()
     unreadable_since: datetime | None = None
     refused_since: datetime | None = None
+    ending: Ending | None = None
     tokens_secret_arn: str | None = None
     access_token_expires_at: datetime | None = None
     refresh_token_expires_at: datetime | None = None

@@ -89,11 +89,16 @@ class ConsentRefused(ConnectorError):
 
 
 class ConnectionsUnavailable(ConnectorError):
-    """Xero did not list or remove the organisations; `definite` if asking again would not help."""
+    """Xero did not list or remove the organisations; `definite` if asking again would not help.
 
-    def __init__(self, detail: str, *, definite: bool = False) -> None:
+    `unauthorized` tells that Xero refuses the access token itself; that is definite, too.
+    """
+
+    def __init__(self, detail: str, *, definite: bool = False, unauthorized: bool = False) -> None:
+        definite = definite or unauthorized
         super().__init__(detail, code="connections_refused" if definite else "connections_unavailable")
         self.definite = definite
+        self.unauthorized = unauthorized
 
 
 class IdTokenRefused(ConnectorError):

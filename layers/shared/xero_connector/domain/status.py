@@ -58,7 +58,7 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
         ),
         Status.DISCONNECTING: frozenset({Status.DISCONNECTED}),
         Status.DISCONNECTED: frozenset(),
-        Status.REJECTED: frozenset(),
+        Status.REJECTED: frozenset({Status.DISCONNECTING}),
     }
 )
 

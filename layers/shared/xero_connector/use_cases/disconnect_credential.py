@@ -1,178 +1,176 @@
-"""End a credential: revoke the grant at Xero, then schedule its secrets for deletion."""
+"""End a credential: its grants at Xero first, then its secrets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from xero_connector.domain.checks import CheckResult
-from xero_connector.domain.credential import (
-    REFRESH_TOKEN_LIFETIME,
-    Credential,
-    IntegrationType,
-    LastError,
-    ParkedGrant,
-)
-from xero_connector.domain.errors import (
-    Conflict,
-    ConnectionsUnavailable,
-    ConnectorError,
-    LeaseUnavailable,
-    SecretDeleted,
-    SecretNotVisible,
-)
+from xero_connector.domain.credential import Credential, LastError
+from xero_connector.domain.ending import SECRETS_NOT_DELETED, Ending, pause_before_next
+from xero_connector.domain.errors import Conflict, LeaseUnavailable, RevisionConflict, StoreUnavailable
 from xero_connector.domain.history import CONNECTOR
-from xero_connector.domain.ports import Clock, Observer, Seal, Vault, XeroConnections, XeroIdentity
-from xero_connector.domain.refresh_policy import POST_BUDGET
-from xero_connector.domain.status import FINAL, Status
-from xero_connector.domain.token_endpoint import INCONCLUSIVE, TokenEndpointFailure
-from xero_connector.domain.tokens import ClientPair
+from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Vault
+from xero_connector.domain.refresh_policy import LEASE
+from xero_connector.domain.status import Status
+from xero_connector.domain.token_endpoint import FailureKind
+from xero_connector.use_cases.disconnect_turn import LONGEST_TURN, DisconnectTurn, PostponedError
+from xero_connector.use_cases.end_grants import EndGrants
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
-from xero_connector.use_cases.store_tokens import StoreTokens
 
-_PASSING = INCONCLUSIVE | {"connections_unavailable"}
 _PATIENCE = timedelta(seconds=6)
-_NOT_ENDED = "The grant of an earlier consent could not be ended. Remove it in Xero under Connected apps."
-_FIRST_PAUSE = timedelta(minutes=1)
-_LONGEST_PAUSE = timedelta(minutes=15)
+_TIME_TO_DELETE = timedelta(seconds=15)
+"""Two deletions between two writes of the row, and the event: none of it is begun with less of the turn left."""
+_MAY_HAVE_ENDED = frozenset({Status.DISCONNECTING, Status.DISCONNECTED})
 
 
 @dataclass(frozen=True, slots=True)
 class DisconnectCredential:
-    """Ends a credential step by step; each step may be repeated, so the sweep finishes what was cut off."""
+    """Ends a credential in turns; each step may be repeated, so the sweep finishes what was cut off."""
 
+    registry: Registry
     vault: Vault
-    seal: Seal
-    identity: XeroIdentity
-    connections: XeroConnections
+    end_grants: EndGrants
     hold_lease: HoldLease
-    store_tokens: StoreTokens
     find_credential: FindCredential
     clock: Clock
+    deadline: Deadline
     observer: Observer
 
     def __call__(self, client_id: str, *, by: str) -> Credential:
-        """Disconnect for an admin: `disconnected`, or `disconnecting` while Xero cannot be reached.
+        """Disconnect for an admin: `disconnected`, or `disconnecting` where the schedule has to go on.
 
         Raises `NotFound`, and `Conflict` while somebody else works on the credential.
         """
         row = self.find_credential(client_id)
-        if row.status in FINAL:
+        if row.status is Status.DISCONNECTED:
             return row
         try:
             held = self.hold_lease.waiting(row, patience=_PATIENCE)
+            # As it stands now: another request may have ended it while this one waited.
+            if held.row.status is Status.DISCONNECTED:
+                return held.give_back()
+            return self._go_on(held, by=by)
         except LeaseUnavailable as busy:
             raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
-        # As it stands now: another request may have ended it while this one waited.
-        return held.give_back() if held.row.status in FINAL else self._go_on(held, by=by)
 
     def resume(self, row: Credential) -> Credential:
         """Go on with a credential that is `disconnecting`; raises `LeaseUnavailable`."""
         return self._go_on(self.hold_lease(row), by=CONNECTOR)
 
     def _go_on(self, held: HeldLease, *, by: str) -> Credential:
-        if held.row.status is not Status.DISCONNECTING:
-            if held.row.status is not Status.PENDING_VALIDATION:
-                # The grant to revoke is the newest one, even if an earlier attempt never said that it had it.
-                self._adopt(held)
-            held.save(lambda row, _: replace(row.move_to(Status.DISCONNECTING, by=by), last_error=None))
-        try:
-            self._revoke(held)
-        except ConnectionsUnavailable as unavailable:
-            if not unavailable.definite:
-                return self._later(held, unavailable)
-            self._note_unrevoked(held, unavailable)
-        except TokenEndpointFailure as failure:
-            if failure.kind in INCONCLUSIVE:
-                return self._later(held, failure)
-            self._note_unrevoked(held, failure)
-        self.vault.delete_tokens(held.row.client_id)
-        self.vault.delete_client_pair(held.row.client_id)
-        self.observer.count("CredentialDisconnected")
-        return held.save(
-            lambda row, now: replace(
-                row.move_to(Status.DISCONNECTED),
-                tenants=(),
-                parked=None,
-                earlier_grants=(),
-                access_token_expires_at=None,
-                refresh_token_expires_at=None,
-                last_error=_why_unrevoked(row),
-            ).released(due_at=None, attempt_finished=True, now=now)
+        now = self.clock()
+        turn = DisconnectTurn(
+            held,
+            self.clock,
+            ends_at=min(self.deadline(), now + LONGEST_TURN),
+            ending=held.row.ending or Ending(since=now, suspected=_seems_dead(held.row)),
         )
-
-    def _adopt(self, held: HeldLease) -> None:
-        if held.unfinished and self.store_tokens.adopt_newer(held) is not None:
-            # Adopting commits and gives the lease back.
-            held.renew()
-        if self.store_tokens.adopt_consent(held) is not None:
-            held.renew()
-
-    def _revoke(self, held: HeldLease) -> None:
-        row = held.row
-        custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
-        # A Custom connection stands at Xero from the day it was set up, with tokens or without.
-        sealed = (*row.earlier_grants, *(() if row.parked is None else (row.parked,)))
-        if row.generation == 0 and not sealed and not (custom and row.checks["pair"].result is CheckResult.PASS):
-            return
+        if held.row.status is not Status.DISCONNECTING:
+            turn.save(lambda row, _: _begun(row, before=held.before, by=by))
+        if not turn.ending.grants_done:
+            try:
+                self.end_grants(turn)
+            except PostponedError as postponed:
+                return self._later(turn, postponed)
+            turn.ending = replace(turn.ending, grants_done=True)
+        if not turn.has_time_for(_TIME_TO_DELETE):
+            return self._later(turn, PostponedError())
+        # A holder that was overtaken stops here, before it touches the secrets.
+        turn.save(lambda row, now: _grants_done(row).leased(held.owner, now=now, duration=LEASE))
         try:
-            pair = self.vault.get_client_pair(row.client_id, version_id=row.client_version_id)
-            if pair is None:
-                raise SecretNotVisible
-            if custom:
-                self._remove_connections(held, pair)
-                return
-            self._revoke_sealed(held, pair, sealed)
-            if row.generation == 0:
-                return
-            current = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation))
-        except SecretDeleted:
-            # An earlier run revoked the grant and began to delete the secrets.
-            return
-        if current is None:
-            raise SecretNotVisible
-        if current.secret.token.refresh_token is not None:
-            held.ensure(POST_BUDGET)
-            self.identity.revoke(pair, refresh_token=current.secret.token.refresh_token)
+            return self._delete_secrets(turn)
+        except (LeaseUnavailable, RevisionConflict):
+            return self._overtaken(turn)
 
-    def _revoke_sealed(self, held: HeldLease, pair: ClientPair, grants: Sequence[ParkedGrant]) -> None:
-        """End the grants whose tokens wait in the row: those that a later consent replaced, and a parked one."""
-        for grant in grants:
-            if grant.obtained_at + REFRESH_TOKEN_LIFETIME <= self.clock():
-                continue
-            if not grant.sealed:
-                held.save(lambda row, now: row.failed(code="grant_not_confirmed", detail=_NOT_ENDED, now=now))
-                continue
-            refresh_token = self.seal.unseal(grant.sealed, context=held.row.seal_context)
-            held.ensure(POST_BUDGET)
-            self.identity.revoke(pair, refresh_token=refresh_token)
-
-    def _remove_connections(self, held: HeldLease, pair: ClientPair) -> None:
-        """End a Custom connection: it has no refresh token to revoke, but an organisation to disconnect."""
-        held.ensure(POST_BUDGET)
-        access_token = self.identity.client_credentials(pair, scopes=()).token.access_token
-        for tenant in self.connections.tenants(access_token, auth_event_id=None):
-            held.ensure(POST_BUDGET)
-            self.connections.remove(access_token, tenant.connection_id)
+    def _delete_secrets(self, turn: DisconnectTurn) -> Credential:
+        client_id = turn.row.client_id
+        try:
+            self._delete(turn, lambda: self.vault.delete_tokens(client_id))
+            self._delete(turn, lambda: self.vault.delete_client_pair(client_id))
+        except PostponedError as postponed:
+            return self._later(turn, postponed)
+        ended = turn.held.save(lambda row, now: _ended(row, turn.ending, now))
+        code = None if ended.last_error is None else ended.last_error.code
+        self.observer.count("CredentialDisconnected")
+        self.observer.event("credential_disconnected", client_id=client_id, leftover=code)
+        return ended
 
     @staticmethod
-    def _note_unrevoked(held: HeldLease, failure: ConnectorError) -> None:
-        # Xero refuses, and asking again would not help: the user has to end it, in Xero.
-        detail = f"{failure.detail} Remove the connection in Xero under Connected apps."
-        held.save(lambda row, now: row.failed(code=failure.code, detail=detail, now=now))
+    def _delete(turn: DisconnectTurn, delete: Callable[[], None]) -> None:
+        try:
+            delete()
+        except StoreUnavailable as trouble:
+            if not turn.given_up:
+                raise PostponedError(trouble.code, trouble.detail) from None
+            turn.leave(
+                SECRETS_NOT_DELETED, "Secrets Manager did not take the deletion: delete the secrets by hand."
+            )
 
-    def _later(self, held: HeldLease, failure: ConnectorError) -> Credential:
-        self.observer.event("disconnect_postponed", client_id=held.row.client_id, failure=failure.code)
-        return held.save(
-            lambda row, now: row.failed(code=failure.code, detail=failure.detail, now=now).released(
-                due_at=now + min(_FIRST_PAUSE * 2 ** min(row.failures, 10), _LONGEST_PAUSE),
-                attempt_finished=True,
+    def _overtaken(self, turn: DisconnectTurn) -> Credential:
+        """Find out what became of a credential whose lease was lost while its secrets were deleted.
+
+        If its client ID was submitted again meanwhile, the secrets are another life's: they are brought back.
+        """
+        row = self.registry.get(turn.row.client_id)
+        if row is None or row.incarnation == turn.row.incarnation:
+            if row is not None and row.status is Status.DISCONNECTED:
+                return row
+            raise LeaseUnavailable(turn.row.client_id)
+        if row.status not in _MAY_HAVE_ENDED:
+            self.observer.count("SecretRestored")
+            self.observer.event("late_deletion_undone", client_id=row.client_id)
+            self.vault.restore_client_pair(row.client_id)
+            if row.generation > 0 or row.lease is not None or row.attempt_started_at is not None:
+                self.vault.restore_tokens(row.client_id)
+        raise LeaseUnavailable(row.client_id)
+
+    def _later(self, turn: DisconnectTurn, postponed: PostponedError) -> Credential:
+        self.observer.event("disconnect_postponed", client_id=turn.row.client_id, failure=postponed.code)
+
+        def waiting(row: Credential, now: datetime) -> Credential:
+            unfinished = turn.unfinished
+            if postponed.code is None:
+                return row.released(due_at=now, attempt_finished=not unfinished, now=now)
+            pause = pause_before_next(
+                0 if postponed.unreadable_since else row.failures,
+                retry_after=postponed.retry_after,
+                unfinished_since=row.attempt_started_at if unfinished else None,
                 now=now,
             )
-        )
+            failed = row.failed(code=postponed.code, detail=postponed.detail, now=now)
+            return replace(failed, unreadable_since=postponed.unreadable_since or row.unreadable_since).released(
+                due_at=now + pause, attempt_finished=not unfinished, now=now
+            )
+
+        return turn.save(waiting)
 
 
-def _why_unrevoked(row: Credential) -> LastError | None:
-    # Whatever passed in the meantime is of no interest any more; a grant that lives on at Xero is.
-    error = row.last_error
-    return None if error is None or error.code in _PASSING else error
+def _seems_dead(row: Credential) -> bool:
+    """Whether Xero called the only grant dead before."""
+    if row.earlier_grants or row.parked is not None:
+        return False
+    refused = row.last_error is not None and row.last_error.code == FailureKind.INVALID_GRANT
+    return refused or row.status is Status.REAUTHORIZATION_REQUIRED
+
+
+def _begun(row: Credential, *, before: Credential, by: str) -> Credential:
+    # Trouble from before says nothing about the disconnect; an attempt whose answer was lost says a lot.
+    moved = row.move_to(Status.DISCONNECTING, by=by)
+    return replace(moved, last_error=None, failures=0, attempt_started_at=before.attempt_started_at)
+
+
+def _grants_done(row: Credential) -> Credential:
+    return replace(row, parked=None, earlier_grants=(), consenting=None, consenting_since=None, tenants=())
+
+
+def _ended(row: Credential, ending: Ending, now: datetime) -> Credential:
+    leftover = ending.leftover
+    return replace(
+        _grants_done(row.move_to(Status.DISCONNECTED)),
+        access_token_expires_at=None,
+        refresh_token_expires_at=None,
+        unreadable_since=None,
+        refused_since=None,
+        ending=None,
+        last_error=None if leftover is None else LastError(leftover.code, leftover.detail, now),
+    ).released(due_at=None, attempt_finished=True, now=now)

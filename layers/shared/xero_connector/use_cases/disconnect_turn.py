@@ -1,0 +1,86 @@
+"""One turn of a disconnect: what it may take, and how far it has come."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, Ending, Leftover
+from xero_connector.domain.errors import ConnectorError
+from xero_connector.domain.ports import Clock
+from xero_connector.domain.refresh_policy import POST_BUDGET
+from xero_connector.use_cases.hold_lease import HeldLease
+
+LONGEST_TURN = timedelta(seconds=25)
+"""What the sweep allows one credential, and less than the 29 s of API Gateway."""
+
+
+class PostponedError(Exception):
+    """The turn ends here, and another goes on.
+
+    `code` and `detail` say what stands in the way, None where only the time is up. `retry_after` is in seconds.
+    """
+
+    def __init__(
+        self,
+        code: str | None = None,
+        detail: str = "",
+        *,
+        retry_after: int | None = None,
+        unreadable_since: datetime | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+        self.retry_after = retry_after
+        self.unreadable_since = unreadable_since
+
+
+@dataclass(slots=True)
+class DisconnectTurn:
+    """The lease, the end of the turn, and what goes into the row with its next write."""
+
+    held: HeldLease
+    clock: Clock
+    ends_at: datetime
+    ending: Ending
+
+    @property
+    def row(self) -> Credential:
+        """The row as it was last written."""
+        return self.held.row
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a refresh token may have been rotated unseen, before the disconnect began."""
+        started_at = self.row.attempt_started_at
+        return started_at is not None and started_at <= self.ending.since
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the disconnect has gone on for too long to be postponed once more."""
+        return self.ending.given_up(self.clock())
+
+    def has_time_for(self, needed: timedelta) -> bool:
+        """Whether so much of the turn is left."""
+        return self.ends_at - self.clock() >= needed
+
+    def spare(self, needed: timedelta) -> None:
+        """Have so much of the turn left, or raise `PostponedError`; and a lease that lasts for one POST."""
+        if not self.has_time_for(needed):
+            raise PostponedError
+        self.held.ensure(POST_BUDGET)
+
+    def save(self, change: Callable[[Credential, datetime], Credential]) -> Credential:
+        """Write a change together with how far the disconnect has come."""
+        return self.held.save(lambda row, now: change(replace(row, ending=self.ending), now))
+
+    def leave(self, code: str, detail: str) -> None:
+        """Note something that could not be ended."""
+        self.ending = self.ending.leaving(Leftover(code, detail))
+
+    def postpone_or_leave(self, failure: ConnectorError, *, retry_after: int | None = None) -> None:
+        """Try again in another turn, by raising `PostponedError`; after days of that, note what is left."""
+        if not self.given_up:
+            raise PostponedError(failure.code, failure.detail, retry_after=retry_after)
+        self.leave(GRANT_NOT_CONFIRMED, f"{failure.detail} For three days a grant could not be ended.")

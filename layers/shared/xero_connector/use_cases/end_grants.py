@@ -1,0 +1,228 @@
+"""End every grant that a credential ever got at Xero, and look whether it has really ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+
+from xero_connector.domain.checks import CheckResult
+from xero_connector.domain.credential import IntegrationType, ParkedGrant
+from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, still_listed
+from xero_connector.domain.errors import ConnectionsUnavailable, StoreUnavailable
+from xero_connector.domain.ports import Seal, XeroConnections, XeroIdentity
+from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
+from xero_connector.domain.tokens import ClientPair, TokenAnswer
+from xero_connector.use_cases.disconnect_turn import DisconnectTurn, PostponedError
+from xero_connector.use_cases.users_grants import GrantsAtHand, UsersGrants, ended, succeeded
+
+_TIME_FOR_A_CALL = timedelta(seconds=15)
+"""A call of Xero takes 10 s at most; what came of it has to be written down after it."""
+_TIME_FOR_ONE_MORE = timedelta(seconds=23)
+"""A look that is not needed must leave the time for a call that is: each turn gets further than the last."""
+_DEAD = "Xero no longer accepts the refresh token of a grant, and whether it still lists connections is not known."
+
+
+class _State(StrEnum):
+    """What an exchange says about a grant."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    """Its refresh token is; what is still listed has to be looked at."""
+    ENDED = "ended"
+    """Its access token is dead, too."""
+    UNKNOWN = "unknown"
+    """It could not be found out, and that is noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndGrants:
+    """Revokes the refresh tokens of each user, and asks with an access token what is still connected.
+
+    Xero answers a revocation of a dead token with 200 as well (RFC 7009 §2.2): that answer alone proves nothing.
+    The proof is an access token that is refused, or that lists nothing.
+    """
+
+    users_grants: UsersGrants
+    seal: Seal
+    identity: XeroIdentity
+    connections: XeroConnections
+
+    def __call__(self, turn: DisconnectTurn) -> None:
+        """Leave what could not be ended with the turn; raises `PostponedError` where another turn has to go on."""
+        row = turn.row
+        custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
+        # A Custom connection stands at Xero from the day it was set up, with tokens or without.
+        proven_custom = custom and row.checks["pair"].result is CheckResult.PASS
+        if not (proven_custom or self.users_grants.any_of(row)):
+            return
+        pair = self.users_grants.pair(turn)
+        if pair is None:
+            return
+        if custom:
+            self._remove_connections(turn, pair)
+            return
+        while True:
+            grants = self.users_grants.next(turn)
+            self._end(turn, pair, grants)
+            if grants.is_last:
+                return
+            turn.ending = turn.ending.next_user()
+            self._take_out(turn, grants)
+
+    @staticmethod
+    def _take_out(turn: DisconnectTurn, grants: GrantsAtHand) -> None:
+        turn.save(lambda row, _: ended(row, grants))
+
+    def _end(self, turn: DisconnectTurn, pair: ClientPair, grants: GrantsAtHand) -> None:
+        if not grants.refresh_tokens and grants.access_token is None:
+            return
+        state: _State | None = None
+        if not turn.ending.revoked:
+            state = self._prepared(turn, pair, grants)
+            if state is _State.ENDED:
+                return
+            self._revoke_all(turn, pair, grants.refresh_tokens)
+            turn.ending = replace(turn.ending, revoked=True)
+        if grants.access_token is None and state is None:
+            state = self._exchange(turn, pair, grants)
+            if state is _State.ALIVE:
+                # Its revocation did not end it: once more.
+                self._revoke_all(turn, pair, grants.refresh_tokens)
+            if state is _State.DEAD and turn.ending.exchanged:
+                # It was seen alive, and died when it was revoked.
+                return
+        if grants.access_token is not None:
+            self._leave_nothing_listed(turn, grants.access_token)
+        elif state is _State.DEAD:
+            turn.leave(GRANT_NOT_CONFIRMED, _DEAD)
+
+    def _prepared(self, turn: DisconnectTurn, pair: ClientPair, grants: GrantsAtHand) -> _State | None:
+        """Have a living token to revoke and an access token to look with, as far as Xero gives them."""
+        if grants.may_be_rotated or (grants.access_token is None and not turn.ending.exchanged):
+            return self._exchange(turn, pair, grants)
+        if grants.access_token is None or not turn.has_time_for(_TIME_FOR_ONE_MORE):
+            return None
+        if not self._is_refused(turn, grants.access_token):
+            return None
+        # Refused before its time. With its refresh token dead as well, an earlier turn or the user ended it.
+        grants.access_token = None
+        state = self._exchange(turn, pair, grants, confirmed=True)
+        return _State.ENDED if state is _State.DEAD else state
+
+    def _is_refused(self, turn: DisconnectTurn, access_token: str) -> bool:
+        try:
+            return self._listed(turn, access_token) is None
+        except ConnectionsUnavailable:
+            return False
+
+    def _exchange(
+        self, turn: DisconnectTurn, pair: ClientPair, grants: GrantsAtHand, *, confirmed: bool = False
+    ) -> _State:
+        """Get a living successor and an access token; within the grace also where an earlier answer was lost.
+
+        `confirmed` tells that something else says already that the grant is dead.
+        """
+        if not grants.refresh_tokens:
+            return _State.DEAD
+        turn.spare(_TIME_FOR_A_CALL)
+        try:
+            answer = self.identity.refresh(pair, refresh_token=grants.refresh_tokens[-1])
+        except TokenEndpointFailure as failure:
+            if failure.kind is not FailureKind.INVALID_GRANT:
+                self._failed(turn, failure)
+                return _State.UNKNOWN
+            if not (confirmed or turn.ending.suspected or turn.ending.revoked):
+                # One word is not enough to give a grant up.
+                turn.ending = replace(turn.ending, suspected=True)
+                raise PostponedError(failure.code, failure.detail) from None
+            return _State.DEAD
+        grants.access_token = answer.token.access_token
+        if answer.token.refresh_token is not None:
+            grants.refresh_tokens[-1] = answer.token.refresh_token
+            self._keep(turn, grants, answer, answer.token.refresh_token)
+        return _State.ALIVE
+
+    def _keep(self, turn: DisconnectTurn, grants: GrantsAtHand, answer: TokenAnswer, refresh_token: str) -> None:
+        """Write the successor down before it is revoked: Xero may be away for longer than the grace lasts."""
+        before = turn.ending
+        newest, user_id = grants.newest, turn.row.xero_user_id if grants.is_last else None
+        try:
+            successor = ParkedGrant(
+                sealed=self.seal.seal(refresh_token, context=turn.row.seal_context),
+                obtained_at=answer.obtained_at,
+                consent=newest.consent if newest else None,
+                xero_user_id=newest.xero_user_id if newest else user_id,
+                scopes=grants.scopes,
+            )
+            turn.ending = replace(turn.ending, exchanged=True, revoked=False, suspected=False)
+            turn.save(lambda row, _: succeeded(row, grants, successor))
+        except StoreUnavailable:
+            # It is about to be revoked. If this turn dies first, the old token is good within the grace.
+            turn.ending = before
+            return
+        grants.sealed = (*(one for one in grants.sealed if one != newest), successor)
+        grants.newest = successor
+
+    def _revoke_all(self, turn: DisconnectTurn, pair: ClientPair, refresh_tokens: Sequence[str]) -> None:
+        for refresh_token in refresh_tokens:
+            turn.spare(_TIME_FOR_A_CALL)
+            try:
+                self.identity.revoke(pair, refresh_token=refresh_token)
+            except TokenEndpointFailure as failure:
+                self._failed(turn, failure)
+                return
+
+    @staticmethod
+    def _failed(turn: DisconnectTurn, failure: TokenEndpointFailure) -> None:
+        if failure.kind in INCONCLUSIVE:
+            turn.postpone_or_leave(failure, retry_after=failure.retry_after)
+        else:
+            # Asking again would not help.
+            turn.leave(failure.code, f"{failure.detail} So a grant could not be ended with it.")
+
+    def _remove_connections(self, turn: DisconnectTurn, pair: ClientPair) -> None:
+        """End a Custom connection: it has no refresh token to revoke, but an organisation to disconnect."""
+        turn.spare(_TIME_FOR_A_CALL)
+        try:
+            answer = self.identity.client_credentials(pair, scopes=())
+        except TokenEndpointFailure as failure:
+            self._failed(turn, failure)
+            return
+        self._leave_nothing_listed(turn, answer.token.access_token)
+
+    def _leave_nothing_listed(self, turn: DisconnectTurn, access_token: str) -> None:
+        """Remove one by one what an access token still reaches, and note what stays."""
+        try:
+            listed = self._listed(turn, access_token)
+            if listed:
+                for tenant in listed:
+                    self._remove(turn, access_token, tenant)
+                listed = self._listed(turn, access_token)
+        except ConnectionsUnavailable as unavailable:
+            if not unavailable.definite:
+                turn.postpone_or_leave(unavailable)
+            else:
+                turn.leave(GRANT_NOT_CONFIRMED, unavailable.detail)
+            return
+        if listed:
+            turn.ending = turn.ending.leaving(still_listed(listed))
+
+    def _listed(self, turn: DisconnectTurn, access_token: str) -> Sequence[Tenant] | None:
+        """Return what an access token reaches, None if Xero refuses it."""
+        turn.spare(_TIME_FOR_A_CALL)
+        try:
+            return self.connections.tenants(access_token, auth_event_id=None)
+        except ConnectionsUnavailable as unavailable:
+            if not unavailable.unauthorized:
+                raise
+            return None
+
+    def _remove(self, turn: DisconnectTurn, access_token: str, tenant: Tenant) -> None:
+        turn.spare(_TIME_FOR_A_CALL)
+        try:
+            self.connections.remove(access_token, tenant.connection_id)
+        except ConnectionsUnavailable as unavailable:
+            # What Xero will not remove is in the list that comes next.
+            if not unavailable.definite:
+                raise

@@ -1,0 +1,235 @@
+"""Find every grant that a credential ever got, by the Xero user who gave it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from xero_connector.domain.credential import REFRESH_TOKEN_LIFETIME, Credential, ParkedGrant
+from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, SECRET_MISSING
+from xero_connector.domain.errors import SecretDeleted, SecretNotVisible, StoreUnavailable
+from xero_connector.domain.ports import Clock, Seal, Vault
+from xero_connector.domain.refresh_policy import VISIBLE_WITHIN
+from xero_connector.domain.tokens import ClientPair, StoredTokens, consent_version_id
+from xero_connector.use_cases.disconnect_turn import DisconnectTurn, PostponedError
+from xero_connector.use_cases.read_secrets import ReadSecrets
+
+_MOST_NEWER = 5
+_LONG_ENOUGH = timedelta(minutes=2)
+"""A turn, and a clock that is a minute off."""
+_UNREADABLE = frozenset({"UnreadableVersion", "MalformedSeal", "InvalidSeal", "InvalidCiphertextException"})
+"""The store answered, and what it holds is of no use: that is no outage."""
+
+
+@dataclass(slots=True)
+class GrantsAtHand:
+    """What it takes to end the grants of one user: refresh tokens, the newest last, and an access token."""
+
+    refresh_tokens: list[str] = field(repr=False)
+    access_token: str | None = field(repr=False)
+    sealed: tuple[ParkedGrant, ...]
+    """Those that wait in the row."""
+    newest: ParkedGrant | None
+    """Where the newest refresh token waits in the row, None where it is in the vault or there is none."""
+    scopes: tuple[str, ...] = ()
+    is_last: bool = False
+    may_be_rotated: bool = False
+    """An attempt's answer was lost: the newest refresh token may have a successor that nobody has seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsersGrants:
+    """Reads the grants one user after the other: those that the row holds first, the present one last."""
+
+    vault: Vault
+    seal: Seal
+    read_secrets: ReadSecrets
+    clock: Clock
+
+    def pair(self, turn: DisconnectTurn) -> ClientPair | None:
+        """Return the pair; None, with a word, where it is gone. Raises `PostponedError` while that is not sure."""
+        return self._read(turn, lambda: self.read_secrets.pair(turn.row), what="The client secret")
+
+    def next(self, turn: DisconnectTurn) -> GrantsAtHand:
+        """Return the grants of the user whose turn it is; what cannot be read any more is noted.
+
+        Raises `PostponedError` while that is not sure.
+        """
+        row = turn.row
+        waiting = self._waiting(row)
+        if waiting:
+            return self._sealed(turn, waiting[0])
+        if row.consenting is not None:
+            return self._cut_off(turn, row.consenting)
+        return self._present(turn)
+
+    def any_of(self, row: Credential) -> bool:
+        """Whether the credential ever got anything."""
+        return row.generation > 0 or row.consenting is not None or bool(self._alive(row))
+
+    def _waiting(self, row: Credential) -> Sequence[tuple[ParkedGrant, ...]]:
+        """Group what waits in the row by user; the present grant's user comes last, and not here."""
+        by_user: dict[object, list[ParkedGrant]] = {}
+        for position, grant in enumerate(self._alive(row)):
+            if not self._is_present_users(row, grant):
+                by_user.setdefault(grant.xero_user_id or position, []).append(grant)
+        return [tuple(grants) for grants in by_user.values()]
+
+    def _alive(self, row: Credential) -> Sequence[ParkedGrant]:
+        grants = (*row.earlier_grants, *(() if row.parked is None else (row.parked,)))
+        return [grant for grant in grants if grant.obtained_at + REFRESH_TOKEN_LIFETIME > self.clock()]
+
+    @staticmethod
+    def _is_present_users(row: Credential, grant: ParkedGrant) -> bool:
+        if grant == row.parked and grant.consent is None:
+            return True
+        return row.generation > 0 and row.xero_user_id is not None and grant.xero_user_id == row.xero_user_id
+
+    def _sealed(self, turn: DisconnectTurn, grants: tuple[ParkedGrant, ...]) -> GrantsAtHand:
+        tokens = self._unsealed(turn, grants)
+        readable = [grant for grant, _ in tokens]
+        if not any(grant.sealed for grant in grants):
+            turn.leave(
+                GRANT_NOT_CONFIRMED, "The token of an earlier consent was not kept, so it could not be revoked."
+            )
+        return GrantsAtHand(
+            refresh_tokens=[token for _, token in tokens],
+            access_token=None,
+            sealed=grants,
+            newest=readable[-1] if readable else None,
+            scopes=grants[-1].scopes,
+        )
+
+    def _unsealed(self, turn: DisconnectTurn, grants: tuple[ParkedGrant, ...]) -> list[tuple[ParkedGrant, str]]:
+        tokens = []
+        for grant in grants:
+            context = turn.row.seal_context
+            token = (
+                self._read(
+                    turn,
+                    lambda: self.seal.unseal(grant.sealed, context=context),  # noqa: B023 - called at once
+                    what="The token of an earlier grant",
+                )
+                if grant.sealed
+                else None
+            )
+            if token is not None:
+                tokens.append((grant, token))
+        return tokens
+
+    def _cut_off(self, turn: DisconnectTurn, request: str) -> GrantsAtHand:
+        """Find what a consent stored before it was cut off; its user is not known."""
+        row = turn.row
+        stored = self._seen(turn, consent_version_id(row.incarnation, request))
+        if stored is None:
+            turn.leave(
+                GRANT_NOT_CONFIRMED, "A consent was cut off, and whether Xero connected anything is not known."
+            )
+            return GrantsAtHand([], None, sealed=(), newest=None)
+        return self._stored(turn, stored)
+
+    def _present(self, turn: DisconnectTurn) -> GrantsAtHand:
+        row = turn.row
+        sealed = tuple(grant for grant in self._alive(row) if self._is_present_users(row, grant))
+        unsealed = self._unsealed(turn, sealed)
+        stored = self._newest_stored(turn)
+        at_hand = GrantsAtHand([], None, (), None) if stored is None else self._stored(turn, stored)
+        at_hand.is_last = True
+        at_hand.sealed = sealed
+        parked = [token for grant, token in unsealed if grant == row.parked]
+        at_hand.refresh_tokens = [
+            *(token for grant, token in unsealed if grant != row.parked),
+            *at_hand.refresh_tokens,
+            *parked,
+        ]
+        # An answer that was stored is not lost.
+        at_hand.may_be_rotated = turn.unfinished and (stored is None or stored.secret.generation == row.generation)
+        at_hand.newest = row.parked if parked else None
+        if stored is None and unsealed and not parked:
+            at_hand.newest = unsealed[-1][0]
+        return at_hand
+
+    def _newest_stored(self, turn: DisconnectTurn) -> StoredTokens | None:
+        row = turn.row
+        lives_until = row.refresh_token_expires_at
+        if row.generation == 0 or (lives_until is not None and lives_until <= self.clock()):
+            return None
+        newest = self._read(turn, lambda: self.read_secrets.tokens(row), what="The tokens secret")
+        if newest is None or not turn.unfinished:
+            return newest
+        # Work that was cut off may have stored its answer.
+        for generation in range(row.generation + 1, row.generation + 1 + _MOST_NEWER):
+            newer = self._seen(turn, row.tokens_version_id(generation))
+            if newer is None:
+                break
+            newest = newer
+        return newest
+
+    def _seen(self, turn: DisconnectTurn, version_id: str) -> StoredTokens | None:
+        row = turn.row
+
+        def look() -> StoredTokens | None:
+            try:
+                return self.vault.get_tokens(row.client_id, version_id=version_id)
+            except SecretDeleted:
+                # Deleted with an earlier life of this credential: this one has stored nothing yet.
+                return None
+
+        return self._read(turn, look, what="The tokens secret")
+
+    def _stored(self, turn: DisconnectTurn, stored: StoredTokens) -> GrantsAtHand:
+        token = stored.secret.token
+        # One that expires meanwhile would be refused for that reason, and prove nothing.
+        alive = stored.secret.token_expires_at - self.clock() > _LONG_ENOUGH
+        if token.refresh_token is None and not alive:
+            turn.leave(
+                GRANT_NOT_CONFIRMED, "The consent brought no refresh token, so its connections are not known."
+            )
+        return GrantsAtHand(
+            refresh_tokens=[] if token.refresh_token is None else [token.refresh_token],
+            access_token=token.access_token if alive else None,
+            sealed=(),
+            newest=None,
+            scopes=token.scopes,
+        )
+
+    def _read[Found](self, turn: DisconnectTurn, read: Callable[[], Found], *, what: str) -> Found | None:
+        """Read what it takes to end a grant, waiting as long as it may only lag; None once it is gone."""
+        try:
+            return read()
+        except StoreUnavailable as trouble:
+            now = self.clock()
+            if isinstance(trouble, SecretNotVisible) or trouble.reason in _UNREADABLE:
+                since = turn.row.unreadable_since or now
+                if now - since < VISIBLE_WITHIN:
+                    detail = f"{what} cannot be read now. It is tried each minute, for 15 minutes."
+                    raise PostponedError("secret_unreadable", detail, unreadable_since=since) from None
+            elif not turn.given_up:
+                raise PostponedError(trouble.code, trouble.detail) from None
+            turn.leave(SECRET_MISSING, f"{what} cannot be read any more, so a grant could not be ended with it.")
+            return None
+
+
+def succeeded(row: Credential, grants: GrantsAtHand, successor: ParkedGrant) -> Credential:
+    """Keep the successor of the newest refresh token in its place, or where the vault's may wait."""
+    if grants.is_last:
+        # The outcome of the attempt that was cut off is known now.
+        row = replace(row, attempt_started_at=None)
+    newest = grants.newest
+    if newest is not None and newest != row.parked:
+        earlier = tuple(successor if grant == newest else grant for grant in row.earlier_grants)
+        return replace(row, earlier_grants=earlier)
+    if newest is None and not grants.is_last:
+        waiting = replace(row, consenting=None, consenting_since=None)
+        return replace(waiting, earlier_grants=(*row.earlier_grants, successor))
+    return replace(row, parked=successor)
+
+
+def ended(row: Credential, grants: GrantsAtHand) -> Credential:
+    """Take the grants of a user who is not the last out of the row."""
+    if not grants.sealed:
+        return replace(row, consenting=None, consenting_since=None)
+    return replace(
+        row,
+        parked=None if row.parked in grants.sealed else row.parked,
+        earlier_grants=tuple(grant for grant in row.earlier_grants if grant not in grants.sealed),
+    )
