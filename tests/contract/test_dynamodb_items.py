@@ -16,6 +16,7 @@ from xero_connector.adapters import dynamodb_items as items
 from xero_connector.domain.checks import Check, CheckResult
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease
+from xero_connector.domain.ending import Ending, Leftover
 from xero_connector.domain.events import MOST_NOTES, entries_of
 from xero_connector.domain.history import Action, HistoryEntry, Note
 from xero_connector.domain.status import Status
@@ -56,6 +57,16 @@ credentials = st.builds(
     lease=st.none() | st.builds(Lease, texts, moments),
     attempt_started_at=st.none() | moments,
     failures=numbers,
+    ending=st.none()
+    | st.builds(
+        Ending,
+        since=moments,
+        exchanged=st.booleans(),
+        revoked=st.booleans(),
+        suspected=st.booleans(),
+        grants_done=st.booleans(),
+        leftovers=st.lists(st.builds(Leftover, texts, texts), max_size=3).map(tuple),
+    ),
     last_error=st.none() | st.builds(LastError, texts, texts, moments),
     allowance=st.builds(VersionAllowance, levels, moments),
     created_at=moments,

@@ -168,6 +168,26 @@ def test_a_list_that_is_none(canned: CannedServer, body: object) -> None:
     unavailable(RequestsXeroConnections(canned.url))
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "refused"),
+    [
+        (401, {"Title": "Unauthorized"}, True),
+        (403, {"Title": "Forbidden"}, True),
+        (401, "<html>", False),
+        (403, "<html>", False),
+        (400, {"Title": "Bad"}, False),
+        (429, {"Title": "Slow down"}, False),
+        (503, {"Title": "Down"}, False),
+    ],
+)
+def test_only_xeros_api_says_that_a_token_is_refused(
+    canned: CannedServer, status: int, body: object, *, refused: bool
+) -> None:
+    content_type = "text/html" if isinstance(body, str) else "application/json"
+    canned.answer = Answer(body, status, {"Content-Type": content_type})
+    assert unavailable(RequestsXeroConnections(canned.url)).unauthorized is refused
+
+
 # Removing one
 
 

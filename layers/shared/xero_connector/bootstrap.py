@@ -149,9 +149,7 @@ class Application:
         self.disconnect_credential = DisconnectCredential(
             registry,
             vault,
-            EndGrants(
-                UsersGrants(vault, ports.seal, read_secrets, clock), ports.seal, identity, ports.connections
-            ),
+            EndGrants(UsersGrants(vault, ports.seal, clock), ports.seal, identity, ports.connections),
             hold_lease,
             self.find_credential,
             clock,

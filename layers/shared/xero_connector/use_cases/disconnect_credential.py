@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential, LastError
-from xero_connector.domain.ending import SECRETS_NOT_DELETED, Ending, pause_before_next
+from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, SECRETS_NOT_DELETED, Ending, pause_before_next
 from xero_connector.domain.errors import Conflict, LeaseUnavailable, RevisionConflict, StoreUnavailable
 from xero_connector.domain.history import CONNECTOR
 from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Vault
@@ -65,22 +65,29 @@ class DisconnectCredential:
             ends_at=min(self.deadline(), now + LONGEST_TURN),
             ending=held.row.ending or Ending(since=now, suspected=_seems_dead(held.row)),
         )
+        try:
+            return self._work(turn, by=by)
+        except (LeaseUnavailable, RevisionConflict):
+            return self._overtaken(turn)
+
+    def _work(self, turn: DisconnectTurn, *, by: str) -> Credential:
+        held = turn.held
         if held.row.status is not Status.DISCONNECTING:
             turn.save(lambda row, _: _begun(row, before=held.before, by=by))
         if not turn.ending.grants_done:
             try:
                 self.end_grants(turn)
             except PostponedError as postponed:
-                return self._later(turn, postponed)
+                if postponed.code is not None or not turn.given_up:
+                    return self._later(turn, postponed)
+                turn.leave(GRANT_NOT_CONFIRMED, "For three days no turn was long enough to end a grant.")
             turn.ending = replace(turn.ending, grants_done=True)
         if not turn.has_time_for(_TIME_TO_DELETE):
             return self._later(turn, PostponedError())
         # A holder that was overtaken stops here, before it touches the secrets.
         turn.save(lambda row, now: _grants_done(row).leased(held.owner, now=now, duration=LEASE))
-        try:
-            return self._delete_secrets(turn)
-        except (LeaseUnavailable, RevisionConflict):
-            return self._overtaken(turn)
+        turn.deleting = True
+        return self._delete_secrets(turn)
 
     def _delete_secrets(self, turn: DisconnectTurn) -> Credential:
         client_id = turn.row.client_id
@@ -107,22 +114,26 @@ class DisconnectCredential:
             )
 
     def _overtaken(self, turn: DisconnectTurn) -> Credential:
-        """Find out what became of a credential whose lease was lost while its secrets were deleted.
+        """Make good what this turn did to the secrets after its lease was lost; raises `LeaseUnavailable`.
 
-        If its client ID was submitted again meanwhile, the secrets are another life's: they are brought back.
+        If the client ID was submitted again meanwhile, the secrets are another life's: they are brought back.
         """
         row = self.registry.get(turn.row.client_id)
-        if row is None or row.incarnation == turn.row.incarnation:
-            if row is not None and row.status is Status.DISCONNECTED:
-                return row
+        if row is None:
             raise LeaseUnavailable(turn.row.client_id)
-        if row.status not in _MAY_HAVE_ENDED:
+        another_life = row.incarnation != turn.row.incarnation
+        if row.status is Status.DISCONNECTED and turn.restored:
+            self.vault.delete_tokens(row.client_id)
+            self.vault.delete_client_pair(row.client_id)
+        if row.status is Status.DISCONNECTED and not another_life:
+            return row
+        if another_life and turn.deleting and row.status not in _MAY_HAVE_ENDED:
             self.observer.count("SecretRestored")
             self.observer.event("late_deletion_undone", client_id=row.client_id)
             self.vault.restore_client_pair(row.client_id)
             if row.generation > 0 or row.lease is not None or row.attempt_started_at is not None:
                 self.vault.restore_tokens(row.client_id)
-        raise LeaseUnavailable(row.client_id)
+        raise LeaseUnavailable(turn.row.client_id)
 
     def _later(self, turn: DisconnectTurn, postponed: PostponedError) -> Credential:
         self.observer.event("disconnect_postponed", client_id=turn.row.client_id, failure=postponed.code)

@@ -38,12 +38,17 @@ class PostponedError(Exception):
 
 @dataclass(slots=True)
 class DisconnectTurn:
-    """The lease, the end of the turn, and what goes into the row with its next write."""
+    """The lease, the end of the turn, and what goes into the row with its next write.
+
+    `restored` tells that a secret was brought back in this turn, `deleting` that the deletion has begun.
+    """
 
     held: HeldLease
     clock: Clock
     ends_at: datetime
     ending: Ending
+    restored: bool = False
+    deleting: bool = False
 
     @property
     def row(self) -> Credential:

@@ -18,6 +18,8 @@ from xero_connector.use_cases.users_grants import GrantsAtHand, UsersGrants, end
 
 _TIME_FOR_A_CALL = timedelta(seconds=15)
 """A call of Xero takes 10 s at most; what came of it has to be written down after it."""
+_TIME_TO_EXCHANGE = timedelta(seconds=18)
+"""The same, and the successor is sealed and written down as well."""
 _TIME_FOR_ONE_MORE = timedelta(seconds=23)
 """A look that is not needed must leave the time for a call that is: each turn gets further than the last."""
 _DEAD = "Xero no longer accepts the refresh token of a grant, and whether it still lists connections is not known."
@@ -125,7 +127,7 @@ class EndGrants:
         """
         if not grants.refresh_tokens:
             return _State.DEAD
-        turn.spare(_TIME_FOR_A_CALL)
+        turn.spare(_TIME_TO_EXCHANGE)
         try:
             answer = self.identity.refresh(pair, refresh_token=grants.refresh_tokens[-1])
         except TokenEndpointFailure as failure:

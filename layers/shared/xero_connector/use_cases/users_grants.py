@@ -11,9 +11,10 @@ from xero_connector.domain.ports import Clock, Seal, Vault
 from xero_connector.domain.refresh_policy import VISIBLE_WITHIN
 from xero_connector.domain.tokens import ClientPair, StoredTokens, consent_version_id
 from xero_connector.use_cases.disconnect_turn import DisconnectTurn, PostponedError
-from xero_connector.use_cases.read_secrets import ReadSecrets
 
 _MOST_NEWER = 5
+_TIME_TO_READ = timedelta(seconds=5)
+"""One call of AWS, and another to write down what came of it."""
 _LONG_ENOUGH = timedelta(minutes=2)
 """A turn, and a clock that is a minute off."""
 _UNREADABLE = frozenset({"UnreadableVersion", "MalformedSeal", "InvalidSeal", "InvalidCiphertextException"})
@@ -42,12 +43,20 @@ class UsersGrants:
 
     vault: Vault
     seal: Seal
-    read_secrets: ReadSecrets
     clock: Clock
 
     def pair(self, turn: DisconnectTurn) -> ClientPair | None:
         """Return the pair; None, with a word, where it is gone. Raises `PostponedError` while that is not sure."""
-        return self._read(turn, lambda: self.read_secrets.pair(turn.row), what="The client secret")
+        row = turn.row
+        return self._read(
+            turn,
+            lambda: self._living(
+                turn,
+                lambda: self.vault.get_client_pair(row.client_id, version_id=row.client_version_id),
+                restore=self.vault.restore_client_pair,
+            ),
+            what="The client secret",
+        )
 
     def next(self, turn: DisconnectTurn) -> GrantsAtHand:
         """Return the grants of the user whose turn it is; what cannot be read any more is noted.
@@ -153,7 +162,21 @@ class UsersGrants:
         lives_until = row.refresh_token_expires_at
         if row.generation == 0 or (lives_until is not None and lives_until <= self.clock()):
             return None
-        newest = self._read(turn, lambda: self.read_secrets.tokens(row), what="The tokens secret")
+        rotated = row.parked is not None and row.parked.consent is None
+        expires_at = row.access_token_expires_at
+        if rotated and expires_at is not None and expires_at - self.clock() <= _LONG_ENOUGH:
+            # Neither of its tokens is good for anything.
+            return None
+        version_id = row.tokens_version_id(row.generation)
+        newest = self._read(
+            turn,
+            lambda: self._living(
+                turn,
+                lambda: self.vault.get_tokens(row.client_id, version_id=version_id),
+                restore=self.vault.restore_tokens,
+            ),
+            what="The tokens secret",
+        )
         if newest is None or not turn.unfinished:
             return newest
         # Work that was cut off may have stored its answer.
@@ -192,8 +215,30 @@ class UsersGrants:
             scopes=token.scopes,
         )
 
+    @staticmethod
+    def _living[Found](
+        turn: DisconnectTurn, read: Callable[[], Found | None], *, restore: Callable[[str], None]
+    ) -> Found:
+        """Read a secret that the row vouches for, and bring it back first where somebody deleted it by hand."""
+        try:
+            found = read()
+        except SecretDeleted:
+            # Another holder that has ended the credential may have deleted it: then this one stops here.
+            turn.held.renew()
+            turn.restored = True
+            restore(turn.row.client_id)
+            try:
+                found = read()
+            except SecretDeleted:
+                # This reader does not see yet that it is back.
+                found = None
+        if found is None:
+            raise SecretNotVisible
+        return found
+
     def _read[Found](self, turn: DisconnectTurn, read: Callable[[], Found], *, what: str) -> Found | None:
         """Read what it takes to end a grant, waiting as long as it may only lag; None once it is gone."""
+        turn.spare(_TIME_TO_READ)
         try:
             return read()
         except StoreUnavailable as trouble:
