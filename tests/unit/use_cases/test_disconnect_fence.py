@@ -146,6 +146,32 @@ def test_an_overtaken_disconnect_stops_before_it_deletes(world: World, part: str
     assert world.sweep() == {"disconnected": 1}
 
 
+def test_an_overtaken_disconnect_does_not_bring_back_what_the_other_deleted(world: World) -> None:
+    world.connect()
+    restored: list[str] = []
+    step_in(world.vault, "restore_client_pair", before=lambda: restored.append("pair"))
+    step_in(world.vault, "restore_tokens", before=lambda: restored.append("tokens"))
+
+    def another() -> None:
+        elsewhere(world).disconnect_credential(CLIENT_ID, by=ADMIN)
+
+    step_in(world.vault, "get_client_pair", before=another)
+    assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTED
+    assert restored == []
+
+
+def test_what_is_brought_back_too_late_is_deleted_again(world: World) -> None:
+    world.connect()
+    world.vault.delete_tokens(CLIENT_ID)
+
+    def another() -> None:
+        elsewhere(world).disconnect_credential(CLIENT_ID, by=ADMIN)
+
+    step_in(world.vault, "restore_tokens", before=another)
+    assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTED
+    assert len(world.vault.deleted) == 2
+
+
 # A slow world
 
 AWS_SECONDS = 2.5
