@@ -100,7 +100,7 @@ class Application:
         registry = PublishingRegistry(ports.registry, publish_events)
         hold_lease = HoldLease(registry, clock, ports.pause, ports.lease_holder)
         list_tenants = ListTenants(ports.connections, clock, observer)
-        read_secrets = ReadSecrets(vault, observer)
+        read_secrets = ReadSecrets(registry, vault, observer)
         keep_earlier_grant = KeepEarlierGrant(read_secrets, ports.seal, clock)
         store_tokens = StoreTokens(
             vault, ports.seal, keep_earlier_grant, list_tenants, clock, ports.deadline, ports.pause, observer

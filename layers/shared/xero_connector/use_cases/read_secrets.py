@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import SecretDeleted, SecretNotVisible
-from xero_connector.domain.ports import Observer, Vault
+from xero_connector.domain.ports import Observer, Registry, Vault
+from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens
+
+_ENDED = FINAL | {Status.DISCONNECTING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class ReadSecrets:
     that was overtaken by a new submission: bringing it back makes that good.
     """
 
+    registry: Registry
     vault: Vault
     observer: Observer
 
@@ -42,6 +46,9 @@ class ReadSecrets:
         try:
             secret = read()
         except SecretDeleted:
+            if not self._lives(row):
+                # Ended while this reader was at work: what was deleted stays deleted.
+                raise
             restore(row.client_id)
             self.observer.count("SecretRestored")
             self.observer.event("secret_restored", client_id=row.client_id)
@@ -49,6 +56,10 @@ class ReadSecrets:
         if secret is None:
             raise SecretNotVisible
         return secret
+
+    def _lives(self, row: Credential) -> bool:
+        present = self.registry.get(row.client_id)
+        return present is not None and present.incarnation == row.incarnation and present.status not in _ENDED
 
     @staticmethod
     def _read_restored[Secret](read: Callable[[], Secret | None]) -> Secret | None:
