@@ -19,10 +19,10 @@ from tests.xero_simulator.apps import DEFAULT_REDIRECT_URI, IntegrationType
 from tests.xero_simulator.clock import utc_now
 from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
 from tests.xero_simulator.server import XeroSimulator
-from xero_connector.adapters import requests_authorize_probe
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.bounded_http import Limits
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
-from xero_connector.adapters.requests_authorize_probe import LARGEST_PAGE, RequestsAuthorizeProbe
+from xero_connector.adapters.requests_authorize_probe import LARGEST_PAGE, LIMITS, RequestsAuthorizeProbe
 from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.ports import XeroAuthorize
 
@@ -38,7 +38,9 @@ SENT_BACK = "error=access_denied&error_description=Requested%20wrong%20apps%20sc
 type Asked = list[tuple[str, str]]
 
 
-def a_probe(url: str, redirect_uri: str = DEFAULT_REDIRECT_URI, *, pkce: bool = True) -> RequestsAuthorizeProbe:
+def a_probe(
+    url: str, redirect_uri: str = DEFAULT_REDIRECT_URI, *, pkce: bool = True, limits: Limits = LIMITS
+) -> RequestsAuthorizeProbe:
     identity = AuthlibXeroIdentity(
         login_url=url,
         identity_url=url,
@@ -48,7 +50,7 @@ def a_probe(url: str, redirect_uri: str = DEFAULT_REDIRECT_URI, *, pkce: bool = 
         clock=utc_now,
     )
     return RequestsAuthorizeProbe(
-        login_url=url, redirect_uri=redirect_uri, authorization_url=identity.authorization_url
+        login_url=url, redirect_uri=redirect_uri, authorization_url=identity.authorization_url, limits=limits
     )
 
 
@@ -504,10 +506,7 @@ def test_a_page_that_cannot_be_read(login_host: LoginHost, headers: dict[str, st
 # What goes wrong
 
 
-@pytest.fixture
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests_authorize_probe, "READ_TIMEOUT", 0.2)
-    monkeypatch.setattr(requests_authorize_probe, "CONNECT_TIMEOUT", 0.2)
+SHORT = LIMITS.at_most(timedelta(seconds=0.3))
 
 
 @pytest.mark.parametrize(
@@ -532,10 +531,9 @@ def test_a_fault_is_no_finding(xero: Xero, fault: Fault, *, again: bool) -> None
     assert xero.ask(again=again) is AuthorizeFinding.ACCEPTED
 
 
-@pytest.mark.usefixtures("short_patience")
 def test_an_answer_that_takes_too_long(xero: Xero) -> None:
     xero.simulator.faults.add(Fault(Endpoint.AUTHORIZE, FaultKind.DELAY, delay=timedelta(seconds=0.6)))
-    assert xero.ask() is AuthorizeFinding.INCONCLUSIVE
+    assert finding(a_probe(xero.simulator.url, limits=SHORT), xero.client_id) is AuthorizeFinding.INCONCLUSIVE
 
 
 @pytest.fixture
@@ -560,7 +558,6 @@ def serving_raw() -> Iterator[Callable[[bytes], str]]:
     listener.close()
 
 
-@pytest.mark.usefixtures("short_patience")
 @pytest.mark.parametrize(
     "octets",
     [
@@ -574,13 +571,12 @@ def serving_raw() -> Iterator[Callable[[bytes], str]]:
     ids=range(6),
 )
 def test_what_is_no_answer_at_all(serving_raw: Callable[[bytes], str], octets: bytes) -> None:
-    assert finding(a_probe(serving_raw(octets))) is AuthorizeFinding.INCONCLUSIVE
+    assert finding(a_probe(serving_raw(octets), limits=SHORT)) is AuthorizeFinding.INCONCLUSIVE
 
 
-@pytest.mark.usefixtures("short_patience")
 def test_the_body_of_a_redirect_is_not_waited_for(serving_raw: Callable[[bytes], str]) -> None:
     head = f"HTTP/1.1 302 Found\r\nLocation: {LOGIN}\r\nContent-Length: 99999999\r\n\r\n<html>"
-    assert finding(a_probe(serving_raw(head.encode()))) is AuthorizeFinding.ACCEPTED
+    assert finding(a_probe(serving_raw(head.encode()), limits=SHORT)) is AuthorizeFinding.ACCEPTED
 
 
 def test_nobody_there() -> None:
@@ -590,7 +586,7 @@ def test_nobody_there() -> None:
 
 
 def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
@@ -617,9 +613,8 @@ def dripping() -> Iterator[str]:
         dripper.join(timeout=5)
 
 
-def test_an_answer_that_never_ends_is_not_waited_for(dripping: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests_authorize_probe, "PROBE_WITHIN", 0.3)
-    assert finding(a_probe(dripping)) is AuthorizeFinding.INCONCLUSIVE
+def test_an_answer_that_never_ends_is_not_waited_for(dripping: str) -> None:
+    assert finding(a_probe(dripping, limits=SHORT)) is AuthorizeFinding.INCONCLUSIVE
 
 
 def test_a_defect_of_ours_is_not_taken_for_xero_s_answer() -> None:

@@ -13,7 +13,7 @@ from tests.fakes.canned_server import Answer, CannedServer
 from tests.xero_simulator.apps import IntegrationType, Organisation
 from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
 from tests.xero_simulator.server import XeroSimulator
-from xero_connector.adapters import requests_xero_connections
+from xero_connector.adapters.bounded_http import Limits
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.tenant import Tenant
@@ -144,9 +144,9 @@ def test_a_token_that_is_none(connections: RequestsXeroConnections) -> None:
 
 
 def test_a_list_that_takes_too_long(
-    simulator: XeroSimulator, connections: RequestsXeroConnections, monkeypatch: pytest.MonkeyPatch
+    simulator: XeroSimulator,
 ) -> None:
-    monkeypatch.setattr(requests_xero_connections, "_TIMEOUT", (0.2, 0.2))
+    connections = RequestsXeroConnections(simulator.url, Limits(within=timedelta(seconds=0.3), largest=65_536))
     simulator.faults.add(Fault(Endpoint.CONNECTIONS, FaultKind.DELAY, delay=timedelta(seconds=0.6)))
     assert "(ReadTimeout)" in unavailable(connections).detail
 
@@ -298,8 +298,8 @@ def test_the_firewall_s_page_removes_nothing(
 
 
 def test_a_removal_that_takes_too_long(
-    simulator: XeroSimulator, connections: RequestsXeroConnections, monkeypatch: pytest.MonkeyPatch
+    simulator: XeroSimulator,
 ) -> None:
-    monkeypatch.setattr(requests_xero_connections, "_TIMEOUT", (0.2, 0.2))
+    connections = RequestsXeroConnections(simulator.url, Limits(within=timedelta(seconds=0.3), largest=65_536))
     simulator.faults.add(Fault(Endpoint.CONNECTIONS, FaultKind.DELAY, delay=timedelta(seconds=0.6)))
     assert "(ReadTimeout)" in not_removed(connections).detail

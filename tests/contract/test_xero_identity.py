@@ -20,8 +20,8 @@ from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
 from tests.xero_simulator.server import XeroSimulator
 from tests.xero_simulator.token_signer import IdTokenFault
 from tests.xero_simulator.user import XeroUser
-from xero_connector.adapters import authlib_xero_identity
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.bounded_http import Limits
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
 from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
 from xero_connector.domain.consent import BrowserBinding, new_token
@@ -112,10 +112,11 @@ def canned_identity(canned: CannedServer, identity: AuthlibXeroIdentity) -> Auth
     return dataclasses.replace(identity, identity_url=canned.url)
 
 
-@pytest.fixture
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authlib_xero_identity, "READ_TIMEOUT", 0.2)
-    monkeypatch.setattr(authlib_xero_identity, "CONNECT_TIMEOUT", 0.2)
+SHORT = Limits(within=timedelta(seconds=0.3), largest=65_536)
+
+
+def impatient(identity: AuthlibXeroIdentity) -> AuthlibXeroIdentity:
+    return dataclasses.replace(identity, token_limits=SHORT, revocation_limits=SHORT)
 
 
 def failure(call: Callable[[], object]) -> TokenEndpointFailure:
@@ -614,12 +615,11 @@ def test_an_answer_that_got_lost(
 
 
 @every_call
-@pytest.mark.usefixtures("short_patience")
 def test_an_answer_that_takes_too_long(
     app: App, endpoint: Endpoint, call: Callable[[AuthlibXeroIdentity, ClientPair], object]
 ) -> None:
     app.simulator.faults.add(Fault(endpoint, FaultKind.DELAY, delay=timedelta(seconds=0.6)))
-    assert failure(lambda: call(app.identity, app.pair)).kind is FailureKind.UNANSWERED
+    assert failure(lambda: call(impatient(app.identity), app.pair)).kind is FailureKind.UNANSWERED
 
 
 def test_a_refresh_whose_answer_got_lost_can_be_repeated(app: App) -> None:
@@ -659,7 +659,7 @@ def test_a_connection_that_is_refused(
 
 
 def test_a_name_that_does_not_resolve(identity: AuthlibXeroIdentity, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
@@ -667,7 +667,6 @@ def test_a_name_that_does_not_resolve(identity: AuthlibXeroIdentity, monkeypatch
     assert failure(lambda: refresh(nobody)).kind is FailureKind.NOT_SENT
 
 
-@pytest.mark.usefixtures("short_patience")
 def test_a_connection_that_nobody_takes(identity: AuthlibXeroIdentity) -> None:
     # A full backlog: further connections hang until they time out.
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
@@ -676,7 +675,9 @@ def test_a_connection_that_nobody_takes(identity: AuthlibXeroIdentity) -> None:
             for one in crowd:
                 one.setblocking(False)
                 one.connect_ex(listener.getsockname())
-            nobody = dataclasses.replace(identity, identity_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+            nobody = dataclasses.replace(
+                impatient(identity), identity_url=f"http://127.0.0.1:{listener.getsockname()[1]}"
+            )
             assert failure(lambda: refresh(nobody)).kind is FailureKind.NOT_SENT
         finally:
             for one in crowd:

@@ -1,16 +1,20 @@
 """The whole application over in-memory stores, with the real adapters: Xero is the simulator, over HTTP."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, override
 
 import requests
 
 from tests.fakes.world import SETTINGS, World
 from tests.xero_simulator.server import XeroSimulator
-from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.authlib_xero_identity import (
+    REVOCATION_LIMITS,
+    TOKEN_LIMITS,
+    AuthlibXeroIdentity,
+)
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
-from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
+from xero_connector.adapters.requests_authorize_probe import LIMITS, RequestsAuthorizeProbe
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.bootstrap import Application
 from xero_connector.domain.tokens import ClientPair
@@ -42,8 +46,12 @@ class SimulatedWorld(World):
         redirect_uri: str = SETTINGS.redirect_uri,
         pkce: bool = True,
         scopes: tuple[str, ...] = SETTINGS.scopes,
+        within: timedelta | None = None,
     ) -> None:
-        """Put the application together, anew and over the same stores if there was one before."""
+        """Put the application together, anew and over the same stores if there was one before.
+
+        `within` is how long it waits for an answer, None for as long as a deployment does.
+        """
         xero = self.simulator.url
         settings = replace(
             SETTINGS,
@@ -61,9 +69,14 @@ class SimulatedWorld(World):
             pkce=pkce,
             id_tokens=IdTokenVerifier(xero, self.clock),
             clock=self.clock,
+            token_limits=TOKEN_LIMITS.at_most(within),
+            revocation_limits=REVOCATION_LIMITS.at_most(within),
         )
         probe = RequestsAuthorizeProbe(
-            login_url=xero, redirect_uri=redirect_uri, authorization_url=identity.authorization_url
+            login_url=xero,
+            redirect_uri=redirect_uri,
+            authorization_url=identity.authorization_url,
+            limits=LIMITS.at_most(within),
         )
         self.ports = replace(
             self.ports, identity=identity, authorize=probe, connections=RequestsXeroConnections(xero)

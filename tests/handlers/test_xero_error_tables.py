@@ -25,7 +25,6 @@ from tests.xero_simulator.refresh_tokens import Grant
 from tests.xero_simulator.server import XeroSimulator
 from tests.xero_simulator.token_signer import TokenSigner
 from tests.xero_simulator.user import StrandedError, XeroUser
-from xero_connector.adapters import authlib_xero_identity, requests_authorize_probe
 from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.consent import RequestPhase
 from xero_connector.domain.history import EVENTS, Action
@@ -833,13 +832,12 @@ each_outage = pytest.mark.parametrize("outage", FAULTS.values(), ids=FAULTS.keys
 
 
 @pytest.fixture
-def impatience(monkeypatch: pytest.MonkeyPatch) -> Callable[[Outage], None]:
+def impatience(world: SimulatedWorld) -> Callable[[Outage], None]:
     """Have an outage that is about waiting not take long."""
 
     def shorten(outage: Outage) -> None:
         if outage.document is LATE:
-            for adapter in (authlib_xero_identity, requests_authorize_probe):
-                monkeypatch.setattr(adapter, "READ_TIMEOUT", PATIENCE)
+            world.deploy(within=timedelta(seconds=PATIENCE))
 
     return shorten
 

@@ -1,11 +1,11 @@
 """One deployment: the real application over strict doubles, a Xero in this process and a clock in the hand."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any, cast, override
+from typing import Any, cast
 
 from tests.fakes.interruptions import ProcessDied
 from tests.fakes.stores import InMemorySeal
@@ -24,7 +24,6 @@ from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizePr
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.bootstrap import Application, Ports
-from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import ClientPair, TokensSecret
@@ -106,14 +105,6 @@ class GatedClient:
         return lambda **arguments: self._gate(f"{self._service}.{operation}", lambda: method(**arguments))
 
 
-class _ProbeInTheSameThread(RequestsAuthorizeProbe):
-    """The gates know their processes by the thread; nothing drips here, so that none has to be left to itself."""
-
-    @override
-    def probe(self, client_id: str, *, scopes: Sequence[str], try_other_case: bool) -> AuthorizeFinding:
-        return self._find(client_id, scopes, try_other_case=try_other_case)
-
-
 class World:
     """What outlives a process: AWS, Xero and the time."""
 
@@ -172,7 +163,7 @@ class World:
             vault=SecretsManagerVault(secrets, SETTINGS.secret_prefix, SETTINGS.kms_key_arn),
             event_bus=EventBridgeEventBus(lambda: events, SETTINGS.event_bus_name),
             identity=identity,
-            authorize=_ProbeInTheSameThread(
+            authorize=RequestsAuthorizeProbe(
                 login_url=SETTINGS.xero_login_url,
                 redirect_uri=SETTINGS.redirect_uri,
                 authorization_url=identity.authorization_url,

@@ -15,13 +15,14 @@ import requests
 from authlib.integrations.requests_client import OAuth2Session
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
+from xero_connector.adapters.bounded_http import Budget, Limits
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
 from xero_connector.domain.ports import Clock
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure, classify
 from xero_connector.domain.tokens import ClientPair, TokenAnswer, TokenSet
 
-CONNECT_TIMEOUT = 3
-READ_TIMEOUT = 10
+TOKEN_LIMITS = Limits(within=timedelta(seconds=10), largest=1_048_576)
+REVOCATION_LIMITS = Limits(within=timedelta(seconds=8), largest=262_144)
 _OK = 200
 _SUCCESS = 200
 _REDIRECT = 300
@@ -42,6 +43,8 @@ class AuthlibXeroIdentity:
     pkce: bool
     id_tokens: IdTokenVerifier
     clock: Clock
+    token_limits: Limits = TOKEN_LIMITS
+    revocation_limits: Limits = REVOCATION_LIMITS
 
     def authorization_url(
         self,
@@ -76,7 +79,6 @@ class AuthlibXeroIdentity:
     def exchange_code(
         self, pair: ClientPair, *, code: str, code_verifier: str, within: timedelta | None = None
     ) -> TokenAnswer:
-        del within
         return self._fetch(
             pair,
             lambda session: session.fetch_token(
@@ -87,6 +89,7 @@ class AuthlibXeroIdentity:
                 allow_redirects=False,
                 **self._pkce(code_verifier),
             ),
+            within,
         )
 
     def client_credentials(self, pair: ClientPair, *, scopes: Sequence[str]) -> TokenAnswer:
@@ -112,7 +115,11 @@ class AuthlibXeroIdentity:
         )
 
     def revoke(self, pair: ClientPair, *, refresh_token: str) -> None:
-        with self._session(pair) as session, _translating_transport():
+        with (
+            _translating_transport(),
+            Budget(self.revocation_limits) as budget,
+            budget.bind(self._session(pair)) as session,
+        ):
             answer = session.revoke_token(
                 f"{self.identity_url}/connect/revocation",
                 token=refresh_token,
@@ -134,10 +141,7 @@ class AuthlibXeroIdentity:
             pair.client_secret,
             token_endpoint_auth_method="client_secret_basic",  # noqa: S106 - the name of a method
             revocation_endpoint_auth_method="client_secret_basic",
-            default_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
         )
-        # A .netrc or proxy of the environment must never replace the pair in the Authorization header.
-        session.trust_env = False
         session.register_client_auth_method(("client_secret_basic", _form_encoded_basic))
         for hook in ("access_token_response", "refresh_token_response"):
             session.register_compliance_hook(hook, self._token_answers_only)
@@ -166,10 +170,19 @@ class AuthlibXeroIdentity:
             correlation_id=answer.headers.get(_CORRELATION_ID),
         )
 
-    def _fetch(self, pair: ClientPair, call: Callable[[OAuth2Session], dict[str, Any]]) -> TokenAnswer:
+    def _fetch(
+        self,
+        pair: ClientPair,
+        call: Callable[[OAuth2Session], dict[str, Any]],
+        within: timedelta | None = None,
+    ) -> TokenAnswer:
         # Taken before the call: however slow the answer, the token's end is never estimated too late.
         asked_at = self.clock()
-        with self._session(pair) as session, _translating_transport():
+        with (
+            _translating_transport(),
+            Budget(self.token_limits.at_most(within)) as budget,
+            budget.bind(self._session(pair)) as session,
+        ):
             token = call(session)
         return _answer(token, asked_at)
 

@@ -10,6 +10,7 @@ from joserfc import jws, jwt
 from joserfc.errors import BadSignatureError, InvalidClaimError, JoseError
 from joserfc.jwk import Key, KeySet, RSAKey
 
+from xero_connector.adapters.bounded_http import Budget, Limits
 from xero_connector.domain.errors import IdTokenRefused
 from xero_connector.domain.ports import Clock
 
@@ -17,15 +18,16 @@ LEEWAY = 60
 """Seconds that Xero's clock and ours may differ."""
 _KEYS_ARE_FRESH_FOR = timedelta(hours=24)
 _REFETCH_AT_MOST_EVERY = timedelta(minutes=1)
-_TIMEOUT = (3, 5)
+LIMITS = Limits(within=timedelta(seconds=5), largest=262_144)
 
 
 class IdTokenVerifier:
     """Verifies ID tokens of one issuer; its keys are fetched when first needed and when an unknown one signs."""
 
-    def __init__(self, issuer: str, clock: Clock) -> None:
+    def __init__(self, issuer: str, clock: Clock, limits: Limits = LIMITS) -> None:
         self._issuer = issuer
         self._clock = clock
+        self._limits = limits
         self._lock = threading.Lock()
         self._keys: KeySet | None = None
         self._fetched_at: datetime | None = None
@@ -78,9 +80,8 @@ class IdTokenVerifier:
         with self._lock:
             now = self._clock()
             if self._keys is None or self._fetched_at is None or now - self._fetched_at > age:
-                with requests.Session() as session:
-                    session.trust_env = False
-                    answer = session.get(f"{self._issuer}/.well-known/openid-configuration/jwks", timeout=_TIMEOUT)
+                with Budget(self._limits) as budget, budget.bind(requests.Session()) as session:
+                    answer = session.get(f"{self._issuer}/.well-known/openid-configuration/jwks")
                 answer.raise_for_status()
                 self._keys = _key_set(answer)
                 self._fetched_at = now

@@ -2,26 +2,23 @@
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import timedelta
 from html import unescape
 from http import HTTPStatus
-from threading import Thread
 from typing import NamedTuple, Protocol, override
 from urllib.parse import SplitResult, parse_qs, urljoin, urlsplit, urlunsplit
 
 import requests
 
+from xero_connector.adapters.bounded_http import Budget, Limits
 from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.consent import new_token
 
-CONNECT_TIMEOUT = 2
-READ_TIMEOUT = 3
-PROBE_WITHIN = 10
-"""Seconds for a whole probe, however slowly the answer drips; two probes where other letters are tried."""
-THOROUGH_PROBE_WITHIN = 18
 LARGEST_PAGE = 65_536
 """Bytes of an error page that are read."""
+LIMITS = Limits(within=timedelta(seconds=6), largest=LARGEST_PAGE, cut=True)
+"""For the two requests of one look. Another six seconds where other letters are tried."""
 
 _REDIRECTS = frozenset(
     {
@@ -81,25 +78,9 @@ class RequestsAuthorizeProbe:
     login_url: str
     redirect_uri: str
     authorization_url: AuthorizationUrl
+    limits: Limits = LIMITS
 
     def probe(self, client_id: str, *, scopes: Sequence[str], try_other_case: bool) -> AuthorizeFinding:
-        # A server that sends a byte now and then outlives every time-out of a read. Advice is not worth the wait:
-        # whatever the thread is at, it is left to itself.
-        future: Future[AuthorizeFinding] = Future()
-
-        def find() -> None:
-            try:
-                future.set_result(self._find(client_id, scopes, try_other_case=try_other_case))
-            except BaseException as error:  # noqa: BLE001 - raised below, where the caller is
-                future.set_exception(error)
-
-        Thread(target=find, daemon=True).start()
-        try:
-            return future.result(timeout=THOROUGH_PROBE_WITHIN if try_other_case else PROBE_WITHIN)
-        except TimeoutError:
-            return AuthorizeFinding.INCONCLUSIVE
-
-    def _find(self, client_id: str, scopes: Sequence[str], *, try_other_case: bool) -> AuthorizeFinding:
         finding = self._ask(client_id, scopes, self.redirect_uri).finding
         if (
             try_other_case
@@ -120,13 +101,14 @@ class RequestsAuthorizeProbe:
             redirect_uri=redirect_uri,
         )
         try:
-            location = _redirect_target(url)
-            return _NOTHING if location is None else self._judge(location)
+            with Budget(self.limits) as budget:
+                location = _redirect_target(budget, url)
+                return _NOTHING if location is None else self._judge(budget, location)
         # A Location can be no address at all, which is a ValueError.
         except (requests.RequestException, ValueError):
             return _NOTHING
 
-    def _judge(self, location: str) -> _Impression:
+    def _judge(self, budget: Budget, location: str) -> _Impression:
         parts = urlsplit(location)
         if _address(parts) == _address(urlsplit(self.redirect_uri)):
             return _Impression(_sent_back(parts.query), redirect_uri_known=True)
@@ -135,7 +117,7 @@ class RequestsAuthorizeProbe:
         if parts.path == _LOGIN_PAGE or parts.path.startswith(f"{_LOGIN_PAGE}/"):
             return _Impression(AuthorizeFinding.ACCEPTED, redirect_uri_known=True)
         if parts.path == _ERROR_PAGE:
-            finding = _reason(_page(self._on_login_host(parts)))
+            finding = _reason(_page(budget, self._on_login_host(parts)))
             return _Impression(finding, redirect_uri_known=finding in _REDIRECT_URI_KNOWN)
         return _NOTHING
 
@@ -146,35 +128,24 @@ class RequestsAuthorizeProbe:
 
 
 class _OneStep(requests.Session):
-    """A session for one request: no cookies from before, nothing from the environment, no next step."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False
+    """A session for one request: no cookies from before, and no next step."""
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
         # Even where it does not follow, requests prepares the next request, and reads the whole body for that.
         return None
 
-    def ask(self, url: str) -> requests.Response:
-        return self.get(url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True, allow_redirects=False)
 
-
-def _redirect_target(url: str) -> str | None:
-    with _OneStep() as session, session.ask(url) as answer:
+def _redirect_target(budget: Budget, url: str) -> str | None:
+    # What follows the header is not waited for.
+    with budget.bind(_OneStep()) as session, session.get(url, stream=True, allow_redirects=False) as answer:
         location = answer.headers.get("Location")
         return urljoin(url, location) if location and answer.status_code in _REDIRECTS else None
 
 
-def _page(url: str) -> str:
-    content = bytearray()
-    with _OneStep() as session, session.ask(url) as answer:
-        for piece in answer.iter_content(LARGEST_PAGE):
-            content += piece
-            if len(content) >= LARGEST_PAGE:
-                break
-    return content[:LARGEST_PAGE].decode(errors="replace")
+def _page(budget: Budget, url: str) -> str:
+    with budget.bind(_OneStep()) as session:
+        return session.get(url, allow_redirects=False).content.decode(errors="replace")
 
 
 def _reason(page: str) -> AuthorizeFinding:

@@ -1,15 +1,18 @@
 """`/connections` of Xero's API over requests."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import requests
 
+from xero_connector.adapters.bounded_http import Budget, Limits
 from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.tenant import Tenant
 
-_TIMEOUT = (3, 5)
+LIMITS = Limits(within=timedelta(seconds=5), largest=4_194_304)
+"""A connection has some 300 bytes, and a user can have thousands of them."""
 _LONGEST_TEXT = 255
 _REMOVED = frozenset({requests.codes.no_content, requests.codes.not_found})
 
@@ -19,18 +22,23 @@ class RequestsXeroConnections:
     """`XeroConnections` on Xero's API."""
 
     api_url: str
+    limits: Limits = LIMITS
 
     def tenants(self, access_token: str, *, auth_event_id: str | None) -> tuple[Tenant, ...]:
-        if auth_event_id is not None and (of_this_consent := self._list(access_token, auth_event_id)):
-            return of_this_consent
-        # An organisation that was connected before can keep the id of the older consent.
-        return self._list(access_token, None)
+        with Budget(self.limits) as budget:
+            if auth_event_id is not None:
+                of_this_consent = self._list(budget, access_token, {"authEventId": auth_event_id})
+                if of_this_consent:
+                    return of_this_consent
+            # An organisation that was connected before can keep the id of the older consent.
+            return self._list(budget, access_token, None)
 
     def remove(self, access_token: str, connection_id: str) -> None:
         if not connection_id:
             raise ConnectionsUnavailable("Xero named no id of the connection.", definite=True)
         try:
-            answer = self._send("DELETE", f"/{quote(connection_id, safe='')}", access_token)
+            with Budget(self.limits) as budget:
+                answer = self._send(budget, "DELETE", f"/{quote(connection_id, safe='')}", access_token)
         except requests.RequestException as error:
             raise ConnectionsUnavailable(f"Xero did not remove the connection ({type(error).__name__}).") from None
         if answer.status_code not in _REMOVED:
@@ -40,11 +48,9 @@ class RequestsXeroConnections:
                 unauthorized=_is_unauthorized(answer),
             )
 
-    def _list(self, access_token: str, auth_event_id: str | None) -> tuple[Tenant, ...]:
+    def _list(self, budget: Budget, access_token: str, query: dict[str, str] | None) -> tuple[Tenant, ...]:
         try:
-            answer = self._send(
-                "GET", "", access_token, params=None if auth_event_id is None else {"authEventId": auth_event_id}
-            )
+            answer = self._send(budget, "GET", "", access_token, query)
             if answer.status_code != requests.codes.ok:
                 raise ConnectionsUnavailable(
                     f"Xero did not list the organisations (status {answer.status_code}).",
@@ -66,16 +72,14 @@ class RequestsXeroConnections:
             ) from None
 
     def _send(
-        self, method: str, path: str, access_token: str, params: dict[str, str] | None = None
+        self, budget: Budget, method: str, path: str, access_token: str, query: dict[str, str] | None = None
     ) -> requests.Response:
-        with requests.Session() as session:
-            session.trust_env = False
+        with budget.bind(requests.Session()) as session:
             return session.request(
                 method,
                 f"{self.api_url}/connections{path}",
-                params=params,
+                params=query,
                 headers={"Authorization": f"Bearer {access_token}", "Accept": "application/json"},
-                timeout=_TIMEOUT,
                 allow_redirects=False,
             )
 

@@ -13,7 +13,7 @@ from xero_connector.domain.version_allowance import REFILL
 LEASE = timedelta(seconds=60)
 """How long a holder works on a credential alone."""
 POST_BUDGET = timedelta(seconds=20)
-"""Connect 3 s and read 10 s, with room for a slow machine: no POST starts with less of the lease left."""
+"""A POST ends within 10 s, with room for a slow machine: none starts with less of the lease left."""
 GRACE = timedelta(minutes=30)
 """How long Xero accepts the old refresh token after a lost response."""
 VISIBLE_WITHIN = timedelta(minutes=15)

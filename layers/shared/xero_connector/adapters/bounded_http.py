@@ -1,0 +1,262 @@
+"""Calls to Xero that end: within a time for the whole answer, however it drips, and within a size."""
+
+import json
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from threading import Lock, Timer
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self, cast, override
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+)
+from urllib3.util.connection import create_connection
+
+CONNECT_TIMEOUT = 3.0
+"""Seconds for one address of a host, and for one TLS handshake."""
+_PIECE = 16_384
+_TO_ANSWER = 1 / 3
+"""The part of the time that has to be left for the answer: with less of it, nothing is sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a call may cost: `within` for all of it, `largest` bytes of an answer, decompressed.
+
+    A larger answer is an error, or is cut where `cut` says so.
+    """
+
+    within: timedelta
+    largest: int
+    cut: bool = False
+
+    def at_most(self, within: timedelta | None) -> "Limits":
+        """Return the same limits with a shorter time, if this one is."""
+        if within is None or within >= self.within:
+            return self
+        return Limits(within=within, largest=self.largest, cut=self.cut)
+
+
+class AnswerTooLarge(requests.RequestException):
+    """The answer has more bytes than such an answer can need."""
+
+
+class Budget:
+    """The time that the sessions bound to it have together, from now to the end of the `with` block.
+
+    A time-out of the socket starts anew with each byte. So a timer shuts down what is open when the time is up,
+    and no thread or connection outlives the block. Only the lookup of a host's name cannot be cut short; after a
+    slow one nothing is sent.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._within = limits.within.total_seconds()
+        self._ends_at = monotonic() + self._within
+        self._lock = Lock()
+        self._open: list[socket.socket] = []
+        self._timer: Timer | None = None
+        self._over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+        for watched in self._open:
+            watched.close()
+
+    def bind[Session: requests.Session](self, session: Session) -> Session:
+        """Have a session use this budget, and nothing of the environment: no proxy and no `.netrc`."""
+        session.trust_env = False
+        adapter = _BoundedAdapter(self)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        return session
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self._ends_at - monotonic()
+
+    @property
+    def has_time_for_an_answer(self) -> bool:
+        """Whether a request may be sent."""
+        return self.left > self._within * _TO_ANSWER
+
+    def watch(self, opened: socket.socket) -> None:
+        """Shut a connection down when the time is up."""
+        # A duplicate: TLS takes the socket's own descriptor away from it.
+        watched = opened.dup()
+        with self._lock:
+            self._open.append(watched)
+            if self._over:
+                _shut_down(watched)
+            elif self._timer is None:
+                self._timer = Timer(max(self.left, 0), self._cut_off)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def check(self) -> None:
+        """Raise `requests.ReadTimeout` if the time is up: what was read may only look like a whole answer."""
+        if self._over:
+            raise requests.ReadTimeout(f"No whole answer within {self._within:g} seconds.")
+
+    def _cut_off(self) -> None:
+        with self._lock:
+            self._over = True
+            for watched in self._open:
+                _shut_down(watched)
+
+
+def _shut_down(watched: socket.socket) -> None:
+    with suppress(OSError):
+        watched.shutdown(socket.SHUT_RDWR)
+
+
+class _Connection(HTTPConnection):
+    """A connection that is made within the budget; until it stands, every failure is one to connect."""
+
+    def __init__(self, budget: Budget, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
+        super().__init__(*args, **kwargs)
+        self._budget = budget
+
+    @override
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except OSError as error:
+            raise NewConnectionError(self, type(error).__name__) from error
+        if not self._budget.has_time_for_an_answer:
+            self.close()
+            raise ConnectTimeoutError(self, "Connecting took too long to wait for an answer.")
+
+    @override
+    def _new_conn(self) -> socket.socket:
+        # urllib3 itself gives each address the whole time, and a host can have many.
+        try:
+            addresses = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise NameResolutionError(self.host, self, socket.gaierror(type(error).__name__)) from error
+        trouble: OSError | None = None
+        for *_, (host, port, *_) in addresses:
+            if not self._budget.has_time_for_an_answer:
+                break
+            try:
+                opened = create_connection(
+                    (str(host), int(port)),
+                    min(CONNECT_TIMEOUT, self._budget.left),
+                    socket_options=self.socket_options,
+                )
+            except OSError as error:
+                trouble = error
+            else:
+                self._budget.watch(opened)
+                return opened
+        if trouble is None or isinstance(trouble, TimeoutError):
+            raise ConnectTimeoutError(self, "No address of the host answered in time.")
+        raise NewConnectionError(self, type(trouble).__name__) from trouble
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _BoundedAdapter(HTTPAdapter):
+    """Sends requests within a budget, and reads their answers unless they are streamed."""
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__()
+        self._budget = budget
+
+    @override
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool = cast("HTTPConnectionPool", super().get_connection_with_tls_context(*args, **kwargs))
+        secure = isinstance(pool, HTTPSConnectionPool)
+        pool.ConnectionCls = partial(_SecureConnection if secure else _Connection, self._budget)  # type: ignore[assignment] # only called
+        return pool
+
+    @override
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        verify: bool | str = True,
+        cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        # The socket waits longer than the timer, so that what was read until then is not lost.
+        patience = (CONNECT_TIMEOUT, max(self._budget.left, 0) + 1)
+        try:
+            answer = super().send(
+                request, stream=True, timeout=patience, verify=verify, cert=cert, proxies=proxies
+            )
+        except requests.ConnectionError as error:
+            if error.args and isinstance(error.args[0], ProtocolError):
+                # Cut off while it waited: say so.
+                self._budget.check()
+            raise
+        try:
+            # http.client takes the end of a connection for the end of the header.
+            self._budget.check()
+            if not stream:
+                self._read(answer)
+        except requests.RequestException:
+            answer.close()
+            raise
+        return answer
+
+    def _read(self, answer: requests.Response) -> None:
+        content = bytearray()
+        try:
+            while piece := answer.raw.read1(_PIECE, decode_content=True):
+                content += piece
+                if len(content) > self._budget.limits.largest:
+                    self._check_size(content)
+                    break
+            self._budget.check()
+        except (HTTPError, requests.RequestException) as error:
+            # A whole document is a whole answer, even if its connection never ends as it should.
+            if not _is_whole_document(content):
+                raise error if isinstance(error, requests.RequestException) else self._broken(error) from None
+        answer.close()
+        answer._content = bytes(content)  # noqa: SLF001 - there is no other way to hand it on
+        answer._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
+
+    def _broken(self, error: HTTPError) -> requests.RequestException:
+        self._budget.check()
+        return requests.ConnectionError(type(error).__name__)
+
+    def _check_size(self, content: bytearray) -> None:
+        if not self._budget.limits.cut:
+            raise AnswerTooLarge(f"The answer has more than {self._budget.limits.largest} bytes.")
+        del content[self._budget.limits.largest :]
+
+
+def _is_whole_document(content: bytearray) -> bool:
+    """Whether this is JSON with a beginning and an end: an object or a list."""
+    try:
+        return isinstance(json.loads(content), dict | list)
+    except (RecursionError, ValueError):
+        return False
