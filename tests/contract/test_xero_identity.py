@@ -140,7 +140,13 @@ def verdict(
         redirect_uri=identity.redirect_uri,
         authorization_url=identity.authorization_url,
     )
-    prove = ProvePair(identity, probe, identity.clock, identity.redirect_uri)
+    prove = ProvePair(
+        identity,
+        probe,
+        identity.clock,
+        lambda: identity.clock() + timedelta(seconds=28),
+        identity.redirect_uri,
+    )
     return prove(pair, integration_type=submitted_as, scopes=SCOPES).verdict
 
 

@@ -174,7 +174,11 @@ class World:
 
     def sweep(self) -> Counter[str]:
         self._paused = timedelta()
-        return self.app.sweep_due_credentials(shards=["0", "1"], deadline=self.now + timedelta(seconds=58))
+        of_a_request, self.time_left = self.time_left, timedelta(seconds=58)
+        try:
+            return self.app.sweep_due_credentials(shards=["0", "1"], deadline=self.deadline())
+        finally:
+            self.time_left = of_a_request
 
     def sweep_when_due(self, client_id: str = CLIENT_ID) -> Counter[str]:
         due_at = self.row(client_id).due_at

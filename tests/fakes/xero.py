@@ -91,7 +91,10 @@ class ScriptedXero:
         self.calls.append("probe thoroughly" if try_other_case else "probe")
         return self.finding
 
-    def client_credentials(self, pair: ClientPair, *, scopes: Sequence[str]) -> TokenAnswer:
+    def client_credentials(
+        self, pair: ClientPair, *, scopes: Sequence[str], within: timedelta | None = None
+    ) -> TokenAnswer:
+        del within
         self._enter("client_credentials", pair)
         if pair.client_id not in self.custom_connections:
             raise TokenEndpointFailure(FailureKind.UNAUTHORIZED_CLIENT)
@@ -101,7 +104,8 @@ class ScriptedXero:
         scope = answer.token.scope if self.says_scope else ""
         return replace(answer, token=replace(answer.token, refresh_token=None, scope=scope), id_token=None)
 
-    def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
+    def refresh(self, pair: ClientPair, *, refresh_token: str, within: timedelta | None = None) -> TokenAnswer:
+        del within
         self.refresh_tokens.append(refresh_token)
         self._enter("refresh", pair)
         if refresh_token in self.dead:

@@ -199,7 +199,7 @@ def _draw_work(world: World, app: Application, draw: Random) -> Callable[[Applic
         return lambda app: app.disconnect_credential(world.client_id, by=ADMIN)
     if chance < 0.15:
         return lambda app: app.refresh_now(world.client_id, by=ADMIN)
-    return lambda app: app.refresh_credential(world.client_id, only_if_due=True)
+    return lambda app: app.refresh_credential(app.find_credential(world.client_id), only_if_due=True)
 
 
 def _draw_worker(world: World, draw: Random, kind: Kind) -> Worker:

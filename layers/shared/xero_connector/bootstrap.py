@@ -96,7 +96,9 @@ class Application:
         issue_connect_link = IssueConnectLink(
             ports.consents, clock, settings.public_url, settings.connect_link_lifetime
         )
-        publish_events = PublishEvents(ports.history, ports.event_bus, issue_connect_link, clock, observer)
+        publish_events = PublishEvents(
+            ports.history, ports.event_bus, issue_connect_link, clock, ports.deadline, observer
+        )
         registry = PublishingRegistry(ports.registry, publish_events)
         hold_lease = HoldLease(registry, clock, ports.pause, ports.lease_holder)
         list_tenants = ListTenants(ports.connections, clock, observer)
@@ -105,7 +107,7 @@ class Application:
         store_tokens = StoreTokens(
             vault, ports.seal, keep_earlier_grant, list_tenants, clock, ports.deadline, ports.pause, observer
         )
-        prove_pair = ProvePair(identity, ports.authorize, clock, settings.redirect_uri)
+        prove_pair = ProvePair(identity, ports.authorize, clock, ports.deadline, settings.redirect_uri)
         self.settings = settings
         self.registry = registry
         self._observer = observer
@@ -126,6 +128,7 @@ class Application:
             hold_lease,
             store_tokens,
             clock,
+            ports.deadline,
             observer,
         )
         self.submit_credential = SubmitCredential(
@@ -135,6 +138,7 @@ class Application:
             issue_connect_link,
             self.refresh_credential,
             clock,
+            ports.deadline,
             ports.lease_holder,
             observer,
             default_scopes=settings.scopes,
@@ -143,7 +147,14 @@ class Application:
             read_secrets, prove_pair, self.find_credential, change_credential, clock
         )
         self.replace_client_secret = ReplaceClientSecret(
-            vault, prove_pair, hold_lease, self.find_credential, self.refresh_credential, clock, observer
+            vault,
+            prove_pair,
+            hold_lease,
+            self.find_credential,
+            self.refresh_credential,
+            clock,
+            ports.deadline,
+            observer,
         )
         self.refresh_now = RefreshNow(self.refresh_credential, self.find_credential, clock)
         self.disconnect_credential = DisconnectCredential(

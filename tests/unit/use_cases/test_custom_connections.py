@@ -208,7 +208,7 @@ def test_it_can_be_submitted_again(world: World) -> None:
 
 
 def test_after_a_slow_proof_the_schedule_gets_the_tokens(world: World) -> None:
-    step_in(world.xero, "exchange_code", before=lambda: world.advance(9))
+    step_in(world.xero, "exchange_code", before=lambda: world.pause(9))
     assert submit(world).status is Status.VALIDATED
     assert world.sweep() == {"refreshed": 1}
 

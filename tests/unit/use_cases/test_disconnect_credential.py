@@ -152,7 +152,7 @@ def test_what_is_being_disconnected_is_not_refreshed(world: World) -> None:
     world.xero.failures.append(FailureKind.UNAVAILABLE)
     disconnect(world)
     world.xero.calls.clear()
-    world.app.refresh_credential(CLIENT_ID, only_if_due=False)
+    world.app.refresh_credential(world.row(), only_if_due=False)
     assert world.xero.calls == []
 
 

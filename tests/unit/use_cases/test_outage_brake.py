@@ -1,5 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from xero_connector.use_cases.outage_brake import WIDEST, OutageBrake
 
 FEW = 4
@@ -7,7 +9,7 @@ IN_A_ROW = 6
 
 
 def turn(brake: OutageBrake, *, answered: bool | None) -> bool:
-    admitted = brake.enter()
+    admitted = brake.enter(brake.queue())
     if admitted:
         brake.leave(answered=answered)
     return admitted
@@ -18,7 +20,7 @@ def width(brake: OutageBrake) -> int:
     at_work = 0
     with ThreadPoolExecutor(max_workers=1) as pool:
         while True:
-            turn = pool.submit(brake.enter)
+            turn = pool.submit(brake.enter, brake.queue())
             try:
                 assert turn.result(timeout=0.05)
             except TimeoutError:
@@ -75,8 +77,47 @@ def test_whoever_waits_is_turned_away_when_the_outage_shows() -> None:
     for _ in range(IN_A_ROW - 1):
         turn(brake, answered=False)
     for _ in range(FEW):
-        assert brake.enter()
+        assert brake.enter(brake.queue())
     with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting = pool.submit(brake.enter)
+        waiting = pool.submit(brake.enter, brake.queue())
         brake.leave(answered=False)
         assert waiting.result(timeout=5) is False
+
+
+def test_the_queue_is_kept_whoever_comes_first() -> None:
+    brake = OutageBrake()
+    first, second = brake.queue(), brake.queue()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        early = pool.submit(brake.enter, second)
+        with pytest.raises(TimeoutError):
+            early.result(timeout=0.05)
+        assert brake.enter(first)
+        assert early.result(timeout=5)
+
+
+OLD_IN_A_ROW = 20
+
+
+def test_trouble_from_before_takes_more_to_be_an_outage() -> None:
+    brake = OutageBrake()
+    for _ in range(OLD_IN_A_ROW):
+        assert brake.enter(brake.queue(troubled=True), troubled=True)
+        brake.leave(answered=False, troubled=True)
+    assert brake.engaged
+    assert not turn(brake, answered=None)
+
+
+def test_after_any_answer_trouble_from_before_is_no_outage() -> None:
+    brake = OutageBrake()
+    turn(brake, answered=True)
+    for _ in range(OLD_IN_A_ROW * 3):
+        assert brake.enter(brake.queue(troubled=True), troubled=True)
+        brake.leave(answered=False, troubled=True)
+    assert not brake.engaged
+
+
+def test_the_lane_of_the_troubled_holds_up_no_other() -> None:
+    brake = OutageBrake()
+    for _ in range(FEW):
+        assert brake.enter(brake.queue(troubled=True), troubled=True)
+    assert width(brake) == FEW

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -20,7 +21,7 @@ def prove(
     scopes: Sequence[str] = SCOPES,
     thorough: bool = False,
 ) -> Proof:
-    doctor = ProvePair(world.xero, world.xero, world.clock, SETTINGS.redirect_uri)
+    doctor = ProvePair(world.xero, world.xero, world.clock, world.deadline, SETTINGS.redirect_uri)
     pair = ClientPair(CLIENT_ID, CLIENT_SECRET)
     return doctor(pair, integration_type=integration_type, scopes=scopes, thorough=thorough)
 
@@ -149,9 +150,9 @@ def test_a_custom_connection_is_not_taken_to_the_authorize_endpoint(known: World
 def test_a_slow_token_endpoint_leaves_no_time_for_advice(known: World) -> None:
     exchange = known.xero.exchange_code
 
-    def slow(pair: ClientPair, *, code: str, code_verifier: str) -> object:
-        known.advance(7)
-        return exchange(pair, code=code, code_verifier=code_verifier)
+    def slow(pair: ClientPair, *, code: str, code_verifier: str, within: timedelta) -> object:
+        known.pause(7)
+        return exchange(pair, code=code, code_verifier=code_verifier, within=within)
 
     known.xero.exchange_code = slow  # type: ignore[method-assign, assignment] # a slow one
     proof = prove(known)

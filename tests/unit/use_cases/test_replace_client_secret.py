@@ -104,7 +104,7 @@ def test_a_swap_is_done_even_if_the_vault_fails_afterwards(world: World) -> None
 def test_after_a_slow_proof_the_schedule_puts_the_new_secret_to_use(world: World) -> None:
     world.connect()
     new_secret_at_xero(world)
-    step_in(world.xero, "exchange_code", before=lambda: world.advance(11))
+    step_in(world.xero, "exchange_code", before=lambda: world.pause(11))
     row = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
     assert (row.client_secret_number, row.generation) == (2, 1)
     assert world.sweep() == {"refreshed": 1}

@@ -92,7 +92,9 @@ class AuthlibXeroIdentity:
             within,
         )
 
-    def client_credentials(self, pair: ClientPair, *, scopes: Sequence[str]) -> TokenAnswer:
+    def client_credentials(
+        self, pair: ClientPair, *, scopes: Sequence[str], within: timedelta | None = None
+    ) -> TokenAnswer:
         scope = {"scope": " ".join(scopes)} if scopes else {}
         return self._fetch(
             pair,
@@ -102,9 +104,10 @@ class AuthlibXeroIdentity:
                 allow_redirects=False,
                 **scope,
             ),
+            within,
         )
 
-    def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
+    def refresh(self, pair: ClientPair, *, refresh_token: str, within: timedelta | None = None) -> TokenAnswer:
         return self._fetch(
             pair,
             lambda session: session.refresh_token(
@@ -112,6 +115,7 @@ class AuthlibXeroIdentity:
                 refresh_token=refresh_token,
                 allow_redirects=False,
             ),
+            within,
         )
 
     def revoke(self, pair: ClientPair, *, refresh_token: str) -> None:

@@ -165,7 +165,10 @@ class Seal(Protocol):
 
 
 class XeroIdentity(Protocol):
-    """Xero's identity server, seen by one app. Calls raise `TokenEndpointFailure`."""
+    """Xero's identity server, seen by one app. Calls raise `TokenEndpointFailure`.
+
+    `within` is how long the whole answer may take, where that is shorter than the adapter's own limit.
+    """
 
     def authorization_url(
         self, *, client_id: str, scopes: Sequence[str], state: str, code_verifier: str, nonce: str
@@ -178,12 +181,14 @@ class XeroIdentity(Protocol):
     def exchange_code(
         self, pair: ClientPair, *, code: str, code_verifier: str, within: timedelta | None = None
     ) -> TokenAnswer:
-        """Exchange an authorization code (RFC 6749 §4.1.3); `within` is a shorter limit than the adapter's own."""
+        """Exchange an authorization code (RFC 6749 §4.1.3)."""
 
-    def client_credentials(self, pair: ClientPair, *, scopes: Sequence[str]) -> TokenAnswer:
+    def client_credentials(
+        self, pair: ClientPair, *, scopes: Sequence[str], within: timedelta | None = None
+    ) -> TokenAnswer:
         """Get a token for a Custom connection (RFC 6749 §4.4); without scopes for all that it was set up with."""
 
-    def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
+    def refresh(self, pair: ClientPair, *, refresh_token: str, within: timedelta | None = None) -> TokenAnswer:
         """Present a refresh token (RFC 6749 §6): the answer is the only copy of its successor."""
 
     def revoke(self, pair: ClientPair, *, refresh_token: str) -> None:

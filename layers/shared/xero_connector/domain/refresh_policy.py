@@ -14,6 +14,12 @@ LEASE = timedelta(seconds=60)
 """How long a holder works on a credential alone."""
 POST_BUDGET = timedelta(seconds=20)
 """A POST ends within 10 s, with room for a slow machine: none starts with less of the lease left."""
+LONGEST_ANSWER = timedelta(seconds=10)
+"""What a POST may take where there is time enough."""
+LEAST_FOR_AN_ANSWER = timedelta(seconds=3)
+"""With less of it, nothing is presented."""
+TIME_TO_STORE = timedelta(seconds=9)
+"""What has to be left of an invocation after Xero's answer, for the vault and the registry."""
 GRACE = timedelta(minutes=30)
 """How long Xero accepts the old refresh token after a lost response."""
 VISIBLE_WITHIN = timedelta(minutes=15)
@@ -27,6 +33,12 @@ TENANTS_RECHECK = timedelta(hours=6)
 # The jitter only ever makes it earlier: what is left for readers when Xero is in trouble is not for sale.
 _JITTER = 0.1
 _SOONEST = timedelta(minutes=1)
+
+
+def time_to_ask(left: timedelta) -> timedelta | None:
+    """How long a POST may take in an invocation with so much time left; None if it must not be made any more."""
+    within = left - TIME_TO_STORE
+    return min(within, LONGEST_ANSWER) if within >= LEAST_FOR_AN_ANSWER else None
 
 
 def next_refresh(client_id: str, *, generation: int, obtained_at: datetime, expires_in: int) -> datetime:

@@ -32,7 +32,7 @@ from xero_connector.domain.ports import (
     Seal,
     XeroIdentity,
 )
-from xero_connector.domain.refresh_policy import LEASE, POST_BUDGET
+from xero_connector.domain.refresh_policy import LEASE, POST_BUDGET, time_to_ask
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
@@ -47,10 +47,8 @@ from xero_connector.use_cases.vault_gate import VaultGate
 
 _PATIENCE = timedelta(seconds=6)
 """How long a callback waits for a refresh that is under way; API Gateway waits 29 s for the whole."""
-_TIME_TO_STORE = timedelta(seconds=9)
-"""What has to be left after Xero's answer, for the vault and the registry."""
-_LEAST_TO_EXCHANGE = timedelta(seconds=3)
-_LONGEST_EXCHANGE = timedelta(seconds=10)
+_TIME_TO_END = timedelta(seconds=3)
+"""With less of it, the answer comes first: a reload finds out what became of its consent in any case."""
 _LEAST_ALLOWANCE = -5
 """A consent may draw a little more than there is to spare: together with the schedule 95 versions a day."""
 _NOT_PRESENTED = frozenset({FailureKind.NOT_SENT, FailureKind.THROTTLED})
@@ -267,10 +265,10 @@ class CompleteConsent:
         return self._keep(held, claimed, answer.as_asked_for(row.requested_scopes), user_id=user_id)
 
     def _time_to_exchange(self) -> timedelta:
-        left = self.deadline() - self.clock() - _TIME_TO_STORE
-        if left < _LEAST_TO_EXCHANGE:
+        within = time_to_ask(self.deadline() - self.clock())
+        if within is None:
             raise StoreUnavailable("GetSecretValue", "TooSlow")
-        return min(left, _LONGEST_EXCHANGE)
+        return within
 
     def _present_code(
         self, held: HeldLease, pair: ClientPair, code: str, code_verifier: str, within: timedelta
@@ -278,12 +276,12 @@ class CompleteConsent:
         try:
             return self.identity.exchange_code(pair, code=code, code_verifier=code_verifier, within=within)
         except TokenEndpointFailure as failure:
-            left = self.deadline() - self.clock() - _TIME_TO_STORE
-            if failure.kind is not FailureKind.NOT_SENT or left < _LEAST_TO_EXCHANGE:
+            again = time_to_ask(self.deadline() - self.clock())
+            if failure.kind is not FailureKind.NOT_SENT or again is None:
                 raise
         # Nothing was sent, so nothing can have happened: once more, at once.
         held.ensure(POST_BUDGET)
-        return self.identity.exchange_code(pair, code=code, code_verifier=code_verifier, within=min(left, within))
+        return self.identity.exchange_code(pair, code=code, code_verifier=code_verifier, within=again)
 
     def _postponed(
         self, held: HeldLease, claimed: AuthorizationRequest, reason: StoreUnavailable | TokenEndpointFailure
@@ -365,6 +363,8 @@ class CompleteConsent:
         )
 
     def _end(self, request: AuthorizationRequest) -> None:
+        if self.deadline() - self.clock() < _TIME_TO_END:
+            return
         try:
             self.consents.save_request(request)
         except RevisionConflict:

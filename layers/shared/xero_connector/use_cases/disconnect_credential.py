@@ -12,7 +12,12 @@ from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Vau
 from xero_connector.domain.refresh_policy import LEASE
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
-from xero_connector.use_cases.disconnect_turn import LONGEST_TURN, DisconnectTurn, PostponedError
+from xero_connector.use_cases.disconnect_turn import (
+    LONGEST_SCHEDULED_TURN,
+    LONGEST_TURN,
+    DisconnectTurn,
+    PostponedError,
+)
 from xero_connector.use_cases.end_grants import EndGrants
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
@@ -49,20 +54,20 @@ class DisconnectCredential:
             # As it stands now: another request may have ended it while this one waited.
             if held.row.status is Status.DISCONNECTED:
                 return held.give_back()
-            return self._go_on(held, by=by)
+            return self._go_on(held, by=by, longest=LONGEST_TURN)
         except LeaseUnavailable as busy:
             raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
 
     def resume(self, row: Credential) -> Credential:
         """Go on with a credential that is `disconnecting`; raises `LeaseUnavailable`."""
-        return self._go_on(self.hold_lease(row), by=CONNECTOR)
+        return self._go_on(self.hold_lease(row), by=CONNECTOR, longest=LONGEST_SCHEDULED_TURN)
 
-    def _go_on(self, held: HeldLease, *, by: str) -> Credential:
+    def _go_on(self, held: HeldLease, *, by: str, longest: timedelta) -> Credential:
         now = self.clock()
         turn = DisconnectTurn(
             held,
             self.clock,
-            ends_at=min(self.deadline(), now + LONGEST_TURN),
+            ends_at=min(self.deadline(), now + longest),
             ending=held.row.ending or Ending(since=now, suspected=_seems_dead(held.row)),
         )
         try:

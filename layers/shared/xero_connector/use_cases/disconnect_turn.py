@@ -12,7 +12,9 @@ from xero_connector.domain.refresh_policy import POST_BUDGET
 from xero_connector.use_cases.hold_lease import HeldLease
 
 LONGEST_TURN = timedelta(seconds=25)
-"""What the sweep allows one credential, and less than the 29 s of API Gateway."""
+"""Less than the 29 s of API Gateway."""
+LONGEST_SCHEDULED_TURN = timedelta(seconds=45)
+"""The schedule has more time, so that slow stores cannot make each turn too short to get anywhere."""
 
 
 class PostponedError(Exception):

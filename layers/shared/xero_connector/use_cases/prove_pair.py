@@ -18,15 +18,19 @@ from xero_connector.domain.checks import (
 from xero_connector.domain.consent import new_token
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.errors import PairRefused
-from xero_connector.domain.ports import Clock, XeroAuthorize, XeroIdentity
+from xero_connector.domain.ports import Clock, Deadline, XeroAuthorize, XeroIdentity
+from xero_connector.domain.refresh_policy import LONGEST_ANSWER
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import EXPLANATIONS, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair
 
 _SECRET_ALPHABET = string.ascii_letters + string.digits
-_PROBE_WITHIN = timedelta(seconds=12)
-_PROBE_THOROUGHLY_WITHIN = timedelta(seconds=5)
-"""The authorize endpoint is asked only while the whole proof stays below the 29 s of API Gateway."""
+_TIME_AFTER = timedelta(seconds=11)
+"""What has to be left of an invocation after a proof, to store what came of it and to answer."""
+_LEAST_FOR_AN_ANSWER = timedelta(seconds=2)
+_TIME_TO_PROBE = timedelta(seconds=6)
+_TIME_TO_PROBE_THOROUGHLY = timedelta(seconds=12)
+"""The authorize endpoint is asked only where there is time for it: what it says is advice."""
 
 
 class Verdict(StrEnum):
@@ -95,6 +99,7 @@ class ProvePair:
     identity: XeroIdentity
     authorize: XeroAuthorize
     clock: Clock
+    deadline: Deadline
     redirect_uri: str
 
     def __call__(
@@ -106,7 +111,6 @@ class ProvePair:
         thorough: bool = False,
     ) -> Proof:
         """Make at most four requests to Xero and judge the pair; two more at most if `thorough`."""
-        began = self.clock()
         verdict, failure = self._judge(pair, integration_type)
         custom = integration_type is IntegrationType.CUSTOM_CONNECTION
         if verdict in {Verdict.CUSTOM_CONNECTION, Verdict.WEB_APP, Verdict.MOBILE_APP}:
@@ -114,9 +118,8 @@ class ProvePair:
         if custom and verdict is not Verdict.INVALID_CLIENT:
             return self._proof(verdict, failure, _no_consent(self.clock()))
         finding = AuthorizeFinding.INCONCLUSIVE
-        elapsed = self.clock() - began
-        if elapsed < _PROBE_WITHIN:
-            thorough = thorough and not custom and elapsed < _PROBE_THOROUGHLY_WITHIN
+        if self._left >= _TIME_TO_PROBE:
+            thorough = thorough and not custom and self._left >= _TIME_TO_PROBE_THOROUGHLY
             finding = self.authorize.probe(pair.client_id, scopes=scopes, try_other_case=thorough)
         if custom:
             # Asked for one thing only: whether it is the client ID that is wrong.
@@ -134,23 +137,34 @@ class ProvePair:
 
     def _judge(self, pair: ClientPair, integration_type: IntegrationType) -> tuple[Verdict, FailureKind]:
         custom = integration_type is IntegrationType.CUSTOM_CONNECTION
-        answer = self._present_random_code(pair)
+        # Half of the time for each of the two.
+        answer = self._present_random_code(pair, self._left / 2)
         if answer is FailureKind.INVALID_CLIENT:
             return Verdict.INVALID_CLIENT, answer
         if answer is FailureKind.UNAUTHORIZED_CLIENT:
             return Verdict.GOOD if custom else Verdict.CUSTOM_CONNECTION, answer
         if answer is not FailureKind.INVALID_GRANT:
             return Verdict.UNKNOWN, answer
-        control = self._present_random_code(ClientPair(pair.client_id, _other_secret(pair.client_secret)))
+        control = self._present_random_code(
+            ClientPair(pair.client_id, _other_secret(pair.client_secret)), self._left
+        )
         if control is FailureKind.INVALID_CLIENT:
             return Verdict.WEB_APP if custom else Verdict.GOOD, answer
         if control in {FailureKind.INVALID_GRANT, FailureKind.UNAUTHORIZED_CLIENT}:
             return Verdict.MOBILE_APP, answer
         return Verdict.UNKNOWN, control
 
-    def _present_random_code(self, pair: ClientPair) -> FailureKind:
+    @property
+    def _left(self) -> timedelta:
+        return self.deadline() - self.clock() - _TIME_AFTER
+
+    def _present_random_code(self, pair: ClientPair, within: timedelta) -> FailureKind:
+        if within < _LEAST_FOR_AN_ANSWER:
+            return FailureKind.NOT_SENT
         try:
-            self.identity.exchange_code(pair, code=new_token(), code_verifier=new_token())
+            self.identity.exchange_code(
+                pair, code=new_token(), code_verifier=new_token(), within=min(within, LONGEST_ANSWER)
+            )
         except TokenEndpointFailure as failure:
             return failure.kind
         return FailureKind.UNEXPECTED

@@ -8,13 +8,15 @@ from typing import Any
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.events import iso_time
 from xero_connector.domain.history import Action, HistoryEntry
-from xero_connector.domain.ports import Clock, EventBus, History, Observer
+from xero_connector.domain.ports import Clock, Deadline, EventBus, History, Observer
 from xero_connector.use_cases.issue_connect_link import IssueConnectLink
 
 _MOST_PER_SHARD = 100
 _MOST_REFUSED = 25
 """In a row: then it is the bus that is away, and not these events that it will not take."""
 _TIME_FOR_ONE = timedelta(seconds=10)
+_TIME_AT_ONCE = timedelta(seconds=13)
+"""Publishing one, and what a request has to do after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,15 @@ class PublishEvents:
     event_bus: EventBus
     issue_connect_link: IssueConnectLink
     clock: Clock
+    deadline: Deadline
     observer: Observer
 
     def at_once(self, entries: Iterable[HistoryEntry]) -> None:
-        """Publish what was just written; what does not go out is left to the schedule."""
+        """Publish what was just written; what does not go out, or not in time, is left to the schedule."""
         for entry in entries:
+            if self.deadline() - self.clock() < _TIME_AT_ONCE:
+                # What the request is about comes first, and its answer.
+                return
             try:
                 self._publish(entry)
             except StoreUnavailable as unavailable:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeGuard
 
 from xero_connector.domain.checks import granted_scopes_check
 from xero_connector.domain.credential import VERSION_ALLOWANCE, ConsentGiven, Credential, IntegrationType
@@ -16,8 +15,8 @@ from xero_connector.domain.failed_refresh import (
     without_secret,
 )
 from xero_connector.domain.history import Action
-from xero_connector.domain.ports import Clock, Observer, Registry, Seal, Vault, XeroIdentity
-from xero_connector.domain.refresh_policy import POST_BUDGET, confirms_dead_grant
+from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Seal, Vault, XeroIdentity
+from xero_connector.domain.refresh_policy import POST_BUDGET, confirms_dead_grant, time_to_ask
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import OUTAGE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer
@@ -30,6 +29,8 @@ from xero_connector.use_cases.vault_gate import VaultGate
 
 _OLDER_GENERATIONS = 2
 """How far back the last resort goes: an older answer may be the one that Xero gave last."""
+_TIME_TO_LIST = timedelta(seconds=18)
+"""Listing the organisations takes 5 s at most; after it there has to be time to ask and to store."""
 _VAULT_TROUBLE = "store_unavailable"
 
 
@@ -52,7 +53,7 @@ class Refresh:
     """The outcome, and the row as it stands now; `answered` tells whether Xero did, None if it was not asked."""
 
     outcome: Outcome
-    row: Credential | None
+    row: Credential
     answered: bool | None = None
 
 
@@ -84,17 +85,18 @@ class RefreshCredential:
     hold_lease: HoldLease
     store_tokens: StoreTokens
     clock: Clock
+    deadline: Deadline
     observer: Observer
 
     def __call__(
-        self, client_id: str, *, only_if_due: bool, asked_by: str | None = None, gate: VaultGate | None = None
+        self, row: Credential, *, only_if_due: bool, asked_by: str | None = None, gate: VaultGate | None = None
     ) -> Refresh:
         """Refresh a credential that has a grant, or finish what an earlier attempt left behind.
 
-        `asked_by` is the admin to name in the audit trail, None where nobody asked. `gate` is the one of the
-        sweep; without one, a vault that takes no writes raises `StoreUnavailable`.
+        `row` is the credential as it was just read: the lease is had only if it is still so. `asked_by` is the
+        admin to name in the audit trail, None where nobody asked. `gate` is the one of the sweep; without one, a
+        vault that takes no writes raises `StoreUnavailable`.
         """
-        row = self.registry.get(client_id)
         if not self._has_work(row, only_if_due=only_if_due):
             return Refresh(Outcome.SKIPPED, row)
         if gate is not None and gate.closed:
@@ -115,8 +117,8 @@ class RefreshCredential:
                     return Refresh(Outcome.LEFT_FOR_LATER, row)
             raise
 
-    def _has_work(self, row: Credential | None, *, only_if_due: bool) -> TypeGuard[Credential]:
-        if row is None or row.status not in WORKS_ON or (only_if_due and not row.is_due(self.clock())):
+    def _has_work(self, row: Credential, *, only_if_due: bool) -> bool:
+        if row.status not in WORKS_ON or (only_if_due and not row.is_due(self.clock())):
             return False
         return row.has_grant or row.attempt_started_at is not None or row.consenting is not None
 
@@ -195,6 +197,8 @@ class RefreshCredential:
         good = current is not None and row.parked is None and self.clock() < current.secret.token_expires_at
         if current is None or not good or not (known.pending or self.list_tenants.is_due(known)):
             return known
+        if self.deadline() - self.clock() < _TIME_TO_LIST:
+            return known
         return self.list_tenants.everything(known, current.secret.token.access_token)
 
     def _kept(self, turn: "_Turn", answer: TokenAnswer, known: Listing, *, also: Change = unchanged) -> Refresh:
@@ -220,20 +224,26 @@ class RefreshCredential:
         return self._done(Outcome.REFRESHED, row, answered=True)
 
     def _ask(self, turn: "_Turn", pair: ClientPair, refresh_token: str) -> TokenAnswer:
-        return self._insisting(turn, lambda: self.identity.refresh(pair, refresh_token=refresh_token))
+        return self._insisting(
+            turn, lambda within: self.identity.refresh(pair, refresh_token=refresh_token, within=within)
+        )
 
-    @staticmethod
-    def _insisting(turn: "_Turn", post: Callable[[], TokenAnswer]) -> TokenAnswer:
+    def _insisting(self, turn: "_Turn", post: Callable[[timedelta], TokenAnswer]) -> TokenAnswer:
         turn.held.ensure(POST_BUDGET)
+        within = time_to_ask(self.deadline() - self.clock())
+        if within is None:
+            # What would come of it could not be stored in time.
+            raise StoreUnavailable("GetSecretValue", "TooSlow")
         turn.presented = True
         try:
-            return post()
+            return post(within)
         except TokenEndpointFailure as failure:
-            if failure.kind is not FailureKind.NOT_SENT:
+            again = time_to_ask(self.deadline() - self.clock())
+            if failure.kind is not FailureKind.NOT_SENT or again is None:
                 raise
         # Nothing was sent, so nothing can have happened: once more, at once.
         turn.held.ensure(POST_BUDGET)
-        return post()
+        return post(again)
 
     def _ask_anew(self, turn: "_Turn", pair: ClientPair) -> Refresh:
         row = turn.held.row
@@ -244,7 +254,8 @@ class RefreshCredential:
         known = Listing.of(row)
         if row.generation == 0:
             known = replace(known, pending=True)
-        if known.pending or self.list_tenants.is_due(known):
+        in_time = self.deadline() - self.clock() > _TIME_TO_LIST
+        if in_time and (known.pending or self.list_tenants.is_due(known)):
             # Before storing: a Custom connection can ask for its tokens again.
             known = self.list_tenants.everything(known, answer.token.access_token)
 
@@ -256,7 +267,9 @@ class RefreshCredential:
     def _client_credentials(self, turn: "_Turn", pair: ClientPair) -> TokenAnswer:
         scopes = turn.held.row.requested_scopes
         try:
-            answer = self._insisting(turn, lambda: self.identity.client_credentials(pair, scopes=scopes))
+            answer = self._insisting(
+                turn, lambda within: self.identity.client_credentials(pair, scopes=scopes, within=within)
+            )
             return answer.as_asked_for(scopes)
         except TokenEndpointFailure as failure:
             if failure.kind is FailureKind.INVALID_GRANT:
@@ -265,7 +278,9 @@ class RefreshCredential:
             if failure.kind is not FailureKind.INVALID_SCOPE or not scopes:
                 raise
         # Better a token with what the connection has than none: the check of the scopes tells what is missing.
-        return self._insisting(turn, lambda: self.identity.client_credentials(pair, scopes=()))
+        return self._insisting(
+            turn, lambda within: self.identity.client_credentials(pair, scopes=(), within=within)
+        )
 
     def _present_older(self, turn: "_Turn") -> Credential | None:
         """Try the refresh tokens of the generations before, as a last resort; None if they are dead as well.

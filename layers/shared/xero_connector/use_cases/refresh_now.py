@@ -41,7 +41,8 @@ class RefreshNow:
 
         Raises `NotFound`, `Conflict`, `QuotaReached`, or `XeroUnavailable` if Xero gave no new token.
         """
-        wait = self.find_credential(client_id).allowance.wait_for_spare(self.clock())
+        row = self.find_credential(client_id)
+        wait = row.allowance.wait_for_spare(self.clock())
         if wait:
             seconds = math.ceil(wait.total_seconds())
             raise QuotaReached(
@@ -50,12 +51,12 @@ class RefreshNow:
                 hint=f"Try again in {seconds} seconds; the schedule refreshes this credential meanwhile.",
                 retry_after=seconds,
             )
-        refresh = self.refresh_credential(client_id, only_if_due=False, asked_by=by)
+        refresh = self.refresh_credential(row, only_if_due=False, asked_by=by)
         if refresh.outcome is Outcome.BUSY:
             raise Conflict(
                 "This credential is being refreshed right now.", code="busy", hint="Look at it in a minute."
             )
-        if refresh.outcome is Outcome.SKIPPED or refresh.row is None:
+        if refresh.outcome is Outcome.SKIPPED:
             raise Conflict(
                 "This credential has no grant to refresh.",
                 code="not_connected",
@@ -75,8 +76,8 @@ class RefreshNow:
         return refresh.row
 
 
-def _how_to_connect(row: Credential | None) -> str:
-    if row is None or row.status in FINAL:
+def _how_to_connect(row: Credential) -> str:
+    if row.status in FINAL:
         return "It has ended: submit the pair again with POST /credentials."
     if row.status is Status.DISCONNECTING:
         return "It is being disconnected; after that, submit the pair again with POST /credentials."

@@ -13,7 +13,7 @@ from xero_connector.domain.errors import (
     XeroUnavailable,
 )
 from xero_connector.domain.history import Action
-from xero_connector.domain.ports import Clock, Observer, Vault
+from xero_connector.domain.ports import Clock, Deadline, Observer, Vault
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.tokens import ClientPair, client_version_id
 from xero_connector.use_cases.find_credential import FindCredential
@@ -24,8 +24,10 @@ from xero_connector.use_cases.revalidate_credential import accepted_again
 
 _PATIENCE = timedelta(seconds=6)
 _MOST_TAKEN = 10
-_REFRESH_WITHIN = timedelta(seconds=10)
-"""After a slower proof there is no time for a refresh below the 29 s of API Gateway: the schedule makes it."""
+_TIME_TO_SWAP = timedelta(seconds=10)
+"""The lease, two calls of the vault and the row: what a busy credential is waited for ends before it."""
+_TIME_TO_REFRESH = timedelta(seconds=20)
+"""With less of the invocation left, the schedule puts the new secret to use."""
 _ENDING = FINAL | {Status.DISCONNECTING}
 
 
@@ -43,6 +45,7 @@ class ReplaceClientSecret:
     find_credential: FindCredential
     refresh_credential: RefreshCredential
     clock: Clock
+    deadline: Deadline
     observer: Observer
 
     def __call__(self, client_id: str, client_secret: str, *, by: str) -> Credential:
@@ -50,7 +53,6 @@ class ReplaceClientSecret:
 
         Raises `NotFound`, `Conflict`, `PairRefused`, or `XeroUnavailable` without a definite answer.
         """
-        began = self.clock()
         row = self.find_credential(client_id)
         _check_replaceable(row)
         pair = ClientPair(client_id, client_secret)
@@ -64,7 +66,7 @@ class ReplaceClientSecret:
                 hint="Keep the new secret and send it again in a few minutes.",
             )
         try:
-            held = self.hold_lease.waiting(row, patience=_PATIENCE)
+            held = self.hold_lease.waiting(row, patience=self._patience())
         except LeaseUnavailable as busy:
             raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
         # As it stands now: it may have been disconnected during the proof.
@@ -72,20 +74,23 @@ class ReplaceClientSecret:
             _check_replaceable(held.give_back())
         number = self._put(held, pair)
         swapped = held.save(lambda row, now: _swapped(held, row, number=number, proof=proof, by=by, now=now))
-        return self._put_to_use(swapped, began=began)
+        return self._put_to_use(swapped)
 
-    def _put_to_use(self, row: Credential, *, began: datetime) -> Credential:
+    def _patience(self) -> timedelta:
+        return min(_PATIENCE, max(self.deadline() - self.clock() - _TIME_TO_SWAP, timedelta()))
+
+    def _put_to_use(self, row: Credential) -> Credential:
         now = self.clock()
-        if not row.is_due(now) or now - began > _REFRESH_WITHIN:
+        if not row.is_due(now) or self.deadline() - now < _TIME_TO_REFRESH:
             return row
         try:
-            refresh = self.refresh_credential(row.client_id, only_if_due=False)
+            refresh = self.refresh_credential(row, only_if_due=False)
         except ConnectorError as postponed:
             # The swap is done, and that is what was asked for. The credential is due: whatever stands in the way
             # of a refresh, the schedule meets it within a minute, and reports it.
             self.observer.event("secret_not_used_yet", client_id=row.client_id, code=postponed.code)
             return self.find_credential(row.client_id)
-        return refresh.row or row
+        return refresh.row
 
     def _put(self, held: HeldLease, pair: ClientPair) -> int:
         row = held.row

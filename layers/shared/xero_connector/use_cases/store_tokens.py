@@ -20,8 +20,8 @@ type Change = Callable[[Credential, datetime], Credential]
 
 _MOST_TAKEN = 5
 _MOST_PUTS = 60
-_PUT_BUDGET = timedelta(seconds=15)
-"""The vault's time-outs and retries: no put starts with less of the lease left."""
+_PUT_BUDGET = timedelta(seconds=10)
+"""The vault's time-outs and its retry: no put starts with less of the lease left."""
 _TIME_TO_PARK = timedelta(seconds=8)
 _TIME_TO_LIST = timedelta(seconds=14)
 """Listing the organisations, a second version with them, and the commit."""

@@ -1,10 +1,12 @@
 """What the schedule does each minute: work through everything that is due."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any
 
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectorError, LeaseUnavailable, StoreUnavailable
@@ -22,6 +24,10 @@ from xero_connector.use_cases.validate_pending import ValidatePending
 from xero_connector.use_cases.vault_gate import VaultGate
 
 _MOST_PER_SHARD = 500
+_HEAD_START = 5
+"""Seconds that the credentials that are well have for themselves."""
+_TO_PUBLISH = timedelta(seconds=20)
+"""Publishing begins nothing with less than 10 s of it left: a bus that is away costs the rest ten seconds."""
 _LONGEST_WORK = timedelta(seconds=25)
 """What one credential may take: nothing is begun with less of the invocation left."""
 
@@ -33,7 +39,11 @@ _PROMISED = frozenset({Status.CONNECTED, Status.DEGRADED})
 
 @dataclass(frozen=True, slots=True)
 class SweepDueCredentials:
-    """Refreshes, proves, disconnects and publishes what is due; leaves the rest to the next minute."""
+    """Refreshes, proves, disconnects and publishes what is due; leaves the rest to the next minute.
+
+    The longest overdue go first, whatever their shard; among them the credentials that are well. Those that had
+    trouble before come after them, in a lane of their own: what Xero does not answer for them is no news.
+    """
 
     registry: Registry
     refresh_credential: RefreshCredential
@@ -51,42 +61,65 @@ class SweepDueCredentials:
         An error that nobody foresaw, and a shard that could not be read, end the run with themselves, after
         everything else that is due had its turn.
         """
-        outcomes: Counter[str] = Counter()
-        unforeseen: list[BaseException] = []
-        unread: list[StoreUnavailable] = []
-        brake, gate = OutageBrake(), VaultGate()
-        with ThreadPoolExecutor(max_workers=WIDEST) as pool:
-            futures = [
-                (client_id, pool.submit(self._take_turn, client_id, deadline, brake, gate))
-                for client_id in self._due(shards, unread)
-            ]
-        for client_id, future in futures:
-            outcomes[self._outcome(client_id, future, unforeseen)] += 1
-        if brake.engaged:
+        sweep = _Sweep(deadline)
+        with ThreadPoolExecutor(max_workers=WIDEST) as well, ThreadPoolExecutor(max_workers=WIDEST) as troubled:
+            rows = self._due(shards, sweep, well)
+            self._begin(sweep, well, [row for row in rows if not row.failures])
+            # Nobody waits long for one that is slow.
+            wait(sweep.futures.values(), timeout=_HEAD_START)
+            self._publish_left_over(shards, sweep)
+            self._begin(sweep, troubled, [row for row in rows if row.failures])
+        for client_id, future in sweep.futures.items():
+            sweep.outcomes[self._outcome(client_id, future, sweep.unforeseen)] += 1
+        if sweep.brake.engaged:
             self.observer.count("OutageNoticed")
-        if gate.was_closed:
+        if sweep.gate.was_closed:
             self.observer.count("VaultClosed")
-        self.observer.event("sweep_done", due=len(futures), **dict(sorted(outcomes.items())))
-        try:
-            self.publish_events.left_over(shards=shards, deadline=deadline)
-        except StoreUnavailable as unavailable:
-            unread.append(unavailable)
-        for error in (*unforeseen, *unread):
+        self.observer.event("sweep_done", due=sweep.outcomes.total(), **dict(sorted(sweep.outcomes.items())))
+        for error in (*sweep.unforeseen, *sweep.unread):
             raise error
-        return outcomes
+        return sweep.outcomes
 
-    def _due(self, shards: Sequence[str], unread: list[StoreUnavailable]) -> Iterator[str]:
-        for shard in shards:
+    def _due(self, shards: Sequence[str], sweep: "_Sweep", pool: ThreadPoolExecutor) -> Sequence[Credential]:
+        """Read what is due, the longest overdue first."""
+        now = self.clock()
+        queries = [pool.submit(self.registry.due, shard=shard, now=now, limit=_MOST_PER_SHARD) for shard in shards]
+        client_ids: list[str] = []
+        for query in queries:
             try:
-                yield from self.registry.due(shard=shard, now=self.clock(), limit=_MOST_PER_SHARD)
+                client_ids.extend(query.result())
             except StoreUnavailable as error:
                 # The other shards have their turn first; then this run fails, so that an alarm can go off.
-                unread.append(error)
+                sweep.unread.append(error)
+        rows = [(client_id, pool.submit(self.registry.get, client_id)) for client_id in client_ids]
+        now = self.clock()
+        due: list[tuple[datetime, Credential]] = []
+        for client_id, future in rows:
+            if future.exception() is not None:
+                sweep.outcomes[self._outcome(client_id, future, sweep.unforeseen)] += 1
+                continue
+            row = future.result()
+            if row is None or row.due_at is None or not row.is_due(now):
+                sweep.outcomes["skipped"] += 1
+                continue
+            due.append((row.due_at, row))
+        return [row for _, row in sorted(due, key=itemgetter(0))]
 
-    def _outcome(self, client_id: str, future: Future[str], unforeseen: list[BaseException]) -> str:
+    def _begin(self, sweep: "_Sweep", pool: ThreadPoolExecutor, rows: Sequence[Credential]) -> None:
+        for row in rows:
+            place = sweep.brake.queue(troubled=bool(row.failures))
+            sweep.futures[row.client_id] = pool.submit(self._take_turn, row, place, sweep)
+
+    def _publish_left_over(self, shards: Sequence[str], sweep: "_Sweep") -> None:
+        try:
+            self.publish_events.left_over(shards=shards, deadline=min(sweep.deadline, self.clock() + _TO_PUBLISH))
+        except StoreUnavailable as unavailable:
+            sweep.unread.append(unavailable)
+
+    def _outcome(self, client_id: str, future: Future[Any], unforeseen: list[BaseException]) -> str:
         error = future.exception()
         if error is None:
-            return future.result()
+            return str(future.result())
         if isinstance(error, LeaseUnavailable):
             return "busy"
         if isinstance(error, ConnectorError):
@@ -97,23 +130,20 @@ class SweepDueCredentials:
         unforeseen.append(error)
         return "unforeseen"
 
-    def _take_turn(self, client_id: str, deadline: datetime, brake: OutageBrake, gate: VaultGate) -> str:
-        if not brake.enter():
+    def _take_turn(self, row: Credential, place: int, sweep: "_Sweep") -> str:
+        troubled = bool(row.failures)
+        if not sweep.brake.enter(place, troubled=troubled):
             return "left_for_later"
         answered = None
         try:
             now = self.clock()
-            if deadline - now < _LONGEST_WORK:
+            if sweep.deadline - now < _LONGEST_WORK:
                 return "left_for_later"
-            row = self.registry.get(client_id)
-            if row is None or not row.is_due(now):
-                return "skipped"
             self._measure(row, now)
-            after, outcome = self._work(row, gate)
-            answered = _answered(before=row, after=after)
+            answered, outcome = self._work(row, sweep.gate)
             return outcome
         finally:
-            brake.leave(answered=answered)
+            sweep.brake.leave(answered=answered, troubled=troubled)
 
     def _measure(self, row: Credential, now: datetime) -> None:
         if row.due_at is not None:
@@ -124,7 +154,8 @@ class SweepDueCredentials:
         if row.attempt_started_at is not None and now - row.attempt_started_at > _LONG_UNFINISHED:
             self.observer.count("UnfinishedAttempts")
 
-    def _work(self, row: Credential, gate: VaultGate) -> tuple[Credential | None, str]:
+    def _work(self, row: Credential, gate: VaultGate) -> tuple[bool | None, str]:
+        """Return whether Xero answered (None if it was not asked), and the outcome."""
         match row.status:
             case Status.PENDING_VALIDATION | Status.REJECTED:
                 after = self.validate_pending(row)
@@ -135,14 +166,27 @@ class SweepDueCredentials:
             case _:
                 if self.pace is not None:
                     self.pace.wait()
-                refresh = self.refresh_credential(row.client_id, only_if_due=True, gate=gate)
-                return refresh.row, str(refresh.outcome)
-        return after, str(after.status)
+                refresh = self.refresh_credential(row, only_if_due=True, gate=gate)
+                return refresh.answered, str(refresh.outcome)
+        return _answered(before=row, after=after), str(after.status)
 
 
-def _answered(*, before: Credential, after: Credential | None) -> bool | None:
-    """Whether Xero answered; None if nothing tells."""
-    if after is None or after.revision == before.revision:
+@dataclass(slots=True)
+class _Sweep:
+    """One run: its end, what its threads share, and what came of it."""
+
+    deadline: datetime
+    brake: OutageBrake = field(default_factory=OutageBrake)
+    gate: VaultGate = field(default_factory=VaultGate)
+    futures: dict[str, Future[str]] = field(default_factory=dict)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    unforeseen: list[BaseException] = field(default_factory=list)
+    unread: list[StoreUnavailable] = field(default_factory=list)
+
+
+def _answered(*, before: Credential, after: Credential) -> bool | None:
+    """Whether Xero answered a proof or a disconnect; None if nothing tells."""
+    if after.revision == before.revision:
         return None
     if after.last_error is None or after.last_error == before.last_error:
         return True
