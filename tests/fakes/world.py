@@ -16,6 +16,7 @@ from tests.fakes.xero import ScriptedXero
 from xero_connector.bootstrap import Application, Ports
 from xero_connector.domain.consent import BrowserBinding, new_token
 from xero_connector.domain.credential import Credential, IntegrationType
+from xero_connector.domain.status import Status
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import ClientPair
 from xero_connector.settings import Settings
@@ -179,6 +180,12 @@ class World:
             return self.app.sweep_due_credentials(shards=["0", "1"], deadline=self.deadline())
         finally:
             self.time_left = of_a_request
+
+    def reject(self, client_id: str = CLIENT_ID) -> Credential:
+        """Let the schedule go on until a pending pair that Xero refuses is rejected."""
+        while self.row(client_id).status is Status.PENDING_VALIDATION:
+            self.sweep_when_due(client_id)
+        return self.row(client_id)
 
     def sweep_when_due(self, client_id: str = CLIENT_ID) -> Counter[str]:
         due_at = self.row(client_id).due_at

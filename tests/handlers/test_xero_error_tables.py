@@ -371,22 +371,25 @@ def test_invalid_client_for_a_new_secret_leaves_the_old_one_in_force(
         pytest.param(with_wrong_secret, WRONG_SECRET, id="wrong secret"),
     ],
 )
-def test_invalid_client_for_a_pending_pair_ends_it_and_deletes_its_secret(
+def test_invalid_client_for_a_pending_pair_rejects_it_once_that_is_sure(
     world: SimulatedWorld, admin: Admin, tick: Schedule, app: App, words: tuple[str, str]
 ) -> None:
     pair = app(world)
     world.break_down("token", FAULTS["500"].document)
     assert admin.submit(pair).outcome == (HTTPStatus.ACCEPTED, "pending_validation")
     assert_kept(world, pair)
-    assert tick(pair.client_id) == {"rejected": 1}
+    assert tick(pair.client_id) == {"pending_validation": 1}
     told = admin.look_up(pair.client_id)
+    assert told.check("pair")[0] == "fail"
+    while told.content["status"] == "pending_validation":
+        tick(pair.client_id)
+        told = admin.look_up(pair.client_id)
     assert told.outcome == (HTTPStatus.OK, "rejected")
     assert told.check("pair")[0] == "fail"
     assert told.content["last_error"]["code"] == "invalid_client"
     for sentence in words:
         assert sentence in told.content["last_error"]["detail"]
-    assert world.vault.deleted == {world.vault.client_secret_name(pair.client_id)}
-    assert world.row(pair.client_id).due_at is None
+    assert world.vault.deleted == set()
     assert words[0] in admin.history(pair.client_id)[0]["detail"]
     assert admin.actions(pair.client_id) == ["rejected", "submitted"]
     assert published(world) == ["CredentialRejected"]

@@ -141,24 +141,37 @@ class Journey:
         self._see(content["token"]["access_token"], content["token"].get("refresh_token"))
         return content
 
-    def make_due(self, app: XeroApp, *, organisations_seen_at: datetime | None = None) -> None:
+    def make_due(
+        self,
+        app: XeroApp,
+        *,
+        organisations_seen_at: datetime | None = None,
+        refused_since: datetime | None = None,
+    ) -> None:
         """Turn the registry's clock: what is due in twenty minutes is due now.
 
-        `organisations_seen_at` turns the other clock too, by which the organisations are looked at again.
+        `organisations_seen_at` turns the other clock too, by which the organisations are looked at again, and
+        `refused_since` the one by which a pending pair is given up.
         """
         now = datetime.now(tz=UTC)
-        seen_at = {} if organisations_seen_at is None else {":seen_at": {"S": organisations_seen_at.isoformat()}}
-        and_seen_at = ", tenants_checked_at = :seen_at" if seen_at else ""
+        also: dict[str, dict[str, str]] = {}
+        and_also = ""
+        if organisations_seen_at is not None:
+            also |= {":seen_at": {"S": organisations_seen_at.isoformat()}}
+            and_also += ", tenants_checked_at = :seen_at"
+        if refused_since is not None:
+            also |= {":refused": {"S": refused_since.isoformat()}, ":twice": {"N": "2"}}
+            and_also += ", refused_since = :refused, refusals = :twice"
         self.stack.aws("dynamodb").update_item(
             TableName=self.stack.description.table_name,
             Key={"pk": {"S": f"CREDENTIAL#{app.client_id}"}, "sk": {"S": "CREDENTIAL"}},
-            UpdateExpression=f"SET due_at = :epoch, due_exactly_at = :now{and_seen_at} ADD revision :one",
+            UpdateExpression=f"SET due_at = :epoch, due_exactly_at = :now{and_also} ADD revision :one",
             ConditionExpression="attribute_exists(due_at) AND attribute_not_exists(lease_owner)",
             ExpressionAttributeValues={
                 ":epoch": {"N": str(int(now.timestamp()))},
                 ":now": {"S": now.isoformat()},
                 ":one": {"N": "1"},
-                **seen_at,
+                **also,
             },
         )
 

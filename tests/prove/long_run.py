@@ -178,11 +178,11 @@ class _InTurn(Executor):
         gate.start_work()
         try:
             future.set_result(fn(*args, **kwargs))
-        except ProcessDied:
+        except ProcessDied as died:
             self._died += 1
             if self._died == self.wide:
                 raise
-            future.set_result(cast("Answer", "died"))
+            future.set_exception(died)
         except Exception as error:  # noqa: BLE001 - the future hands it on
             future.set_exception(error)
         finally:
@@ -243,7 +243,8 @@ class _Identity:
         self._simulation = simulation
         self._clock = clock
 
-    def refresh(self, pair: ClientPair, *, refresh_token: str) -> TokenAnswer:
+    def refresh(self, pair: ClientPair, *, refresh_token: str, within: timedelta | None = None) -> TokenAnswer:
+        del within
         return self._simulation.gate("xero", lambda: self._refresh(pair, refresh_token))
 
     def _refresh(self, pair: ClientPair, refresh_token: str) -> TokenAnswer:

@@ -75,11 +75,13 @@ def test_the_schedule_refreshes_proves_and_disconnects_by_itself(
     assert journey.organisations(anew["token"]["access_token"]) == ["Rapid Auto"]
 
     until(lambda: status(journey, pending) == "validated")
+    # One refusal decides nothing; so the registry's clock is turned by the time that it takes to be sure.
+    until(lambda: (journey.credential(wrong)["last_error"] or {}).get("code") == "invalid_client")
+    assert status(journey, wrong) == "pending_validation"
+    journey.make_due(wrong, refused_since=datetime.now(tz=UTC) - timedelta(minutes=25))
     until(lambda: status(journey, wrong) == "rejected")
-    assert journey.credential(wrong)["last_error"]["code"] == "invalid_client"
     until(lambda: status(journey, leaving) == "disconnected")
     for name in (
-        f"oneenterprise/xero/{wrong.client_id}/client",
         f"oneenterprise/xero/{leaving.client_id}/client",
         f"oneenterprise/xero/{leaving.client_id}/tokens",
     ):
@@ -87,6 +89,15 @@ def test_the_schedule_refreshes_proves_and_disconnects_by_itself(
     domain_events.wait_for(pending.client_id, "CredentialValidated", seconds=TWO_TICKS)
     rejected = domain_events.wait_for(wrong.client_id, "CredentialRejected", seconds=TWO_TICKS)
     assert rejected["reason"]["code"] == "invalid_client"
+    # Its secret stays for a week, and the right one heals it.
+    kept = journey.stack.aws("secretsmanager").describe_secret(
+        SecretId=f"oneenterprise/xero/{wrong.client_id}/client"
+    )
+    assert "DeletedDate" not in kept
+    renewed = journey.simulator("POST", f"apps/{wrong.client_id}/secret").json()["client_secret"]
+    journey.seen.add(renewed)
+    answer = journey.admin.put(f"/credentials/{wrong.client_id}/secret", {"client_secret": renewed})
+    assert (answer.status_code, answer.json()["status"]) == (HTTPStatus.OK, "validated")
     domain_events.wait_for(leaving.client_id, "CredentialDisconnected", seconds=TWO_TICKS)
 
 

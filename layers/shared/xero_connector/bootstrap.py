@@ -47,6 +47,7 @@ from xero_connector.use_cases.disconnect_credential import DisconnectCredential
 from xero_connector.use_cases.end_grants import EndGrants
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HoldLease
+from xero_connector.use_cases.insist import Insist
 from xero_connector.use_cases.issue_connect_link import IssueConnectLink
 from xero_connector.use_cases.keep_earlier_grant import KeepEarlierGrant
 from xero_connector.use_cases.list_tenants import ListTenants
@@ -108,6 +109,7 @@ class Application:
             vault, ports.seal, keep_earlier_grant, list_tenants, clock, ports.deadline, ports.pause, observer
         )
         prove_pair = ProvePair(identity, ports.authorize, clock, ports.deadline, settings.redirect_uri)
+        insist = Insist(clock, ports.deadline, ports.pause)
         self.settings = settings
         self.registry = registry
         self._observer = observer
@@ -139,6 +141,7 @@ class Application:
             self.refresh_credential,
             clock,
             ports.deadline,
+            insist,
             ports.lease_holder,
             observer,
             default_scopes=settings.scopes,
@@ -154,6 +157,7 @@ class Application:
             self.refresh_credential,
             clock,
             ports.deadline,
+            insist,
             observer,
         )
         self.refresh_now = RefreshNow(self.refresh_credential, self.find_credential, clock)

@@ -125,7 +125,7 @@ def test_a_pending_pair_that_is_decided_is_an_event(world: World) -> None:
 def test_a_pending_pair_that_is_wrong_is_an_event(world: World) -> None:
     world.xero.failures.append(FailureKind.UNAVAILABLE)
     world.submit(known_to_xero=False)
-    world.sweep_when_due()
+    world.reject()
     assert events(world) == ["CredentialRejected"]
     assert world.event_bus.published[0].detail["reason"]["code"] == "invalid_client"
 

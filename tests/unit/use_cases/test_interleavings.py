@@ -97,10 +97,10 @@ def test_a_consent_without_a_refresh_token_is_refused(world: World) -> None:
     assert (row.status, row.generation, row.due_at, row.lease) == (Status.VALIDATED, 0, None, None)
 
 
-def test_a_rejection_does_not_delete_the_secret_of_the_next_submission(world: World) -> None:
+def test_a_pair_is_not_submitted_while_the_secret_of_the_one_before_is_deleted(world: World) -> None:
     world.xero.failures.append(FailureKind.UNANSWERED)
     world.submit(known_to_xero=False)
-    world.advance(60)
+    world.reject()
     codes = []
 
     def resubmit() -> None:
@@ -109,7 +109,7 @@ def test_a_rejection_does_not_delete_the_secret_of_the_next_submission(world: Wo
         codes.append(refused.value.code)
 
     step_in(world.vault, "delete_client_pair", before=resubmit)
-    assert world.sweep() == {"rejected": 1}
+    assert world.sweep_when_due() == {"rejected": 1}
     assert codes == ["still_ending"]
     row = world.submit()
     assert world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id)

@@ -211,10 +211,10 @@ def test_no_put_is_started_that_could_outlive_the_lease(world: World) -> None:
         assert lease is not None
         lease_left.append(lease.until - world.now)
 
-    step_in(world.xero, "refresh", after=lambda: world.advance(A_LEASE - 14))
+    step_in(world.xero, "refresh", after=lambda: world.advance(A_LEASE - 9))
     step_in(world.vault, "put_tokens", before=look, skip=1)
     assert refresh(world) is Outcome.REFRESHED
-    assert lease_left[0] >= timedelta(seconds=15)
+    assert lease_left[0] >= timedelta(seconds=10)
 
 
 @pytest.mark.usefixtures("connected")

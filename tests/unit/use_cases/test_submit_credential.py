@@ -240,8 +240,7 @@ def test_a_new_life_never_meets_the_versions_of_the_past(world: World) -> None:
 def test_a_rejected_pair_can_be_submitted_again(world: World) -> None:
     world.xero.failures.append(FailureKind.UNANSWERED)
     past = submit(world).credential
-    world.sweep_when_due()
-    assert world.row().status is Status.REJECTED
+    assert world.reject().status is Status.REJECTED
     known_to_xero(world)
     present = submit(world).credential
     assert present.status is Status.VALIDATED

@@ -103,9 +103,9 @@ class Credential:
     `grant_consent` is the request that brought the present grant, `xero_user_id` the user who gave it, and
     `grant_version_id` the version of generation `grant_began` where a consent stored it. `parked` holds the newest
     refresh token while the vault does not take it; `earlier_grants` are those of consents that were replaced and
-    not revoked. `unreadable_since` tells since when a secret that the row vouches for cannot be read, and
-    `refused_since` since when Xero refuses a pair that is pending. `ending` tells how far a disconnect has come.
-    `notes` go into the audit trail with the next write of the row.
+    not revoked. `unreadable_since` tells since when a secret that the row vouches for cannot be read;
+    `refused_since` and `refusals` since when and how often Xero refuses a pair that is pending. `ending` tells how
+    far a disconnect has come. `notes` go into the audit trail with the next write of the row.
     """
 
     client_id: str
@@ -132,6 +132,7 @@ class Credential:
     earlier_grants: tuple[ParkedGrant, ...] = ()
     unreadable_since: datetime | None = None
     refused_since: datetime | None = None
+    refusals: int = 0
     ending: Ending | None = None
     tokens_secret_arn: str | None = None
     access_token_expires_at: datetime | None = None

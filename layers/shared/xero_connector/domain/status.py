@@ -58,7 +58,8 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
         ),
         Status.DISCONNECTING: frozenset({Status.DISCONNECTED}),
         Status.DISCONNECTED: frozenset(),
-        Status.REJECTED: frozenset({Status.DISCONNECTING}),
+        # Until its secret is gone, a new secret or another proof heals it.
+        Status.REJECTED: frozenset({Status.VALIDATED, Status.DISCONNECTING}),
     }
 )
 

@@ -197,9 +197,16 @@ def _sentences(verdict: Verdict, failure: FailureKind, finding: AuthorizeFinding
 
 
 def proven(row: Credential, now: datetime) -> Credential:
-    """Lead a pending pair to `validated`; a Custom connection is due at once, for it gets its tokens by itself."""
+    """Lead a pending or rejected pair to `validated`; a Custom connection is due at once for its tokens."""
     custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
-    return replace(row.move_to(Status.VALIDATED), due_at=now if custom else None, failures=0, last_error=None)
+    return replace(
+        row.move_to(Status.VALIDATED),
+        due_at=now if custom else None,
+        failures=0,
+        last_error=None,
+        refused_since=None,
+        refusals=0,
+    )
 
 
 def _no_consent(now: datetime) -> Mapping[str, Check]:

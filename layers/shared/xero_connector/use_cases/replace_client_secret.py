@@ -1,5 +1,6 @@
 """Swap the client secret of a credential: tokens and consent survive."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,10 +15,12 @@ from xero_connector.domain.errors import (
 )
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, Observer, Vault
+from xero_connector.domain.rejection import keeps_pair
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.tokens import ClientPair, client_version_id
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
+from xero_connector.use_cases.insist import Insist
 from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
 from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.revalidate_credential import accepted_again
@@ -26,6 +29,8 @@ _PATIENCE = timedelta(seconds=6)
 _MOST_TAKEN = 10
 _TIME_TO_SWAP = timedelta(seconds=10)
 """The lease, two calls of the vault and the row: what a busy credential is waited for ends before it."""
+_TIME_TO_SAVE = timedelta(seconds=6)
+_TIME_TO_ANSWER = timedelta(seconds=3)
 _TIME_TO_REFRESH = timedelta(seconds=20)
 """With less of the invocation left, the schedule puts the new secret to use."""
 _ENDING = FINAL | {Status.DISCONNECTING}
@@ -46,6 +51,7 @@ class ReplaceClientSecret:
     refresh_credential: RefreshCredential
     clock: Clock
     deadline: Deadline
+    insist: Insist
     observer: Observer
 
     def __call__(self, client_id: str, client_secret: str, *, by: str) -> Credential:
@@ -70,11 +76,30 @@ class ReplaceClientSecret:
         except LeaseUnavailable as busy:
             raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
         # As it stands now: it may have been disconnected during the proof.
-        if held.row.status in _ENDING:
+        if _has_ended(held.before):
             _check_replaceable(held.give_back())
-        number = self._put(held, pair)
-        swapped = held.save(lambda row, now: _swapped(held, row, number=number, proof=proof, by=by, now=now))
+        number = self.insist(lambda: self._put(held, pair), leaving=_TIME_TO_SAVE)
+        swapped = self.insist(
+            lambda: self._save(
+                held,
+                lambda row, now: _swapped(held, row, number=number, proof=proof, by=by, now=now),
+                number=number,
+            ),
+            leaving=_TIME_TO_ANSWER,
+        )
         return self._put_to_use(swapped)
+
+    @staticmethod
+    def _save(held: HeldLease, change: Callable[[Credential, datetime], Credential], *, number: int) -> Credential:
+        try:
+            return held.save(change)
+        except LeaseUnavailable:
+            row = held.registry.get(held.row.client_id)
+            swapped = row is not None and row.client_secret_number == number != held.before.client_secret_number
+            if row is None or not swapped or row.incarnation != held.row.incarnation:
+                raise
+            # A try before this one took effect, and its answer was lost.
+            return row
 
     def _patience(self) -> timedelta:
         return min(_PATIENCE, max(self.deadline() - self.clock() - _TIME_TO_SWAP, timedelta()))
@@ -114,12 +139,16 @@ class ReplaceClientSecret:
 
 
 def _check_replaceable(row: Credential) -> None:
-    if row.status in _ENDING:
+    if _has_ended(row):
         raise Conflict(
             f"A credential that is {row.status} takes no new secret.",
             code="not_replaceable",
             hint="Submit the pair again with POST /credentials.",
         )
+
+
+def _has_ended(row: Credential) -> bool:
+    return row.status in _ENDING and not keeps_pair(row)
 
 
 def _swapped(held: HeldLease, row: Credential, *, number: int, proof: Proof, by: str, now: datetime) -> Credential:
@@ -129,7 +158,7 @@ def _swapped(held: HeldLease, row: Credential, *, number: int, proof: Proof, by:
     )
     if swapped.status is Status.CLIENT_REJECTED:
         return accepted_again(swapped, now)
-    if swapped.status is Status.PENDING_VALIDATION:
+    if swapped.status in {Status.PENDING_VALIDATION, Status.REJECTED}:
         return proven(swapped, now)
     if swapped.has_grant and not swapped.allowance.wait_for_spare(now):
         # Due at once: whatever becomes of this process, the new secret is put to use within a minute.

@@ -8,10 +8,11 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import Conflict
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock
+from xero_connector.domain.rejection import keeps_pair
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.find_credential import FindCredential
-from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict
+from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
 from xero_connector.use_cases.read_secrets import ReadSecrets
 
 _RECHECK_REFUSED_PAIR = timedelta(minutes=5)
@@ -37,7 +38,7 @@ class RevalidateCredential:
         Raises `NotFound`, or `Conflict` where there is no secret to prove.
         """
         row = self.find_credential(client_id)
-        if row.status in FINAL or row.status is Status.DISCONNECTING:
+        if row.status is Status.DISCONNECTING or (row.status in FINAL and not keeps_pair(row)):
             raise Conflict(
                 f"A credential that is {row.status} has no secret to prove.",
                 code="nothing_to_prove",
@@ -58,18 +59,21 @@ def _with_finding(row: Credential, proven_version_id: str, proof: Proof, now: da
         # The secret was replaced during the proof: what was found says nothing about the new one.
         return row
     row = row.checked(**_news(row, proof))
-    if row.status is Status.PENDING_VALIDATION:
-        # The sweep decides, and deletes the secret where it must: have it do so at once.
-        return replace(row, due_at=now) if proof.verdict is not Verdict.UNKNOWN else row
+    if keeps_pair(row) and proof.verdict is Verdict.GOOD:
+        return proven(row, now)
+    if row.status is Status.PENDING_VALIDATION and proof.verdict is not Verdict.UNKNOWN:
+        # The sweep decides: have it do so at once.
+        return replace(row, due_at=now)
     if proof.verdict is Verdict.INVALID_CLIENT and row.status in _WITH_A_SECRET_IN_DOUBT:
         failed = row.failed(code=proof.verdict, detail=proof.checks["pair"].detail, now=now)
         return replace(failed.move_to(Status.CLIENT_REJECTED), due_at=now + _RECHECK_REFUSED_PAIR)
-    if row.status is Status.CLIENT_REJECTED:
-        if proof.verdict is Verdict.GOOD:
-            return accepted_again(row, now)
-        if row.generation == 0:
-            return replace(row, due_at=now + _RECHECK_LATER)
-    return row
+    return _still_refused(row, proof, now) if row.status is Status.CLIENT_REJECTED else row
+
+
+def _still_refused(row: Credential, proof: Proof, now: datetime) -> Credential:
+    if proof.verdict is Verdict.GOOD:
+        return accepted_again(row, now)
+    return replace(row, due_at=now + _RECHECK_LATER) if row.generation == 0 else row
 
 
 def _news(row: Credential, proof: Proof) -> dict[str, Check]:

@@ -1,5 +1,6 @@
 """Take in a pair: prove it, keep it safe, and only then say yes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import client_version_id
 from xero_connector.domain.version_allowance import VersionAllowance
+from xero_connector.use_cases.insist import Insist
 from xero_connector.use_cases.issue_connect_link import ConnectLink, IssueConnectLink
 from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
 from xero_connector.use_cases.refresh_credential import RefreshCredential
@@ -21,6 +23,13 @@ RESERVATION = timedelta(seconds=60)
 FIRST_PROOF_AFTER = timedelta(minutes=1)
 """With a sweep every minute, a pair of unknown worth is proven within two."""
 
+_TIME_TO_CREATE = timedelta(seconds=6)
+_TIME_TO_ANSWER = timedelta(seconds=3)
+"""What has to be left of the invocation for the row, and for ending the reservation and the answer."""
+_NOTHING_PROMISED = (
+    "Nothing was promised yet: keep the client secret, and submit the pair again in a minute. If it goes on, look "
+    "at the alarms of this deployment."
+)
 _TIME_FOR_TOKENS = timedelta(seconds=20)
 """With less of the invocation left, the schedule gets the first tokens of a Custom connection."""
 
@@ -44,6 +53,7 @@ class SubmitCredential:
     refresh_credential: RefreshCredential
     clock: Clock
     deadline: Deadline
+    insist: Insist
     lease_holder: LeaseHolder
     observer: Observer
     default_scopes: tuple[str, ...]
@@ -54,7 +64,7 @@ class SubmitCredential:
         known = self.registry.get(client_id)
         if known is not None and known.status not in FINAL:
             raise _known(known)
-        if known is not None and known.due_at is not None:
+        if known is not None and known.lease is not None and known.lease.until > self.clock():
             raise Conflict(
                 "The secret of an earlier submission is still being deleted.",
                 code="still_ending",
@@ -91,17 +101,41 @@ class SubmitCredential:
         incarnation = uuid4()
         # The secret first: from the moment that the answer promises it, it must be there. A process that dies
         # in between leaves a secret that nobody was promised, and the next submission takes its place.
-        self.vault.put_client_pair(pair, version_id=client_version_id(incarnation, 1))
+        version_id = client_version_id(incarnation, 1)
+        self._insist_on(lambda: self.vault.put_client_pair(pair, version_id=version_id), leaving=_TIME_TO_CREATE)
         row = self._row(submission, incarnation, known=known, submitted_by=submitted_by, now=self.clock())
-        try:
-            credential = self.registry.create(_with_proof(row, proof, submitted_by), replacing=known)
-        except RevisionConflict:
-            raise _known(self.registry.get(pair.client_id) or row) from None
+        proven_row = _with_proof(row, proof, submitted_by)
+        credential = self._insist_on(lambda: self._create(proven_row, known), leaving=_TIME_TO_ANSWER)
         if credential.status is Status.PENDING_VALIDATION:
             return Submitted(credential, None)
         if credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
             return Submitted(self._first_tokens(credential), None)
-        return Submitted(credential, self.issue_connect_link(pair.client_id))
+        return Submitted(credential, self._connect_link(pair.client_id))
+
+    def _insist_on[Result](self, act: Callable[[], Result], *, leaving: timedelta) -> Result:
+        try:
+            return self.insist(act, leaving=leaving)
+        except StoreUnavailable as unavailable:
+            unavailable.hint = _NOTHING_PROMISED
+            raise
+
+    def _create(self, row: Credential, known: Credential | None) -> Credential:
+        try:
+            return self.registry.create(row, replacing=known)
+        except RevisionConflict:
+            present = self.registry.get(row.client_id)
+        if present is not None and present.incarnation == row.incarnation:
+            # A try before this one took effect, and its answer was lost.
+            return present
+        raise _known(present or row)
+
+    def _connect_link(self, client_id: str) -> ConnectLink | None:
+        try:
+            return self.issue_connect_link(client_id)
+        except StoreUnavailable as unavailable:
+            # The pair is safe, and that is what was asked for; a link can be made at any time.
+            self.observer.event("connect_link_not_made", client_id=client_id, detail=unavailable.detail)
+            return None
 
     def _scopes(self, submission: Submission) -> tuple[str, ...]:
         if submission.scopes is not None:

@@ -1,22 +1,24 @@
 """Prove a pair again that Xero gave no definite answer about when it was submitted."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from xero_connector.domain.credential import Credential
+from xero_connector.domain.errors import LeaseUnavailable
 from xero_connector.domain.ports import Clock, Observer, Registry, Vault
-from xero_connector.domain.status import Status
-from xero_connector.use_cases.hold_lease import HoldLease
+from xero_connector.domain.rejection import refused, undecided
+from xero_connector.domain.status import FINAL, Status
+from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
 from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
 from xero_connector.use_cases.read_secrets import ReadSecrets
-
-_FIRST_PAUSE = timedelta(minutes=1)
-_LONGEST_PAUSE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatePending:
-    """Decides a `pending_validation`: proven, rejected with its secret deleted, or asked again later."""
+    """Decides a `pending_validation`: proven, rejected, or asked again later; later deletes what was rejected.
+
+    One refusal decides nothing: the pair was promised to be kept safe, and Xero refuses fresh secrets for minutes.
+    """
 
     registry: Registry
     vault: Vault
@@ -30,16 +32,38 @@ class ValidatePending:
         """Raises `LeaseUnavailable` while somebody else decides."""
         held = self.hold_lease(row)
         if row.status is Status.REJECTED:
-            return self._delete_secret(held.row)
+            return self._delete_secret(held)
         proof = self.prove_pair.again(self.read_secrets.pair(row), row)
         self.observer.event("pair_proven", client_id=row.client_id, verdict=proof.verdict)
-        decided = held.save(lambda row, now: _decided(row, proof, now))
-        return self._delete_secret(decided) if decided.status is Status.REJECTED else decided
+        return held.save(lambda row, now: _decided(row, proof, now))
 
-    def _delete_secret(self, row: Credential) -> Credential:
-        # The row stays due until the secret is gone: a process that dies here is followed by another.
-        self.vault.delete_client_pair(row.client_id)
-        return self.registry.save(row.released(due_at=None, attempt_finished=True, now=self.clock()))
+    def _delete_secret(self, held: HeldLease) -> Credential:
+        """Delete the secret of a rejected credential; bring it back where it turns out that it was healed."""
+        # A holder that was overtaken stops here, before it touches the secret.
+        held.renew()
+        client_id = held.row.client_id
+        self.vault.delete_client_pair(client_id)
+        try:
+            # It stays due until the secret is gone: a process that dies here is followed by another.
+            row = held.save(_without_secret)
+        except LeaseUnavailable:
+            self._bring_back(client_id)
+            raise
+        if row.status is not Status.REJECTED:
+            self._bring_back(client_id)
+        return row
+
+    def _bring_back(self, client_id: str) -> None:
+        row = self.registry.get(client_id)
+        if row is not None and row.status not in FINAL:
+            self.observer.count("SecretRestored")
+            self.observer.event("late_deletion_undone", client_id=client_id)
+            self.vault.restore_client_pair(client_id)
+
+
+def _without_secret(row: Credential, now: datetime) -> Credential:
+    due_at = None if row.status is Status.REJECTED else row.due_at
+    return row.released(due_at=due_at, attempt_finished=True, now=now)
 
 
 def _decided(row: Credential, proof: Proof, now: datetime) -> Credential:
@@ -47,8 +71,5 @@ def _decided(row: Credential, proof: Proof, now: datetime) -> Credential:
     if proof.verdict is Verdict.GOOD:
         good = proven(checked, now)
         return good.released(due_at=good.due_at, attempt_finished=True, now=now)
-    failed = checked.failed(code=proof.verdict, detail=proof.checks["pair"].detail, now=now)
-    if proof.verdict is Verdict.UNKNOWN:
-        pause = min(_FIRST_PAUSE * 2 ** min(failed.failures - 1, 10), _LONGEST_PAUSE)
-        return failed.released(due_at=now + pause, attempt_finished=True, now=now)
-    return failed.move_to(Status.REJECTED)
+    decide = undecided if proof.verdict is Verdict.UNKNOWN else refused
+    return decide(checked, code=proof.verdict, detail=proof.checks["pair"].detail, now=now)

@@ -1,0 +1,46 @@
+"""When a pair that was promised to be kept safe is given up: not on one word, and not for good at once."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.status import Status
+
+REFUSALS_TO_REJECT = 3
+REFUSED_FOR = timedelta(minutes=20)
+"""Xero refuses a secret for some minutes after it was generated and saved; this is well above."""
+SECRET_KEPT = timedelta(days=7)
+"""How long the pair of a rejected credential stays, to be healed or proven again."""
+_FIRST_PAUSE = timedelta(minutes=1)
+_LONGEST_PAUSE = timedelta(minutes=15)
+
+
+def keeps_pair(row: Credential) -> bool:
+    """Whether a rejected credential still has its secret: it is due until the secret is deleted."""
+    return row.status is Status.REJECTED and row.due_at is not None
+
+
+def refused(row: Credential, *, code: str, detail: str, now: datetime) -> Credential:
+    """Write down that Xero refuses a pending pair, and reject it once that is sure."""
+    since = row.refused_since or now
+    counted = replace(
+        row.failed(code=code, detail=detail, now=now), refused_since=since, refusals=row.refusals + 1
+    )
+    sure_at = since + REFUSED_FOR
+    if counted.refusals >= REFUSALS_TO_REJECT and now >= sure_at:
+        rejected = counted.move_to(Status.REJECTED)
+        return rejected.released(due_at=now + SECRET_KEPT, attempt_finished=True, now=now)
+    due_at = now + _pause(counted.failures)
+    if now < sure_at < due_at:
+        due_at = sure_at
+    return counted.released(due_at=due_at, attempt_finished=True, now=now)
+
+
+def undecided(row: Credential, *, code: str, detail: str, now: datetime) -> Credential:
+    """Write down that Xero gave no definite answer: that confirms nothing, and takes nothing back."""
+    failed = row.failed(code=code, detail=detail, now=now)
+    return failed.released(due_at=now + _pause(failed.failures), attempt_finished=True, now=now)
+
+
+def _pause(failures: int) -> timedelta:
+    return min(_FIRST_PAUSE * 2.0 ** min(failures - 1, 10), _LONGEST_PAUSE)
