@@ -114,7 +114,8 @@ def secrets_manager(moto_secrets_manager: "SecretsManagerClient", clock: Clock) 
 def strict_vault(secrets_manager: StrictSecretsManager) -> SecretsManagerVault:
     # A prefix of its own: every test finds an empty vault.
     client = cast("SecretsManagerClient", secrets_manager)
-    return SecretsManagerVault(client, f"tests/{next(_serial)}", "arn:aws:kms:eu-west-1:123456789012:key/1")
+    key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    return SecretsManagerVault(client, f"tests/{next(_serial)}", key_arn, lambda _: None)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from tests.fakes.world import ADMIN, CLIENT_ID, NOON
 from tests.fakes.xero import DEMO_COMPANY, GRANTED
 from xero_connector.domain.consent import AUTHORIZATION_REQUEST_LIFETIME, AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential
+from xero_connector.domain.history import Action, HistoryEntry
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.tokens import TokenAnswer, TokenSet, TokensSecret
@@ -81,3 +82,20 @@ def a_request(state_hash: str = "b" * 64, **changes: Any) -> AuthorizationReques
         expires_at=NOON + AUTHORIZATION_REQUEST_LIFETIME,
     )
     return replace(request, **changes)
+
+
+def an_entry(position: int = 0, **changes: Any) -> HistoryEntry:  # noqa: ANN401 - any field
+    entry = HistoryEntry(
+        entry_id=INCARNATION,
+        client_id=CLIENT_ID,
+        revision=1,
+        position=position,
+        at=NOON,
+        action=Action.SUBMITTED,
+        by=ADMIN,
+        status="validated",
+        detail=None,
+        event=None,
+        unpublished=False,
+    )
+    return replace(entry, **changes)

@@ -429,7 +429,9 @@ class Simulation:
             registry=DynamoDBRegistry(dynamodb, SETTINGS.table_name, SHARDS),
             consents=DynamoDBConsents(dynamodb, SETTINGS.table_name),
             history=DynamoDBHistory(dynamodb, SETTINGS.table_name, SHARDS),
-            vault=SecretsManagerVault(secrets_manager, SETTINGS.secret_prefix, SETTINGS.kms_key_arn),
+            vault=SecretsManagerVault(
+                secrets_manager, SETTINGS.secret_prefix, SETTINGS.kms_key_arn, self.clock.advance
+            ),
             event_bus=EventBridgeEventBus(lambda: events, SETTINGS.event_bus_name),
             identity=cast("Any", _Identity(self, self._app_clock)),
             authorize=cast("Any", None),  # nothing is submitted in these runs
@@ -445,7 +447,9 @@ class Simulation:
 
     def _connect_everybody(self) -> None:
         registry = DynamoDBRegistry(cast("Any", self.dynamodb), SETTINGS.table_name, SHARDS)
-        vault = SecretsManagerVault(cast("Any", self.secrets), SETTINGS.secret_prefix, SETTINGS.kms_key_arn)
+        vault = SecretsManagerVault(
+            cast("Any", self.secrets), SETTINGS.secret_prefix, SETTINGS.kms_key_arn, self.clock.advance
+        )
         start = self.clock.now
         lag, self.secrets.read_lag = self.secrets.read_lag, timedelta
         for _ in range(self.run.credentials):

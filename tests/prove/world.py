@@ -125,7 +125,9 @@ class World:
         self.status_changes = StatusChanges()
         self.dynamodb.on_put = self.status_changes
         self.registry = DynamoDBRegistry(cast("Any", self.dynamodb), SETTINGS.table_name, SETTINGS.due_shards)
-        self.vault = SecretsManagerVault(cast("Any", self.secrets), SETTINGS.secret_prefix, SETTINGS.kms_key_arn)
+        self.vault = SecretsManagerVault(
+            cast("Any", self.secrets), SETTINGS.secret_prefix, SETTINGS.kms_key_arn, self.clock.advance
+        )
         self._holders = count(1)
         self.client_id, secret = xero.register(integration_type)
         assert secret is not None
@@ -160,7 +162,9 @@ class World:
             registry=DynamoDBRegistry(dynamodb, SETTINGS.table_name, SETTINGS.due_shards),
             consents=DynamoDBConsents(dynamodb, SETTINGS.table_name),
             history=DynamoDBHistory(dynamodb, SETTINGS.table_name, SETTINGS.due_shards),
-            vault=SecretsManagerVault(secrets, SETTINGS.secret_prefix, SETTINGS.kms_key_arn),
+            vault=SecretsManagerVault(
+                secrets, SETTINGS.secret_prefix, SETTINGS.kms_key_arn, pause or self.clock.advance
+            ),
             event_bus=EventBridgeEventBus(lambda: events, SETTINGS.event_bus_name),
             identity=identity,
             authorize=RequestsAuthorizeProbe(

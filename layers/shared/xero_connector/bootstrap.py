@@ -219,6 +219,11 @@ def observer() -> PowertoolsObserver:
     return PowertoolsObserver(Logger(), Metrics())
 
 
+def _unreadable(client_id: str) -> None:
+    observer().count("RowUnreadable")
+    observer().event("row_unreadable", client_id=client_id)
+
+
 @cache
 def application() -> Application:
     """Put the function together once per execution environment, at the first invocation."""
@@ -233,13 +238,14 @@ def application() -> Application:
         clock=utc_now,
     )
     ports = Ports(
-        registry=DynamoDBRegistry(dynamodb, settings.table_name, settings.due_shards),
+        registry=DynamoDBRegistry(dynamodb, settings.table_name, settings.due_shards, _unreadable),
         consents=DynamoDBConsents(dynamodb, settings.table_name),
-        history=DynamoDBHistory(dynamodb, settings.table_name, settings.due_shards),
+        history=DynamoDBHistory(dynamodb, settings.table_name, settings.due_shards, _unreadable),
         vault=SecretsManagerVault(
             boto3.client("secretsmanager", config=CLIENT_CONFIG),
             settings.secret_prefix,
             settings.kms_key_arn,
+            time.sleep,
         ),
         event_bus=EventBridgeEventBus(
             lambda: boto3.client("events", config=EVENTS_CONFIG), settings.event_bus_name

@@ -17,8 +17,8 @@ token_sets = st.builds(
     access_token=st.text(),
     token_type=st.text(),
     refresh_token=st.none() | st.text(),
-    expires_in=st.integers(),
-    expires_at=st.integers(),
+    expires_in=st.integers(0, 10**11 - 1),
+    expires_at=st.integers(0, 10**11 - 1),
     scope=st.text(),
 )
 tenants = st.builds(

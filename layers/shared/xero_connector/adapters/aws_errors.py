@@ -1,10 +1,11 @@
 """Translate what botocore raises."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from xero_connector.domain.errors import StoreUnavailable
 
@@ -20,6 +21,10 @@ CLIENT_CONFIG = Config(
 EVENTS_CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
 
 
+class IncompleteAnswerError(Exception):
+    """A call succeeded, and its answer lacks what such an answer has."""
+
+
 @contextmanager
 def translating(operation: str) -> Iterator[None]:
     """Turn what botocore raises into `StoreUnavailable`; the service's message stays out, it can hold input."""
@@ -27,10 +32,20 @@ def translating(operation: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise StoreUnavailable(operation, error_code(error)) from None
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         raise StoreUnavailable(operation, type(error).__name__) from None
+    except IncompleteAnswerError:
+        raise StoreUnavailable(operation, "IncompleteAnswer") from None
+
+
+def member[Kind](answer: Mapping[str, object], name: str, kind: type[Kind]) -> Kind:
+    """Return a member of an answer, within `translating`; without it the call counts as failed."""
+    value = answer.get(name)
+    if not isinstance(value, kind):
+        raise IncompleteAnswerError
+    return value
 
 
 def error_code(error: ClientError) -> str:
     """Return the service's error code."""
-    return error.response["Error"]["Code"]
+    return error.response.get("Error", {}).get("Code") or "Unknown"

@@ -6,8 +6,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from xero_connector.adapters import dynamodb_items as items
-from xero_connector.adapters.aws_errors import translating
-from xero_connector.adapters.dynamodb_registry import Table, decoded_token, encoded_token, malformed_next_token
+from xero_connector.adapters.dynamodb_registry import (
+    Table,
+    Unreadable,
+    decoded_token,
+    encoded_token,
+    ignored,
+    malformed_next_token,
+    readable_rows,
+)
 from xero_connector.domain.events import MOST_NOTES
 from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.ports import HistoryPage
@@ -26,6 +33,7 @@ class DynamoDBHistory:
     client: "DynamoDBClient"
     table_name: str
     shards: int
+    unreadable: Unreadable = ignored
 
     @property
     def _table(self) -> Table:
@@ -37,7 +45,6 @@ class DynamoDBHistory:
         # One more than is shown tells whether there is another page; a read may end early, after a megabyte.
         while len(found) <= limit:
             arguments: dict[str, Any] = {
-                "TableName": self.table_name,
                 "KeyConditionExpression": "pk = :pk AND begins_with(sk, :history)",
                 "ExpressionAttributeValues": items.to_wire(
                     {":pk": items.credential_key(client_id)["pk"], ":history": items.HISTORY_PREFIX}
@@ -48,10 +55,8 @@ class DynamoDBHistory:
             }
             if start is not None:
                 arguments["ExclusiveStartKey"] = start
-            with translating("Query"):
-                answer = self.client.query(**arguments)
-            found += [items.entry_from_item(items.from_wire(item)) for item in answer["Items"]]
-            start = answer.get("LastEvaluatedKey")
+            page, start = self._table.query(**arguments)
+            found += readable_rows(items.entry_from_item, page, self.unreadable)
             if start is None:
                 break
         if len(found) <= limit:
@@ -60,19 +65,17 @@ class DynamoDBHistory:
         return HistoryPage(shown, encoded_token(shown[-1].revision, shown[-1].position))
 
     def unpublished(self, *, shard: str, now: datetime, limit: int) -> Sequence[HistoryEntry]:
-        with translating("Query"):
-            answer = self.client.query(
-                TableName=self.table_name,
-                IndexName="due",
-                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-                ExpressionAttributeValues=items.to_wire(
-                    {":shard": items.events_shard(shard), ":now": items.epoch(now)}
-                ),
-                Limit=limit,
-            )
-        keys = [items.from_wire(item) for item in answer["Items"]]
+        keys, _ = self._table.query(
+            IndexName="due",
+            KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+            ExpressionAttributeValues=items.to_wire(
+                {":shard": items.events_shard(shard), ":now": items.epoch(now)}
+            ),
+            Limit=limit,
+        )
         found = [self._table.read({"pk": key["pk"], "sk": key["sk"]}) for key in keys]
-        entries = [items.entry_from_item(item) for item in found if item is not None]
+        present = [item for item in found if item is not None]
+        entries = readable_rows(items.entry_from_item, present, self.unreadable)
         # The index may still show what was published a moment ago, and knows whole seconds only.
         return sorted(
             (entry for entry in entries if entry.unpublished),

@@ -9,7 +9,7 @@ have shards of their own, `EVENTS#{shard}`. Index `credentials`: `listing`, `cli
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -23,9 +23,10 @@ from xero_connector.domain.checks import Check, CheckResult
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase
 from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease, ParkedGrant
 from xero_connector.domain.ending import Ending, Leftover
+from xero_connector.domain.errors import RowUnreadable
 from xero_connector.domain.history import Action, HistoryEntry
 from xero_connector.domain.status import Status
-from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.tenant import tenants_from
 from xero_connector.domain.version_allowance import VersionAllowance
 
 type Item = dict[str, Any]
@@ -137,6 +138,14 @@ def credential_to_item(row: Credential, *, shards: int) -> Item:
     }
 
 
+def readable[Row](read: Callable[[Item], Row], item: Item, operation: str) -> Row:
+    """Read an item with one of the functions below, or raise `RowUnreadable`."""
+    try:
+        return read(item)
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        raise RowUnreadable(operation) from None
+
+
 def credential_from_item(item: Item) -> Credential:
     """Read the item of a credential."""
     return Credential(
@@ -149,7 +158,7 @@ def credential_from_item(item: Item) -> Credential:
         requested_scopes=tuple(item["requested_scopes"]),
         granted_scopes=tuple(item["granted_scopes"]),
         checks={name: _check_from_item(check) for name, check in item["checks"].items()},
-        tenants=tuple(Tenant.from_dict(tenant) for tenant in item["tenants"]),
+        tenants=tenants_from(item.get("tenants")),
         tenants_pending=item["tenants_pending"],
         tenants_checked_at=_moment(item.get("tenants_checked_at")),
         client_secret_number=int(item["client_secret_number"]),
@@ -288,7 +297,7 @@ def request_from_item(item: Item) -> AuthorizationRequest:
         expires_at=datetime.fromisoformat(item["expires_at"]),
         phase=RequestPhase(item["phase"]),
         claimed_at=_moment(item.get("claimed_at")),
-        tenants=tuple(Tenant.from_dict(tenant) for tenant in item["tenants"]),
+        tenants=tenants_from(item.get("tenants")),
         tenants_pending=item["tenants_pending"],
     )
 

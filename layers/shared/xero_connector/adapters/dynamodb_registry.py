@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,10 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from xero_connector.adapters import dynamodb_items as items
-from xero_connector.adapters.aws_errors import error_code, translating
+from xero_connector.adapters.aws_errors import error_code, member, translating
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import MalformedRequest, RevisionConflict, StoreUnavailable
+from xero_connector.domain.errors import MalformedRequest, RevisionConflict, RowUnreadable, StoreUnavailable
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.ports import Page
 from xero_connector.domain.status import Status
@@ -23,9 +23,29 @@ from xero_connector.domain.submission import parse_client_id
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
+type Unreadable = Callable[[str], None]
+"""Told the client ID of an item that cannot be read."""
+
 _READ_AHEAD = 100
 _BEING_WRITTEN = frozenset({"TransactionConflict", "TransactionConflictException"})
 """Somebody else has the row in hand: what AWS answers a transaction, and what a put."""
+
+
+def ignored(_: str) -> None:
+    """Leave it at that."""
+
+
+def readable_rows[Row](
+    read: Callable[[items.Item], Row], found: Sequence[items.Item], unreadable: Unreadable
+) -> list[Row]:
+    """Read items of a list; one that cannot be read is reported, and voids none of the others."""
+    rows: list[Row] = []
+    for item in found:
+        try:
+            rows.append(items.readable(read, item, "Query"))
+        except RowUnreadable:
+            unreadable(str(item.get("client_id", item.get("pk"))))
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +60,14 @@ class Table:
         with translating("GetItem"):
             answer = self.client.get_item(TableName=self.name, Key=items.to_wire(key), ConsistentRead=True)
         return items.from_wire(answer["Item"]) if "Item" in answer else None
+
+    def query(self, **arguments: Any) -> tuple[list[items.Item], items.Item | None]:  # noqa: ANN401 - what boto3 takes
+        """Return the items that a query found, and where it stopped."""
+        with translating("Query"):
+            answer: Mapping[str, object] = self.client.query(TableName=self.name, **arguments)
+            found = member(answer, "Items", list)
+        start: Any = answer.get("LastEvaluatedKey")
+        return [items.from_wire(item) for item in found], start
 
     def write(self, item: items.Item, *, only_if: str, values: Mapping[str, Any] | None = None) -> bool:
         """Write an item under a condition; False if the condition does not hold.
@@ -116,6 +144,7 @@ class DynamoDBRegistry:
     client: "DynamoDBClient"
     table_name: str
     shards: int
+    unreadable: Unreadable = ignored
 
     @property
     def _table(self) -> Table:
@@ -123,7 +152,13 @@ class DynamoDBRegistry:
 
     def get(self, client_id: str) -> Credential | None:
         item = self._table.read(items.credential_key(client_id))
-        return None if item is None else items.credential_from_item(item)
+        if item is None:
+            return None
+        try:
+            return items.readable(items.credential_from_item, item, "GetItem")
+        except RowUnreadable:
+            self.unreadable(client_id)
+            raise
 
     def create(self, credential: Credential, *, replacing: Credential | None) -> Credential:
         if replacing is None:
@@ -157,7 +192,6 @@ class DynamoDBRegistry:
         start = None if next_token is None else _start_key(next_token)
         while len(found) < limit:
             arguments: dict[str, Any] = {
-                "TableName": self.table_name,
                 "IndexName": "credentials",
                 "KeyConditionExpression": "listing = :listing",
                 "ExpressionAttributeValues": items.to_wire({":listing": items.LISTING}),
@@ -166,11 +200,9 @@ class DynamoDBRegistry:
             }
             if start is not None:
                 arguments["ExclusiveStartKey"] = start
-            with translating("Query"):
-                answer = self.client.query(**arguments)
-            rows = [items.credential_from_item(items.from_wire(item)) for item in answer["Items"]]
+            page, start = self._table.query(**arguments)
+            rows = readable_rows(items.credential_from_item, page, self.unreadable)
             found += [row for row in rows if status is None or row.status is status]
-            start = answer.get("LastEvaluatedKey")
             if start is None:
                 break
         more = start is not None or len(found) > limit
@@ -178,15 +210,13 @@ class DynamoDBRegistry:
         return Page(found, encoded_token(found[-1].client_id) if more and found else None)
 
     def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
-        with translating("Query"):
-            answer = self.client.query(
-                TableName=self.table_name,
-                IndexName="due",
-                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-                ExpressionAttributeValues=items.to_wire({":shard": shard, ":now": items.epoch(now)}),
-                Limit=limit,
-            )
-        return [items.from_wire(item)["pk"].removeprefix("CREDENTIAL#") for item in answer["Items"]]
+        due, _ = self._table.query(
+            IndexName="due",
+            KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+            ExpressionAttributeValues=items.to_wire({":shard": shard, ":now": items.epoch(now)}),
+            Limit=limit,
+        )
+        return [item["pk"].removeprefix("CREDENTIAL#") for item in due]
 
     def reserve(self, client_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
         return self._table.write(
@@ -231,14 +261,14 @@ class DynamoDBConsents:
 
     def get_ticket(self, ticket_hash: str) -> ConnectTicket | None:
         item = self._table.read(items.ticket_key(ticket_hash))
-        return None if item is None else items.ticket_from_item(item)
+        return None if item is None else items.readable(items.ticket_from_item, item, "GetItem")
 
     def add_request(self, request: AuthorizationRequest) -> None:
         self._table.write(items.request_to_item(request), only_if="attribute_not_exists(pk)")
 
     def get_request(self, state_hash: str) -> AuthorizationRequest | None:
         item = self._table.read(items.request_key(state_hash))
-        return None if item is None else items.request_from_item(item)
+        return None if item is None else items.readable(items.request_from_item, item, "GetItem")
 
     def save_request(self, request: AuthorizationRequest) -> AuthorizationRequest:
         changed = replace(request, revision=request.revision + 1)

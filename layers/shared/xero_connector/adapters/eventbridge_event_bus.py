@@ -6,7 +6,7 @@ from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from xero_connector.adapters.aws_errors import translating
+from xero_connector.adapters.aws_errors import member, translating
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.events import SOURCE
 
@@ -28,7 +28,7 @@ class EventBridgeEventBus:
 
     def publish(self, event_type: str, detail: Mapping[str, Any], *, at: datetime) -> None:
         with translating("PutEvents"):
-            answer = self._ready_client().put_events(
+            answer: Mapping[str, object] = self._ready_client().put_events(
                 Entries=[
                     {
                         "EventBusName": self._bus_name,
@@ -40,9 +40,11 @@ class EventBridgeEventBus:
                     }
                 ]
             )
-        # The call succeeds even where the bus took nothing.
-        if answer["FailedEntryCount"]:
-            raise StoreUnavailable("PutEvents", answer["Entries"][0].get("ErrorCode", "Unknown"))
+            # The call succeeds even where the bus took nothing.
+            if member(answer, "FailedEntryCount", int) == 0:
+                return
+            (entry,) = member(answer, "Entries", list) or [{}]
+        raise StoreUnavailable("PutEvents", entry.get("ErrorCode", "Unknown"))
 
     def _ready_client(self) -> "EventBridgeClient":
         # Threads publish at the same time, and boto3's session is not made for that.

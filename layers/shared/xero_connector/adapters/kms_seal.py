@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from xero_connector.adapters.aws_errors import translating
+from xero_connector.adapters.aws_errors import member, translating
 from xero_connector.domain.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -67,11 +67,10 @@ class KmsSeal:
             answer = self._ready_client().decrypt(
                 CiphertextBlob=encrypted, KeyId=self._key_arn, EncryptionContext=_ENCRYPTION_CONTEXT
             )
+            key = member(answer, "Plaintext", bytes)
         try:
-            plain = AESGCM(answer["Plaintext"]).decrypt(
-                content[:_NONCE_BYTES], content[_NONCE_BYTES:], context.encode()
-            )
-        except (InvalidTag, KeyError, ValueError):
+            plain = AESGCM(key).decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], context.encode())
+        except (InvalidTag, ValueError):
             raise StoreUnavailable("Decrypt", "InvalidSeal") from None
         return plain.decode()
 
@@ -85,11 +84,8 @@ class KmsSeal:
                 answer = self._made_client().generate_data_key(
                     KeyId=self._key_arn, KeySpec="AES_256", EncryptionContext=_ENCRYPTION_CONTEXT
                 )
-            try:
-                encrypted = base64.b64encode(answer["CiphertextBlob"]).decode()
-                self._data_key = _DataKey(answer["Plaintext"], encrypted, now)
-            except KeyError:
-                raise StoreUnavailable("GenerateDataKey", "IncompleteAnswer") from None
+                encrypted = base64.b64encode(member(answer, "CiphertextBlob", bytes)).decode()
+                self._data_key = _DataKey(member(answer, "Plaintext", bytes), encrypted, now)
             return self._data_key
 
     def _ready_client(self) -> "KMSClient":

@@ -1,13 +1,15 @@
 """The vault in AWS Secrets Manager: two secrets a credential, every version under an id of our own."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from xero_connector.adapters.aws_errors import error_code, translating
+from xero_connector.adapters.aws_errors import error_code, member, translating
 from xero_connector.domain.errors import SecretDeleted, StoreUnavailable, VersionTaken
+from xero_connector.domain.ports import Pause
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokensSecret
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 _NOT_FOUND = "ResourceNotFoundException"
 _EXISTS = "ResourceExistsException"
 _SCHEDULED_FOR_DELETION = "InvalidRequestException"
-_MOST_STEPS = 4
+_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
+"""Seconds before each try to put: a secret that was just created or restored takes a moment to be seen."""
 RECOVERY_WINDOW_DAYS = 30
 
 
@@ -27,6 +30,7 @@ class SecretsManagerVault:
     client: "SecretsManagerClient"
     prefix: str
     kms_key_arn: str
+    pause: Pause
 
     def put_client_pair(self, pair: ClientPair, *, version_id: str) -> None:
         content = json.dumps({"client_id": pair.client_id, "client_secret": pair.client_secret})
@@ -36,8 +40,7 @@ class SecretsManagerVault:
         found = self._get(self._client_secret_name(client_id), version_id)
         if found is None:
             return None
-        content = json.loads(found[0])
-        return ClientPair(content["client_id"], content["client_secret"])
+        return _readable(lambda: _client_pair(found[0]))
 
     def delete_client_pair(self, client_id: str) -> None:
         self._delete(self._client_secret_name(client_id))
@@ -46,12 +49,18 @@ class SecretsManagerVault:
         self._restore(self._client_secret_name(client_id))
 
     def put_tokens(self, secret: TokensSecret, *, version_id: str) -> StoredTokens:
-        name = self.tokens_secret_name(secret.client_id)
-        return StoredTokens(secret, self._put(name, secret.to_json(), version_id, "Xero tokens"))
+        name, content = self.tokens_secret_name(secret.client_id), secret.to_json()
+        if TokensSecret.from_json(content) != secret:
+            # A version that no reader understands would cost the grant.
+            raise StoreUnavailable("PutSecretValue", "UnreadableVersion")
+        return StoredTokens(secret, self._put(name, content, version_id, "Xero tokens"))
 
     def get_tokens(self, client_id: str, *, version_id: str) -> StoredTokens | None:
         found = self._get(self.tokens_secret_name(client_id), version_id)
-        return None if found is None else StoredTokens(TokensSecret.from_json(found[0]), found[1])
+        if found is None:
+            return None
+        content, arn = found
+        return StoredTokens(_readable(lambda: TokensSecret.from_json(content)), arn)
 
     def delete_tokens(self, client_id: str) -> None:
         self._delete(self.tokens_secret_name(client_id))
@@ -68,12 +77,15 @@ class SecretsManagerVault:
     def _put(self, name: str, content: str, version_id: str, description: str) -> str:
         """Put a version, creating or restoring the secret where needed; each step may meet another's."""
         reason = ""
-        for _ in range(_MOST_STEPS):
+        for pause in _PAUSES:
+            if pause:
+                self.pause(pause)
             with translating("PutSecretValue"):
                 try:
-                    return self.client.put_secret_value(
+                    answer = self.client.put_secret_value(
                         SecretId=name, ClientRequestToken=version_id, SecretString=content
-                    )["ARN"]
+                    )
+                    return member(answer, "ARN", str)
                 except ClientError as error:
                     reason = error_code(error)
                     if reason not in {_NOT_FOUND, _EXISTS, _SCHEDULED_FOR_DELETION}:
@@ -100,14 +112,17 @@ class SecretsManagerVault:
     def _get(self, name: str, version_id: str) -> tuple[str, str] | None:
         with translating("GetSecretValue"):
             try:
-                answer = self.client.get_secret_value(SecretId=name, VersionId=version_id)
+                answer: Mapping[str, object] = self.client.get_secret_value(SecretId=name, VersionId=version_id)
             except ClientError as error:
                 if error_code(error) == _NOT_FOUND:
                     return None
                 if error_code(error) == _SCHEDULED_FOR_DELETION:
                     raise SecretDeleted(name) from None
                 raise
-        return answer["SecretString"], answer["ARN"]
+            if "SecretBinary" in answer:
+                # Put there by hand: none of ours is binary.
+                raise StoreUnavailable("GetSecretValue", "UnreadableVersion")
+            return member(answer, "SecretString", str), member(answer, "ARN", str)
 
     def _restore(self, name: str) -> None:
         with translating("RestoreSecret"):
@@ -124,3 +139,19 @@ class SecretsManagerVault:
             except ClientError as error:
                 if error_code(error) not in {_NOT_FOUND, _SCHEDULED_FOR_DELETION}:
                     raise
+
+
+def _client_pair(content: str) -> ClientPair:
+    pair = json.loads(content)
+    client_id, client_secret = pair["client_id"], pair["client_secret"]
+    if not isinstance(client_id, str) or not isinstance(client_secret, str):
+        raise TypeError
+    return ClientPair(client_id, client_secret)
+
+
+def _readable[Content](read: Callable[[], Content]) -> Content:
+    """Read what a version holds, or raise `StoreUnavailable`: it was put there by hand, or cut."""
+    try:
+        return read()
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        raise StoreUnavailable("GetSecretValue", "UnreadableVersion") from None

@@ -115,14 +115,30 @@ class StoreUnavailable(ConnectorError):
     `operation` is the API action and `reason` the service's error code: both are safe to log.
     """
 
-    def __init__(self, operation: str, reason: str) -> None:
-        super().__init__(
-            f"{operation} failed: {reason}.",
-            code="store_unavailable",
-            hint="Try again in a minute. If it goes on, look at the alarms of this deployment.",
-        )
+    def __init__(
+        self,
+        operation: str,
+        reason: str,
+        *,
+        code: str = "store_unavailable",
+        hint: str = "Try again in a minute. If it goes on, look at the alarms of this deployment.",
+    ) -> None:
+        super().__init__(f"{operation} failed: {reason}.", code=code, hint=hint)
         self.operation = operation
         self.reason = reason
+
+
+class RowUnreadable(StoreUnavailable):
+    """An item of the registry cannot be read: somebody changed it by hand, or a later release wrote it."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(
+            operation,
+            "UnreadableItem",
+            code="row_unreadable",
+            hint="The log line row_unreadable names the item. Restore it from the table's point-in-time recovery, "
+            "or go back to the release that wrote it.",
+        )
 
 
 class SecretNotVisible(StoreUnavailable):

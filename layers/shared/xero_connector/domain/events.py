@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from xero_connector.domain.credential import Credential, LastError
 from xero_connector.domain.history import EVENTS, WITH_A_REASON, Action, HistoryEntry, Note
-from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.tenant import Tenant, fitting
 
 SOURCE = "oneenterprise.xero"
 SCHEMA_VERSION = "1.0"
@@ -15,7 +15,8 @@ MOST_NOTES = 10
 """In one write of a row: what orders the events of a credential counts on it."""
 
 MOST_LISTED = 100
-"""Organisations in one list of an event: three full ones stay below the 256 KB that EventBridge takes."""
+_LARGEST_LISTED = 70_000
+"""Organisations in one list of an event, and their bytes: three full ones stay below the 256 KB of EventBridge."""
 _MOST_NAMED = 20
 
 
@@ -98,10 +99,9 @@ def _event(row: Credential, note: Note, entry_id: UUID, position: int) -> Mappin
 
 def _lists(**lists: tuple[Tenant, ...]) -> Mapping[str, Any]:
     """Return lists of organisations that fit into an event; whoever needs all of a long one looks it up."""
-    found: dict[str, Any] = {
-        name: [tenant.to_dict() for tenant in tenants[:MOST_LISTED]] for name, tenants in lists.items()
-    }
-    return {**found, "complete": all(len(tenants) <= MOST_LISTED for tenants in lists.values())}
+    listed = {name: fitting(tenants, most=MOST_LISTED, largest=_LARGEST_LISTED) for name, tenants in lists.items()}
+    found: dict[str, Any] = {name: [tenant.to_dict() for tenant in tenants] for name, tenants in listed.items()}
+    return {**found, "complete": all(len(listed[name]) == len(tenants) for name, tenants in lists.items())}
 
 
 def _reason(error: LastError | None) -> Mapping[str, str] | None:

@@ -4,13 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 from uuid import UUID, uuid5
 
-from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.tenant import Tenant, tenants_from
 
 LARGEST_VERSION = 65_536
 """Bytes that Secrets Manager takes (AWS, "Secrets Manager quotas")."""
+_DOCUMENTED_LIFE = 1800
+"""Seconds (Xero, "Token types")."""
+_MOST_DIGITS = 11
+"""Of a moment in epoch seconds: the calendar ends with these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +57,24 @@ class TokenSet:
 
     @classmethod
     def from_dict(cls, token: Mapping[str, Any]) -> "TokenSet":
-        """Read what `to_dict` made."""
+        """Read what `to_dict` made; what is odd beside the tokens does not cost them.
+
+        Raises `KeyError` or `TypeError` without an access token.
+        """
+        access_token, refresh_token, scope = token["access_token"], token.get("refresh_token"), token.get("scope")
+        if not isinstance(access_token, str):
+            raise TypeError
+        if isinstance(scope, list):
+            scope = " ".join(str(one) for one in scope)
+        token_type = token.get("token_type")
         return cls(
-            access_token=token["access_token"],
-            token_type=token["token_type"],
-            refresh_token=token.get("refresh_token"),
-            expires_in=token["expires_in"],
-            expires_at=token["expires_at"],
-            scope=token["scope"],
+            access_token=access_token,
+            token_type=token_type if isinstance(token_type, str) else "Bearer",
+            refresh_token=refresh_token if isinstance(refresh_token, str) else None,
+            expires_in=_whole(token.get("expires_in"), otherwise=_DOCUMENTED_LIFE),
+            # Without a word about its end it has ended: the next refresh comes at once.
+            expires_at=_whole(token.get("expires_at"), otherwise=0),
+            scope=scope if isinstance(scope, str) else "",
         )
 
 
@@ -127,14 +142,19 @@ class TokensSecret:
 
     @classmethod
     def from_json(cls, text: str) -> "TokensSecret":
-        """Read what `to_json` made."""
+        """Read what `to_json` made.
+
+        Raises `AttributeError`, `KeyError`, `RecursionError`, `TypeError` or `ValueError` without tokens in it.
+        """
         content = json.loads(text)
+        token = TokenSet.from_dict(content["token"])
         return cls(
-            client_id=content["client_id"],
-            generation=content["generation"],
-            obtained_at=datetime.fromisoformat(content["obtained_at"]),
-            token=TokenSet.from_dict(content["token"]),
-            tenants=tuple(Tenant.from_dict(tenant) for tenant in content["tenants"]),
+            client_id=str(content["client_id"]),
+            generation=int(content["generation"]),
+            obtained_at=_moment(content.get("obtained_at"))
+            or datetime.fromtimestamp(max(token.expires_at - token.expires_in, 0), tz=UTC),
+            token=token,
+            tenants=tenants_from(content.get("tenants")),
         )
 
 
@@ -144,6 +164,22 @@ class StoredTokens:
 
     secret: TokensSecret
     arn: str
+
+
+def _whole(value: object, *, otherwise: int) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value[:_MOST_DIGITS])
+    if isinstance(value, float) and isfinite(value):
+        value = int(value)
+    return value if type(value) is int and 0 <= value < 10**_MOST_DIGITS else otherwise
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def tokens_version_id(incarnation: UUID, generation: int) -> str:

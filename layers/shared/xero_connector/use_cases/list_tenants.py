@@ -7,7 +7,7 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.ports import Clock, Observer, XeroConnections
 from xero_connector.domain.refresh_policy import TENANTS_RECHECK
-from xero_connector.domain.tenant import MOST_TENANTS, Tenant
+from xero_connector.domain.tenant import Tenant, fitting
 from xero_connector.domain.tokens import TokenAnswer
 
 
@@ -52,7 +52,8 @@ class ListTenants:
             self.observer.count("ConnectionsUnavailable")
             self.observer.event("connections_unavailable", detail=unavailable.detail)
             return known
-        if len(tenants) > MOST_TENANTS:
+        kept = fitting(tenants)
+        if len(kept) < len(tenants):
             # A grant whose row could not be written would be lost: better a list that says that it was cut.
-            self.observer.count("TenantsLeftOut", len(tenants) - MOST_TENANTS)
-        return Listing(tenants[:MOST_TENANTS], pending=False, checked_at=self.clock())
+            self.observer.count("TenantsLeftOut", len(tenants) - len(kept))
+        return Listing(kept, pending=False, checked_at=self.clock())

@@ -1,0 +1,329 @@
+"""Answers of AWS without their members, and content that cannot be read, are failures of a store, told as such."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+
+from tests.fakes.builders import a_credential, a_request, a_ticket, a_token, a_tokens_secret, an_entry
+from tests.fakes.world import CLIENT_ID, NOON
+from tests.fakes.xero import DEMO_COMPANY
+from xero_connector.adapters.dynamodb_history import DynamoDBHistory
+from xero_connector.adapters.dynamodb_items import (
+    credential_key,
+    credential_to_item,
+    entry_to_item,
+    from_wire,
+    request_to_item,
+    ticket_to_item,
+    to_wire,
+)
+from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
+from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
+from xero_connector.adapters.kms_seal import KmsSeal
+from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
+from xero_connector.domain.errors import RowUnreadable, StoreUnavailable
+from xero_connector.domain.events import entries_of
+from xero_connector.domain.tenant import LARGEST_LIST, Tenant, fitting
+from xero_connector.domain.tokens import ClientPair, TokenSet, TokensSecret
+
+
+class Client:
+    """A boto3 client that answers everything with the same."""
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    def __getattr__(self, _: str) -> Callable[..., object]:
+        def call(**_: object) -> object:
+            if isinstance(self._answer, Exception):
+                raise self._answer
+            return self._answer
+
+        return call
+
+
+def vault(answer: object) -> SecretsManagerVault:
+    return SecretsManagerVault(cast("Any", Client(answer)), "prefix", "key", lambda _: None)
+
+
+def registry(answer: object, unreadable: Callable[[str], None] = lambda _: None) -> DynamoDBRegistry:
+    return DynamoDBRegistry(cast("Any", Client(answer)), "table", 8, unreadable)
+
+
+def seal(answer: object) -> KmsSeal:
+    return KmsSeal(lambda: cast("Any", Client(answer)), "key", lambda: NOON)
+
+
+def reason(call: Callable[[], object]) -> str:
+    with pytest.raises(StoreUnavailable) as unavailable:
+        call()
+    return unavailable.value.reason
+
+
+CALLS: dict[str, Callable[[object], object]] = {
+    "put the pair": lambda answer: vault(answer).put_client_pair(ClientPair("id", "s"), version_id="v"),
+    "get the pair": lambda answer: vault(answer).get_client_pair("id", version_id="v"),
+    "put tokens": lambda answer: vault(answer).put_tokens(a_tokens_secret(), version_id="v"),
+    "get tokens": lambda answer: vault(answer).get_tokens("id", version_id="v"),
+    "list": lambda answer: registry(answer).page(status=None, limit=10, next_token=None),
+    "due": lambda answer: registry(answer).due(shard="0", now=NOON, limit=10),
+    "history": lambda answer: DynamoDBHistory(cast("Any", Client(answer)), "table", 8).page(
+        CLIENT_ID, limit=10, next_token=None
+    ),
+    "unpublished": lambda answer: DynamoDBHistory(cast("Any", Client(answer)), "table", 8).unpublished(
+        shard="0", now=NOON, limit=10
+    ),
+    "publish": lambda answer: EventBridgeEventBus(lambda: cast("Any", Client(answer)), "bus").publish(
+        "CredentialConnected", {}, at=NOON
+    ),
+    "data key": lambda answer: seal(answer).prepare(),
+    "unseal": lambda answer: seal(answer).unseal('{"key": "AAAA", "sealed": "AAAA"}', context="c"),
+}
+each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+
+@each_call
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"ResponseMetadata": {"HTTPStatusCode": 200}},
+        {
+            "ARN": None,
+            "SecretString": None,
+            "Items": None,
+            "FailedEntryCount": None,
+            "Plaintext": None,
+            "CiphertextBlob": None,
+        },
+        {
+            "ARN": 1,
+            "SecretString": 2,
+            "Items": {},
+            "FailedEntryCount": "0",
+            "Plaintext": "x",
+            "CiphertextBlob": "x",
+        },
+    ],
+    ids=["empty", "nothing but metadata", "null", "other types"],
+)
+def test_an_answer_without_its_members_is_a_failure_of_the_store(
+    call: Callable[[object], object], answer: object
+) -> None:
+    assert reason(lambda: call(answer)) == "IncompleteAnswer"
+
+
+@each_call
+@pytest.mark.parametrize(
+    "error",
+    [ClientError({}, "Operation"), ClientError({"Error": {}}, "Operation"), ResponseParserError("<html>")],
+    ids=["no error", "no code", "not to be parsed"],
+)
+def test_an_error_that_says_nothing_is_a_failure_of_the_store(
+    call: Callable[[object], object], error: Exception
+) -> None:
+    assert reason(lambda: call(error)) in {"Unknown", "ResponseParserError"}
+
+
+def test_an_event_that_the_bus_refuses_without_a_word_is_not_published() -> None:
+    nothing: list[dict[str, str]] = []
+    for entries in [nothing, [{}]]:
+        assert reason(partial(CALLS["publish"], {"FailedEntryCount": 1, "Entries": entries})) == "Unknown"
+
+
+# What a version holds
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        "1",
+        '"text"',
+        "{}",
+        '{"client_id": 1}',
+        "[" * 100_000,
+        '{"token": []}',
+        '{"token": 1}',
+    ],
+    ids=range(11),
+)
+def test_a_version_that_cannot_be_read_is_told_as_such(content: str) -> None:
+    answer = {"SecretString": content, "ARN": "arn"}
+    assert reason(lambda: vault(answer).get_client_pair("id", version_id="v")) == "UnreadableVersion"
+    assert reason(lambda: vault(answer).get_tokens("id", version_id="v")) == "UnreadableVersion"
+
+
+def test_a_binary_version_is_not_one_of_ours() -> None:
+    assert reason(lambda: CALLS["get tokens"]({"SecretBinary": b"x", "ARN": "arn"})) == "UnreadableVersion"
+
+
+ODD_BESIDE_THE_TOKENS: dict[str, dict[str, Any]] = {
+    "a list of scopes": {"scope": ["openid", "offline_access"]},
+    "no scope": {"scope": None},
+    "a life as text": {"expires_in": "1800", "expires_at": "1764072000"},
+    "a life with a fraction": {"expires_in": 1800.5, "expires_at": 1764072000.5},
+    "no life": {"expires_in": None, "expires_at": None},
+    "a life without end": {"expires_in": 10**30, "expires_at": float("inf")},
+    "no type": {"token_type": None},
+    "more than is known": {"xero_next": {"a": 1}},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_BESIDE_THE_TOKENS.values(), ids=ODD_BESIDE_THE_TOKENS.keys())
+def test_what_is_odd_beside_the_tokens_does_not_cost_them(odd: dict[str, Any]) -> None:
+    content = json.loads(a_tokens_secret().to_json())
+    content["token"] |= odd
+    read = TokensSecret.from_json(json.dumps(content))
+    assert (read.token.access_token, read.token.refresh_token) == ("access-1", "refresh-1")
+    assert read.token_expires_at.year < 9999
+    assert read.token.scopes is not None
+    assert TokensSecret.from_json(read.to_json()) == read
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"tenants": None},
+        {"tenants": [1, None, "x", {}, {"tenant_id": "t-1", "more": 1}]},
+        {"tenants": [{"tenant_id": "t-1", "tenant_name": 12}]},
+        {"obtained_at": "yesterday"},
+        {"obtained_at": None},
+        {"obtained_at": "2026-11-23T12:00:00"},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_what_is_odd_around_the_tokens_does_not_cost_them(odd: dict[str, Any]) -> None:
+    content = json.loads(a_tokens_secret().to_json()) | odd
+    read = TokensSecret.from_json(json.dumps(content))
+    assert read.token == a_tokens_secret().token
+    assert read.obtained_at.tzinfo is not None
+    assert all(tenant.tenant_id for tenant in read.tenants)
+
+
+def test_tokens_that_no_reader_would_understand_are_not_stored() -> None:
+    odd = a_tokens_secret(token=replace(a_token(), scope=cast("Any", 7)))
+    assert reason(lambda: vault({"ARN": "arn"}).put_tokens(odd, version_id="v")) == "UnreadableVersion"
+
+
+def test_a_token_set_without_an_access_token_is_none() -> None:
+    for token in ({}, {"access_token": 1}, {"access_token": None}):
+        with pytest.raises((KeyError, TypeError)):
+            TokenSet.from_dict(token)
+
+
+# Rows
+
+SPOILT: dict[str, dict[str, Any]] = {
+    "an unknown status": {"status": "paused"},
+    "a status of another type": {"status": 3},
+    "no incarnation": {"incarnation": None},
+    "a broken incarnation": {"incarnation": "x"},
+    "a broken time": {"created_at": "yesterday"},
+    "a number that is none": {"generation": "many"},
+    "no checks": {"checks": None},
+    "checks of another form": {"checks": ["pass"]},
+    "a broken error": {"last_error": {"code": "x"}},
+    "a broken grant": {"parked": {}},
+}
+each_spoilt = pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT.keys())
+
+
+@each_spoilt
+def test_a_row_that_cannot_be_read_is_told_as_such(spoilt: dict[str, Any]) -> None:
+    told: list[str] = []
+    item = to_wire(credential_to_item(a_credential(), shards=8) | spoilt)
+    with pytest.raises(RowUnreadable) as unreadable:
+        registry({"Item": item}, told.append).get(CLIENT_ID)
+    assert unreadable.value.code == "row_unreadable"
+    assert told == [CLIENT_ID]
+
+
+@each_spoilt
+def test_a_row_that_cannot_be_read_voids_no_list(spoilt: dict[str, Any]) -> None:
+    told: list[str] = []
+    good, other = a_credential("A" * 32), a_credential("C" * 32)
+    rows = [credential_to_item(row, shards=8) for row in (good, a_credential("B" * 32), other)]
+    rows[1] |= spoilt
+    page = registry({"Items": [to_wire(row) for row in rows]}, told.append).page(
+        status=None, limit=10, next_token=None
+    )
+    assert page.items == [good, other]
+    assert told == ["B" * 32]
+
+
+@pytest.mark.parametrize("odd", [[1, None], [{"tenant_id": "t-1", "more": 1}], "none", None], ids=str)
+def test_odd_organisations_do_not_cost_a_row(odd: object) -> None:
+    item = to_wire(credential_to_item(a_credential(), shards=8) | {"tenants": odd})
+    row = registry({"Item": item}).get(CLIENT_ID)
+    assert row is not None
+    assert {tenant.tenant_id for tenant in row.tenants} <= {"t-1"}
+
+
+def test_an_entry_that_cannot_be_read_voids_no_history() -> None:
+    told: list[str] = []
+    entries = [entry_to_item(an_entry(position=position), shards=8) for position in range(3)]
+    entries[1]["action"] = "forgotten"
+    history = DynamoDBHistory(
+        cast("Any", Client({"Items": [to_wire(entry) for entry in entries]})), "table", 8, told.append
+    )
+    assert [entry.position for entry in history.page(CLIENT_ID, limit=10, next_token=None).items] == [0, 2]
+    assert told == [CLIENT_ID]
+
+
+def test_a_ticket_and_a_request_that_cannot_be_read_are_told_as_such() -> None:
+    ticket = to_wire(ticket_to_item(a_ticket()) | {"expires_at": "soon"})
+    with pytest.raises(RowUnreadable):
+        DynamoDBConsents(cast("Any", Client({"Item": ticket})), "table").get_ticket("a" * 64)
+    request = to_wire(request_to_item(a_request()) | {"phase": "lost"})
+    with pytest.raises(RowUnreadable):
+        DynamoDBConsents(cast("Any", Client({"Item": request})), "table").get_request("b" * 64)
+
+
+# Sizes
+
+LARGEST_ITEM = 400 * 1024
+LARGEST_EVENT = 256 * 1024
+NAMES = {"plain": "x" * 255, "emoji": "\N{GRINNING FACE}" * 255, "cyrillic": "я" * 255}
+
+
+def size(item: dict[str, Any]) -> int:
+    """An upper bound of how DynamoDB counts (AWS, "DynamoDB item sizes and formats")."""
+    return len(json.dumps(item, ensure_ascii=False, default=str).encode())
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
+def test_as_many_organisations_are_kept_as_there_is_room_for_everywhere(name: str) -> None:
+    tenants = fitting(
+        [
+            Tenant(tenant_id=f"{n:036}", tenant_name=name, tenant_type="ORGANISATION", connection_id=f"{n:036}")
+            for n in range(3000)
+        ]
+    )
+    assert 100 < len(tenants) <= 500
+    before = replace(a_credential(), revision=1, tenants=tuple(replace(one, tenant_id="b") for one in tenants))
+    row = replace(before.reaching(tenants), revision=2)
+    assert size(from_wire(to_wire(credential_to_item(row, shards=8)))) < LARGEST_ITEM
+    assert size(from_wire(to_wire(request_to_item(a_request(tenants=tenants))))) < LARGEST_ITEM
+    (entry,) = entries_of(row)
+    assert entry.event is not None
+    assert len(json.dumps(dict(entry.event), ensure_ascii=False).encode()) < LARGEST_EVENT
+    assert entry.event["complete"] is False
+    assert size(entry_to_item(entry, shards=8)) < LARGEST_ITEM
+    assert len(a_tokens_secret(tenants=tenants).within_limit().to_json().encode()) <= 65_536
+
+
+def test_a_short_list_is_not_cut() -> None:
+    assert fitting([DEMO_COMPANY] * 3) == (DEMO_COMPANY,) * 3
+    assert LARGEST_LIST < LARGEST_ITEM / 2
+    assert credential_key(CLIENT_ID)
