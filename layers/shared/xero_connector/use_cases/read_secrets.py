@@ -30,6 +30,7 @@ class ReadSecrets:
             row,
             lambda: self.vault.get_client_pair(row.client_id, version_id=row.client_version_id),
             restore=self.vault.restore_client_pair,
+            delete=self.vault.delete_client_pair,
         )
 
     def tokens(self, row: Credential) -> StoredTokens:
@@ -38,10 +39,16 @@ class ReadSecrets:
             row,
             lambda: self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation)),
             restore=self.vault.restore_tokens,
+            delete=self.vault.delete_tokens,
         )
 
     def _found[Secret](
-        self, row: Credential, read: Callable[[], Secret | None], *, restore: Callable[[str], None]
+        self,
+        row: Credential,
+        read: Callable[[], Secret | None],
+        *,
+        restore: Callable[[str], None],
+        delete: Callable[[str], None],
     ) -> Secret:
         try:
             secret = read()
@@ -50,6 +57,10 @@ class ReadSecrets:
                 # Ended while this reader was at work: what was deleted stays deleted.
                 raise
             restore(row.client_id)
+            if not self._lives(row):
+                # It ended in this very moment: that is made good.
+                delete(row.client_id)
+                raise
             self.observer.count("SecretRestored")
             self.observer.event("secret_restored", client_id=row.client_id)
             secret = self._read_restored(read)

@@ -89,17 +89,20 @@ class ReplaceClientSecret:
         )
         return self._put_to_use(swapped)
 
-    @staticmethod
-    def _save(held: HeldLease, change: Callable[[Credential, datetime], Credential], *, number: int) -> Credential:
+    def _save(
+        self, held: HeldLease, change: Callable[[Credential, datetime], Credential], *, number: int
+    ) -> Credential:
         try:
             return held.save(change)
         except LeaseUnavailable:
             row = held.registry.get(held.row.client_id)
-            swapped = row is not None and row.client_secret_number == number != held.before.client_secret_number
-            if row is None or not swapped or row.incarnation != held.row.incarnation:
-                raise
-            # A try before this one took effect, and its answer was lost.
-            return row
+            if row is not None and _is_swapped(row, held, number=number):
+                # A try before this one took effect, and its answer was lost.
+                return row
+            if row is not None and _lost_its_secrets(row):
+                # The put brought back what a disconnect had deleted: that is made good.
+                self.vault.delete_client_pair(row.client_id)
+            raise
 
     def _patience(self) -> timedelta:
         return min(_PATIENCE, max(self.deadline() - self.clock() - _TIME_TO_SWAP, timedelta()))
@@ -145,6 +148,17 @@ def _check_replaceable(row: Credential) -> None:
             code="not_replaceable",
             hint="Submit the pair again with POST /credentials.",
         )
+
+
+def _is_swapped(row: Credential, held: HeldLease, *, number: int) -> bool:
+    mine = row.incarnation == held.row.incarnation
+    return mine and row.client_secret_number == number != held.before.client_secret_number
+
+
+def _lost_its_secrets(row: Credential) -> bool:
+    if row.status is Status.DISCONNECTING:
+        return row.ending is not None and row.ending.grants_done
+    return _has_ended(row)
 
 
 def _has_ended(row: Credential) -> bool:

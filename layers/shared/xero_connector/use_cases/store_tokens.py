@@ -313,7 +313,7 @@ class StoreTokens:
             return None
         if row.incarnation == held.row.incarnation and row.generation == stored.secret.generation:
             return row
-        if row.status in FINAL:
+        if row.status in FINAL or (row.ending is not None and row.ending.grants_done):
             self.vault.delete_tokens(row.client_id)
         elif row.incarnation != held.row.incarnation and row.generation > 0:
             # Readers see a version of the life before: the next refresh, at once, writes a newer one.

@@ -9,6 +9,7 @@ from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.errors import Conflict, ConnectorError, RevisionConflict, StoreUnavailable
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, LeaseHolder, Observer, Registry, Vault
+from xero_connector.domain.rejection import keeps_pair
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import client_version_id
@@ -127,6 +128,9 @@ class SubmitCredential:
         if present is not None and present.incarnation == row.incarnation:
             # A try before this one took effect, and its answer was lost.
             return present
+        if present is not None and present.status in FINAL and not keeps_pair(present):
+            # The secret that this submission brought back is nobody's.
+            self.vault.delete_client_pair(row.client_id)
         raise _known(present or row)
 
     def _connect_link(self, client_id: str) -> ConnectLink | None:
