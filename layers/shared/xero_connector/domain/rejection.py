@@ -20,6 +20,11 @@ def keeps_pair(row: Credential) -> bool:
     return row.status is Status.REJECTED and row.due_at is not None
 
 
+def pair_kept_until(row: Credential) -> datetime | None:
+    """When the secret of a rejected credential is to be deleted."""
+    return None if row.last_error is None else row.last_error.at + SECRET_KEPT
+
+
 def refused(row: Credential, *, code: str, detail: str, now: datetime) -> Credential:
     """Write down that Xero refuses a pending pair, and reject it once that is sure."""
     since = row.refused_since or now

@@ -206,6 +206,10 @@ def proven(row: Credential, now: datetime) -> Credential:
         last_error=None,
         refused_since=None,
         refusals=0,
+        # What was cut off was a proof: nothing was ever presented for a grant.
+        attempt_started_at=None,
+        consenting=None,
+        consenting_since=None,
     )
 
 

@@ -16,7 +16,7 @@ from xero_connector.domain.errors import (
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, Observer, Vault
 from xero_connector.domain.rejection import keeps_pair
-from xero_connector.domain.status import FINAL, Status
+from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, client_version_id
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
@@ -33,7 +33,8 @@ _TIME_TO_SAVE = timedelta(seconds=6)
 _TIME_TO_ANSWER = timedelta(seconds=3)
 _TIME_TO_REFRESH = timedelta(seconds=20)
 """With less of the invocation left, the schedule puts the new secret to use."""
-_ENDING = FINAL | {Status.DISCONNECTING}
+WORKS_ON = frozenset(Status) - {Status.DISCONNECTING, Status.DISCONNECTED}
+"""Where a new secret is of use; a rejected credential takes one until its secret is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def _lost_its_secrets(row: Credential) -> bool:
 
 
 def _has_ended(row: Credential) -> bool:
-    return row.status in _ENDING and not keeps_pair(row)
+    return row.status not in WORKS_ON or (row.status is Status.REJECTED and not keeps_pair(row))
 
 
 def _swapped(held: HeldLease, row: Credential, *, number: int, proof: Proof, by: str, now: datetime) -> Credential:

@@ -9,12 +9,14 @@ from xero_connector.domain.errors import Conflict
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock
 from xero_connector.domain.rejection import keeps_pair
-from xero_connector.domain.status import FINAL, Status
+from xero_connector.domain.status import Status
 from xero_connector.use_cases.change_credential import ChangeCredential
 from xero_connector.use_cases.find_credential import FindCredential
 from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
 from xero_connector.use_cases.read_secrets import ReadSecrets
 
+WORKS_ON = frozenset(Status) - {Status.DISCONNECTING, Status.DISCONNECTED}
+"""Where there is a secret to prove; a rejected one until it is deleted."""
 _RECHECK_REFUSED_PAIR = timedelta(minutes=5)
 _RECHECK_LATER = timedelta(hours=1)
 _WITH_A_SECRET_IN_DOUBT = frozenset(
@@ -38,7 +40,7 @@ class RevalidateCredential:
         Raises `NotFound`, or `Conflict` where there is no secret to prove.
         """
         row = self.find_credential(client_id)
-        if row.status is Status.DISCONNECTING or (row.status in FINAL and not keeps_pair(row)):
+        if row.status not in WORKS_ON or (row.status is Status.REJECTED and not keeps_pair(row)):
             raise Conflict(
                 f"A credential that is {row.status} has no secret to prove.",
                 code="nothing_to_prove",
@@ -60,7 +62,8 @@ def _with_finding(row: Credential, proven_version_id: str, proof: Proof, now: da
         return row
     row = row.checked(**_news(row, proof))
     if keeps_pair(row) and proof.verdict is Verdict.GOOD:
-        return proven(row, now)
+        lease = None if row.lease is None or row.lease.until <= now else row.lease
+        return replace(proven(row, now), lease=lease)
     if row.status is Status.PENDING_VALIDATION and proof.verdict is not Verdict.UNKNOWN:
         # The sweep decides: have it do so at once.
         return replace(row, due_at=now)

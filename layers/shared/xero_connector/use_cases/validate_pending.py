@@ -6,11 +6,13 @@ from datetime import datetime
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import LeaseUnavailable
 from xero_connector.domain.ports import Clock, Observer, Registry, Vault
-from xero_connector.domain.rejection import refused, undecided
+from xero_connector.domain.rejection import pair_kept_until, refused, undecided
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
 from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
 from xero_connector.use_cases.read_secrets import ReadSecrets
+
+WORKS_ON = frozenset({Status.PENDING_VALIDATION, Status.REJECTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,12 @@ class ValidatePending:
     observer: Observer
 
     def __call__(self, row: Credential) -> Credential:
-        """Raises `LeaseUnavailable` while somebody else decides."""
+        """Decide for a row that was just read; raises `LeaseUnavailable` while somebody else does.
+
+        A row whose status is none of `WORKS_ON` comes back as it is.
+        """
+        if row.status not in WORKS_ON:
+            return row
         held = self.hold_lease(row)
         if row.status is Status.REJECTED:
             return self._delete_secret(held)
@@ -39,6 +46,10 @@ class ValidatePending:
 
     def _delete_secret(self, held: HeldLease) -> Credential:
         """Delete the secret of a rejected credential; bring it back where it turns out that it was healed."""
+        kept_until = pair_kept_until(held.row)
+        if kept_until is not None and self.clock() < kept_until:
+            # Somebody who wanted to heal it died; its time has not come.
+            return held.save(lambda row, now: row.released(due_at=kept_until, attempt_finished=True, now=now))
         # A holder that was overtaken stops here, before it touches the secret.
         held.renew()
         client_id = held.row.client_id

@@ -1,0 +1,224 @@
+"""Every verb on every status, with leftovers of cut-off work and without: one table says what comes of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, World
+from xero_connector.domain.consent import digest
+from xero_connector.domain.credential import Credential, IntegrationType, Lease
+from xero_connector.domain.errors import ConnectorError
+from xero_connector.domain.status import MOVES, Status
+
+type Verb = Callable[[World], object]
+
+WEB, CUSTOM = IntegrationType.WEB_APP, IntegrationType.CUSTOM_CONNECTION
+NEW_SECRET = "another-horse-battery-staple"
+WITH_A_GRANT = frozenset(
+    {Status.CONNECTED, Status.DEGRADED, Status.REAUTHORIZATION_REQUIRED, Status.CLIENT_REJECTED}
+)
+ENDED = frozenset({Status.DISCONNECTED, Status.REJECTED})
+
+
+def a_world(status: Status, integration_type: IntegrationType) -> World:
+    """A world with one credential that has come to a status by the ways there are, and Xero in order by now."""
+    world = World()
+    if integration_type is CUSTOM:
+        world.xero.custom_connections.add(CLIENT_ID)
+    world.submit(integration_type=integration_type)
+    if integration_type is WEB:
+        world.old_link = world.open_link()  # type: ignore[attr-defined] # a callback can come at any time
+        if status in WITH_A_GRANT | {Status.DISCONNECTING, Status.DISCONNECTED}:
+            world.consent()
+    world.advance(1500)
+    row = world.row()
+    due_at = {
+        Status.PENDING_VALIDATION: world.now,
+        Status.DISCONNECTING: world.now,
+        Status.REJECTED: world.now + timedelta(days=7),
+        Status.CONNECTED: world.now,
+        Status.DEGRADED: world.now,
+        Status.CLIENT_REJECTED: world.now,
+    }.get(status)
+    if status is Status.VALIDATED and integration_type is CUSTOM:
+        due_at = world.now
+    if status is Status.DISCONNECTED:
+        world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+        return world
+    if status not in WITH_A_GRANT | {Status.DISCONNECTING}:
+        row = replace(row, generation=0, tokens_secret_arn=None, last_refreshed_at=None)
+    if status is Status.REJECTED:
+        row = row.failed(code="invalid_client", detail="Xero refuses it.", now=world.now)
+    world.registry.rows[CLIENT_ID] = replace(row, status=status, due_at=due_at, notes=())
+    return world
+
+
+def nothing(row: Credential, _: World) -> Credential:
+    return row
+
+
+def an_attempt(row: Credential, world: World) -> Credential:
+    return replace(row, attempt_started_at=world.now - timedelta(minutes=5), due_at=row.due_at or world.now)
+
+
+def a_consent(row: Credential, world: World) -> Credential:
+    since = world.now - timedelta(minutes=5)
+    return replace(row, consenting=digest("cut off"), consenting_since=since, due_at=row.due_at or world.now)
+
+
+def a_dead_holder(row: Credential, world: World) -> Credential:
+    lease = Lease("dead", world.now - timedelta(seconds=1))
+    return replace(row, lease=lease, due_at=lease.until, attempt_started_at=world.now - timedelta(seconds=61))
+
+
+LEFTOVERS = {
+    "nothing": nothing,
+    "an attempt": an_attempt,
+    "a consent": a_consent,
+    "a dead holder": a_dead_holder,
+}
+
+
+def submit(world: World) -> object:
+    integration_type = world.row().integration_type
+    return world.submit(integration_type=integration_type)
+
+
+def call_back(world: World) -> object:
+    browser, state = world.old_link  # type: ignore[attr-defined] # see above
+    world.xero.codes.add("code")
+    return world.call_back(browser, state, code="code")
+
+
+def replace_secret(world: World) -> object:
+    world.xero.secrets[CLIENT_ID] = NEW_SECRET
+    return world.app.replace_client_secret(CLIENT_ID, NEW_SECRET, by=ADMIN)
+
+
+VERBS: dict[str, Verb] = {
+    "submit": submit,
+    "validate": lambda world: world.app.revalidate_credential(CLIENT_ID, by=ADMIN),
+    "replace secret": replace_secret,
+    "refresh": lambda world: world.app.refresh_now(CLIENT_ID, by=ADMIN),
+    "connect link": lambda world: world.app.create_connect_link(CLIENT_ID, by=ADMIN),
+    "callback": call_back,
+    "disconnect": lambda world: world.app.disconnect_credential(CLIENT_ID, by=ADMIN),
+    "sweep": lambda world: world.sweep(),
+}
+
+# What comes of it for a Web app: the status afterwards, or the code of the refusal.
+P, V, C, G = Status.PENDING_VALIDATION, Status.VALIDATED, Status.CONNECTED, Status.DEGRADED
+A, R, D, X, J = (
+    Status.REAUTHORIZATION_REQUIRED,
+    Status.CLIENT_REJECTED,
+    Status.DISCONNECTING,
+    Status.DISCONNECTED,
+    Status.REJECTED,
+)
+EXISTS, NO_LINK, NO_PROOF = "credential_exists", "not_connectable", "nothing_to_prove"
+TABLE: dict[Status, dict[str, str]] = {
+    P: {"submit": EXISTS, "validate": P, "replace secret": V, "refresh": "not_connected", "connect link": NO_LINK,
+        "callback": NO_LINK, "disconnect": X, "sweep": V},
+    V: {"submit": EXISTS, "validate": V, "replace secret": V, "refresh": "not_connected", "connect link": V,
+        "callback": C, "disconnect": X, "sweep": V},
+    C: {"submit": EXISTS, "validate": C, "replace secret": C, "refresh": C, "connect link": C,
+        "callback": C, "disconnect": X, "sweep": C},
+    G: {"submit": EXISTS, "validate": G, "replace secret": C, "refresh": C, "connect link": G,
+        "callback": C, "disconnect": X, "sweep": C},
+    A: {"submit": EXISTS, "validate": A, "replace secret": A, "refresh": "not_connected", "connect link": A,
+        "callback": C, "disconnect": X, "sweep": A},
+    R: {"submit": EXISTS, "validate": R, "replace secret": C, "refresh": C, "connect link": NO_LINK,
+        "callback": NO_LINK, "disconnect": X, "sweep": C},
+    D: {"submit": EXISTS, "validate": NO_PROOF, "replace secret": "not_replaceable", "refresh": "not_connected",
+        "connect link": NO_LINK, "callback": NO_LINK, "disconnect": X, "sweep": X},
+    X: {"submit": V, "validate": NO_PROOF, "replace secret": "not_replaceable", "refresh": "not_connected",
+        "connect link": NO_LINK, "callback": NO_LINK, "disconnect": X, "sweep": X},
+    J: {"submit": V, "validate": V, "replace secret": V, "refresh": "not_connected", "connect link": NO_LINK,
+        "callback": NO_LINK, "disconnect": X, "sweep": J},
+}  # fmt: skip
+cases = [
+    pytest.param(status, verb, leftover, id=f"{verb} on {status} with {leftover}")
+    for status in Status
+    for verb in VERBS
+    for leftover in LEFTOVERS
+]
+
+
+def outcome(world: World, verb: str) -> str:
+    try:
+        VERBS[verb](world)
+    except ConnectorError as error:
+        return error.code
+    return world.row().status
+
+
+def check_what_must_always_hold(before: Credential, world: World) -> None:
+    row = world.row()
+    if row.incarnation == before.incarnation and row.status is not before.status:
+        steps = MOVES[before.status] | {end for step in MOVES[before.status] for end in MOVES[step]}
+        assert row.status in steps
+    if row.status in {Status.PENDING_VALIDATION, Status.DISCONNECTING}:
+        assert row.due_at is not None, "it would never come to its end"
+    if row.status is Status.DISCONNECTED:
+        assert row.due_at is None
+    elif row.attempt_started_at is not None or row.consenting is not None or row.lease is not None:
+        assert row.due_at is not None, "what was left behind would never be looked at"
+    if row.status in {Status.CONNECTED, Status.DEGRADED}:
+        assert row.due_at is not None, "its tokens would run out"
+    if row.status not in {Status.DISCONNECTED, Status.REJECTED, Status.DISCONNECTING}:
+        pair = world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id)
+        assert pair is not None
+        assert pair.client_secret in {CLIENT_SECRET, NEW_SECRET}
+
+
+@pytest.mark.parametrize(("status", "verb", "leftover"), cases)
+def test_a_web_app(status: Status, verb: str, leftover: str) -> None:
+    world = a_world(status, WEB)
+    if status is not Status.DISCONNECTED:
+        world.registry.rows[CLIENT_ID] = LEFTOVERS[leftover](world.row(), world)
+    before = world.row()
+    expected = TABLE[status][verb]
+    assert outcome(world, verb) == expected
+    check_what_must_always_hold(before, world)
+
+
+@pytest.mark.parametrize(("status", "verb", "leftover"), cases)
+def test_a_custom_connection_comes_to_no_harm(status: Status, verb: str, leftover: str) -> None:
+    if verb == "callback" or leftover == "a consent" or status is Status.REAUTHORIZATION_REQUIRED:
+        # There is no consent to come back from, and no grant that a user could renew.
+        return
+    world = a_world(status, CUSTOM)
+    if status is not Status.DISCONNECTED:
+        world.registry.rows[CLIENT_ID] = LEFTOVERS[leftover](world.row(), world)
+    before = world.row()
+    came_to = outcome(world, verb)
+    check_what_must_always_hold(before, world)
+    if verb == "connect link":
+        assert came_to == "no_consent_needed"
+    if verb in {"refresh", "sweep"} and status in {Status.VALIDATED, *WITH_A_GRANT}:
+        assert came_to == Status.CONNECTED
+    if verb == "disconnect":
+        assert came_to == Status.DISCONNECTED
+
+
+@pytest.mark.parametrize("leftover", [name for name in LEFTOVERS if name != "nothing"])
+@pytest.mark.parametrize("status", [status for status in Status if status not in ENDED])
+def test_leftovers_are_gone_after_a_while(status: Status, leftover: str) -> None:
+    world = a_world(status, WEB)
+    world.registry.rows[CLIENT_ID] = LEFTOVERS[leftover](world.row(), world)
+    for _ in range(30):
+        world.advance(60)
+        world.sweep()
+    row = world.row()
+    assert (row.lease, row.attempt_started_at, row.consenting) == (None, None, None)
+
+
+def test_whoever_dies_healing_a_rejected_pair_does_not_cost_its_secret() -> None:
+    world = a_world(Status.REJECTED, WEB)
+    world.registry.rows[CLIENT_ID] = a_dead_holder(world.row(), world)
+    world.sweep()
+    assert world.vault.deleted == set()
+    assert replace_secret(world) is not None
+    assert world.row().status is Status.VALIDATED
