@@ -22,6 +22,17 @@ _OF_THE_TRAIL = {
 }
 
 
+_OF_THE_MEAN_WORLD = {
+    "consents_lost": "  consents lost",
+    "grants_lost": "  grants lost",
+    "grants_left_behind": "  grants left behind without a word",
+    "poisoned_rows": "  poisoned rows",
+    "secrets_lost": "  secrets lost",
+    "stuck": "  stuck",
+    "healthy_tokens_expired": "  healthy tokens expired",
+}
+
+
 def _trail(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
         ("  events published", f"{found['events_published']:,}", ""),
@@ -67,6 +78,17 @@ def _table(results: dict[str, Any]) -> str:
             ("  changes of status", f"{found['status_changes']:,}", ""),
             *_trail(found),
             ("  events delivered again", f"{found['events_repeated']:,}", ""),
+        ]
+    for found in results.get("mean_world", []):
+        rows += [
+            (f"meaner world, {found['customers']} customers, {found['days']} days", "", ""),
+            ("  consents", f"{found['consents']:,}", ""),
+            ("  refreshes", f"{found['refreshes']:,}", ""),
+            *((says, str(found[name]), "0") for name, says in _OF_THE_MEAN_WORLD.items()),
+            ("  grants lost in a window", str(found["grants_lost_in_windows"]), ""),
+            ("  widest window, in seconds", str(found["widest_window_seconds"]), ""),
+            ("  grants parked", str(found["parked"]), ""),
+            *_trail(found),
         ]
     width = max(len(name) for name, _, _ in rows)
     return "\n".join(f"{name:<{width}}  {figure:>24}  {bound}".rstrip() for name, figure, bound in rows)

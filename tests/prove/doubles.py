@@ -5,6 +5,7 @@ its one retry that matters is played here: an answer that is lost makes the same
 """
 
 import json
+import os
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -508,3 +509,24 @@ def _event_size(entry: Wire) -> int:
     """How AWS counts: 14 bytes for the time, and the others by their UTF-8 (EventBridge, "PutEvents")."""
     texts = [entry["Source"], entry["DetailType"], entry["Detail"]]
     return 14 + sum(len(text.encode()) for text in texts)
+
+
+class StrictKms:
+    """One symmetric key: data keys, and their decryption under the context that they were made with."""
+
+    def __init__(self, key_arn: str) -> None:
+        self._key_arn = key_arn
+        self._made: dict[bytes, tuple[bytes, Mapping[str, str]]] = {}
+
+    def generate_data_key(self, *, KeyId: str, KeySpec: str, EncryptionContext: Mapping[str, str]) -> Wire:  # noqa: N803
+        if KeyId != self._key_arn or KeySpec != "AES_256":
+            raise refusal("GenerateDataKey", "NotFoundException")
+        plain, encrypted = os.urandom(32), os.urandom(48)
+        self._made[encrypted] = (plain, dict(EncryptionContext))
+        return {"Plaintext": plain, "CiphertextBlob": encrypted, "KeyId": KeyId}
+
+    def decrypt(self, *, CiphertextBlob: bytes, KeyId: str, EncryptionContext: Mapping[str, str]) -> Wire:  # noqa: N803
+        plain, context = self._made.get(CiphertextBlob, (b"", {}))
+        if not plain or KeyId != self._key_arn or context != dict(EncryptionContext):
+            raise refusal("Decrypt", "InvalidCiphertextException")
+        return {"Plaintext": plain, "KeyId": KeyId}

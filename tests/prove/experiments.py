@@ -4,10 +4,13 @@ import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol
 
-from tests.prove import crash, long_run, races
+from tests.prove import crash, long_run, mean_world, races
 from tests.prove.long_run import LongRun
+from tests.prove.mean_world import MeanRun
 from tests.prove.progress import printing
 
 _PROCESSES = 2
@@ -55,11 +58,26 @@ def _many_credentials(seed: int, *, reduced: bool) -> Figures:
     return long_run.run(run, printing(f"{run.credentials} credentials, {run.days} days"))
 
 
+def _mean_world(seed: int, *, reduced: bool, first_successor_survives: bool) -> Figures:
+    run = MeanRun(
+        seed=f"{seed}/mean world/{first_successor_survives}",
+        customers=6 if reduced else 25,
+        days=2 if reduced else 21,
+        longest=timedelta(hours=2 if reduced else 24),
+        first_successor_survives=first_successor_survives,
+    )
+    return mean_world.run(run, printing(f"meaner world, {run.customers} customers, {run.days} days"))
+
+
 type Experiment = Callable[..., Figures]
 
 # The longest first: two processes share them.
 EXPERIMENTS: Mapping[str, Sequence[Experiment]] = {
     "long": (_many_credentials, _many_days),
+    "mean": (
+        partial(_mean_world, first_successor_survives=False),
+        partial(_mean_world, first_successor_survives=True),
+    ),
     "crash": (_crash,),
     "races": (_races,),
 }
@@ -79,7 +97,8 @@ def prove(*, seed: int, reduced: bool, only: str | None) -> dict[str, Any]:
     results: dict[str, Any] = {"seed": seed, "reduced": reduced}
     for name, figures in done.items():
         dicts = [one.as_dict() for one in figures]
-        results["long_runs" if name == "long" else name] = dicts if name == "long" else dicts[0]
+        several = {"long": "long_runs", "mean": "mean_world"}
+        results[several.get(name, name)] = dicts if name in several else dicts[0]
     results["passed"] = all(one.passed for figures in done.values() for one in figures)
     results["took_seconds"] = round(time.monotonic() - began, 1)
     return results

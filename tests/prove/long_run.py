@@ -353,7 +353,7 @@ class Simulation:
         self._calm = False
         app = self._application()
         end = NOON + DAY * self.run.days
-        with _in_turn(self):
+        with in_turn(self):
             while self.clock.now < end:
                 self._tick(app)
                 if self.figures.ticks % 600 == 0:
@@ -565,7 +565,9 @@ def _ends_at(content: str) -> datetime:
 
 
 @contextmanager
-def _in_turn(simulation: Simulation) -> Iterator[None]:
+def in_turn(simulation: Any) -> Iterator[None]:  # noqa: ANN401 - whatever has a clock and a gate
+    """Have sweeps work on credentials one after the other."""
+
     class InTurn(_InTurn):
         pass
 

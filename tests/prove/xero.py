@@ -25,6 +25,7 @@ from tests.xero_simulator.clock import SimulatorClock
 from tests.xero_simulator.identity_server import IdentityServer, RegisteredApp
 from tests.xero_simulator.simulation import Simulation
 from tests.xero_simulator.token_signer import new_signing_key
+from tests.xero_simulator.users import DEFAULT_EMAIL
 from tests.xero_simulator.web import wsgi_application
 from xero_connector.domain.credential import IntegrationType
 
@@ -88,10 +89,10 @@ class InProcessXero:
             redirect_uris=[SETTINGS.redirect_uri],
         )
 
-    def consent(self, authorization_url: str) -> Mapping[str, str]:
+    def consent(self, authorization_url: str, *, email: str = DEFAULT_EMAIL) -> Mapping[str, str]:
         """Have a person allow everything; returns the query of the redirect back."""
         request = self.server.check_authorization_request(dict(parse_qsl(urlsplit(authorization_url).query)))
-        session = self.server.log_in()
+        session = self.server.log_in(email)
         location = self.server.allow(request, session, [one.tenant_id for one in request.app.organisations])
         return dict(parse_qsl(urlsplit(location).query))
 

@@ -1,10 +1,14 @@
 """A reduced form of `make prove`, and that the same seed gives the same figures again."""
 
+from datetime import timedelta
+
 import pytest
 
-from tests.prove import crash, long_run, races
+from tests.prove import crash, long_run, mean_world, races
 from tests.prove.crash import Variant
 from tests.prove.long_run import LongRun
+from tests.prove.mean_weather import Fate
+from tests.prove.mean_world import MeanRun
 from tests.prove.progress import silent
 from tests.prove.races import Kind, Race
 from tests.prove.world import CrashPoint
@@ -38,6 +42,17 @@ def test_no_day_in_bad_weather_loses_a_grant() -> None:
     # Each credential's first event, and those of organisations that came and went.
     assert figures.events_published > 40
     assert figures.passed
+
+
+def test_the_meaner_world_costs_nothing() -> None:
+    run = MeanRun(seed="reduced", customers=5, days=2, longest=timedelta(hours=2), first_successor_survives=False)
+    figures = mean_world.run(run, silent)
+    assert figures.failures == []
+    assert figures.passed
+    assert figures.consents > 5
+    assert figures.refreshes > 200
+    # It was no fine weather.
+    assert {fate for fate in Fate if figures.troubles[fate]} >= {Fate.REFUSED, Fate.EMPTY, Fate.REFUSED_AFTER}
 
 
 def test_the_same_seed_gives_the_same_long_run() -> None:
