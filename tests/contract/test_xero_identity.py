@@ -699,6 +699,23 @@ def test_a_failure_shows_no_secret(app: App) -> None:
         assert "r3fr3sh" not in told
 
 
+@pytest.mark.parametrize("page", ["<!doctype html><html>Checking</html>", "  <html>", "OK", "[]", "1"])
+def test_a_page_with_200_revokes_nothing(
+    canned_identity: AuthlibXeroIdentity, canned: CannedServer, page: str
+) -> None:
+    canned.answer = Answer(page, 200)
+    revoke = lambda: canned_identity.revoke(ClientPair("id", "s3cr3t"), refresh_token="r")  # noqa: E731
+    assert failure(revoke).kind is FailureKind.EDGE_REFUSED
+
+
+@pytest.mark.parametrize("content", ["", " \n", "{}", '{"ok": true}'])
+def test_an_empty_answer_with_200_is_a_revocation(
+    canned_identity: AuthlibXeroIdentity, canned: CannedServer, content: str
+) -> None:
+    canned.answer = Answer(content, 200)
+    canned_identity.revoke(ClientPair("id", "s3cr3t"), refresh_token="r")
+
+
 # ID tokens
 
 

@@ -232,9 +232,9 @@ def _fault(fields: _Fields) -> Fault:
                 error=fields.text("error") if fields.has("error") else None,
                 headers=fields.headers("headers") if fields.has("headers") else {},
             )
-        case FaultKind.DELAY:
+        case FaultKind.DELAY | FaultKind.DRIP:
             return Fault(endpoint, kind, delay=fields.seconds("seconds", LONGEST_DELAY))
-        case FaultKind.HTML_403 | FaultKind.DROP_BEFORE | FaultKind.DROP_AFTER:
+        case FaultKind.HTML_403 | FaultKind.ENDLESS | FaultKind.DROP_BEFORE | FaultKind.DROP_AFTER:
             return Fault(endpoint, kind)
 
 

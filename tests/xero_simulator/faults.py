@@ -24,6 +24,8 @@ class FaultKind(StrEnum):
     DELAY = "delay"  # the effect and the answer, late
     DROP_BEFORE = "drop_before"  # no effect, no answer
     DROP_AFTER = "drop_after"  # the effect, but no answer
+    DRIP = "drip"  # the effect, and the answer a byte at a time, each of them late
+    ENDLESS = "endless"  # the effect, and an answer that goes on for ever
     HTML_403 = "html_403"  # the edge firewall's page instead of the effect
 
 

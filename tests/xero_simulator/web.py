@@ -1,8 +1,9 @@
 """The WSGI application: Xero's three hosts under one address, with faults and a journal around them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from http import HTTPStatus
+from typing import Any
 from uuid import uuid4
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -22,6 +23,7 @@ from tests.xero_simulator.token_signer import InvalidAccessTokenError
 type Sleep = Callable[[timedelta], object]
 
 _DROP = "xero_simulator.drop"
+_SLOWLY = "xero_simulator.slowly"
 _ENDPOINTS = {
     "/identity/connect/authorize": Endpoint.AUTHORIZE,
     "/connect/token": Endpoint.TOKEN,
@@ -53,6 +55,7 @@ def wsgi_application(simulation: Simulation, sleep: Sleep) -> WSGIApplication:
         response.headers["Xero-Correlation-Id"] = str(uuid4())
         dropped = g.fault is not None and g.fault.kind in {FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER}
         request.environ[_DROP] = dropped
+        request.environ[_SLOWLY] = g.fault
         if not request.path.startswith(PREFIX):
             simulation.journal.record(
                 g.journal_page,
@@ -65,7 +68,7 @@ def wsgi_application(simulation: Simulation, sleep: Sleep) -> WSGIApplication:
             )
         return response
 
-    return _hanging_up(flask)
+    return _hanging_up(flask, sleep)
 
 
 def _answer_instead(fault: Fault, sleep: Sleep) -> Response | None:
@@ -83,7 +86,7 @@ def _answer_instead(fault: Fault, sleep: Sleep) -> Response | None:
             return None
         case FaultKind.DROP_BEFORE:
             return Response()
-        case FaultKind.DROP_AFTER:
+        case FaultKind.DROP_AFTER | FaultKind.DRIP | FaultKind.ENDLESS:
             return None
 
 
@@ -105,12 +108,38 @@ def _grant_type() -> str | None:
     return grant_type if grant_type in GRANT_TYPES else None
 
 
-def _hanging_up(application: WSGIApplication) -> WSGIApplication:
+def _hanging_up(application: WSGIApplication, sleep: Sleep) -> WSGIApplication:
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = application(environ, start_response)
+        held: list[Any] = []
+
+        def hold(*head: Any) -> Callable[[bytes], object]:  # noqa: ANN401 - what WSGI hands on
+            held[:] = head
+            return lambda _: None
+
+        body = application(environ, hold)
         if environ.get(_DROP):
             # Nothing has been sent yet: werkzeug writes the head with the first piece of the body.
             raise ConnectionAbortedError
+        status, headers, *error = held
+        fault = environ.get(_SLOWLY)
+        if fault is not None and fault.kind is FaultKind.DRIP:
+            body = _dripping(b"".join(body), fault.delay, sleep)
+        if fault is not None and fault.kind is FaultKind.ENDLESS:
+            headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+            body = _endless()
+        start_response(status, headers, *error)
         return body
 
     return answer
+
+
+def _dripping(content: bytes, pause: timedelta, sleep: Sleep) -> Iterator[bytes]:
+    for position in range(len(content)):
+        sleep(pause)
+        yield content[position : position + 1]
+
+
+def _endless() -> Iterator[bytes]:
+    yield b'{"a": "'
+    while True:
+        yield b"x" * 65_536

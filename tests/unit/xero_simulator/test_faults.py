@@ -161,3 +161,37 @@ def test_a_fault_happens_so_many_times_even_to_concurrent_requests(web_app: OAut
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda _: web_app.exchange("bogus").status_code, range(20)))
     assert sorted(statuses) == [400] * 10 + [500] * 10
+
+
+def test_an_answer_that_drips_comes_a_byte_at_a_time(
+    web_app: OAuthClient, user: XeroUser, control: Control
+) -> None:
+    code = web_app.code(user)
+    control("faults", {"endpoint": "token", "kind": "drip", "seconds": 0.001})
+    assert web_app.exchange(code).json()["token_type"] == "Bearer"
+    code = web_app.code(user)
+    control("faults", {"endpoint": "token", "kind": "drip", "seconds": 0.1})
+    with requests.post(
+        f"{web_app.url}/connect/token",
+        data={"grant_type": "authorization_code", "code": code},
+        auth=web_app.basic,
+        stream=True,
+        timeout=TIMEOUT,
+    ) as answer:
+        assert next(answer.iter_content(1)) == b"{"
+    # Xero did it all the same.
+    assert refusal(web_app.exchange(code)) == "invalid_grant"
+
+
+def test_an_endless_answer_does_not_end(web_app: OAuthClient, control: Control) -> None:
+    control("faults", {"endpoint": "jwks", "kind": "endless"})
+    address = f"{web_app.url}/.well-known/openid-configuration/jwks"
+    with requests.get(address, stream=True, timeout=TIMEOUT) as answer:
+        assert "Content-Length" not in answer.headers
+        read = 0
+        for piece in answer.iter_content(65_536):
+            read += len(piece)
+            if read > 1_000_000:
+                break
+    assert read > 1_000_000
+    assert requests.get(address, timeout=TIMEOUT).json()["keys"]

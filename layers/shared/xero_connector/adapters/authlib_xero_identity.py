@@ -132,6 +132,9 @@ class AuthlibXeroIdentity:
             )
         if answer.status_code != _OK:
             self._raise_failure(answer)
+        if answer.content.strip()[:1] not in {b"", b"{"}:
+            # A page with 200 is the firewall's: Xero's own answer is empty.
+            raise TokenEndpointFailure(FailureKind.EDGE_REFUSED)
 
     def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
         return self.id_tokens.verify(id_token, client_id=client_id, nonce=nonce, now=self.clock())
