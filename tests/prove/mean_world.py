@@ -269,18 +269,19 @@ class MeanWorld:
         """Of versions that were stored, and of consents that were parked."""
         self._holders = count(1)
         self._deadline = NOON
-        self._skew = timedelta()
+        self._deadline_of: dict[Application, Callable[[], datetime]] = {}
         self._draw = Random(f"{run.seed}/ids")  # noqa: S311 - a seed is the point
 
     def __call__(self, progress: Progress) -> MeanFigures:
-        app = self.application()
+        requests_app = schedule = self.application()
         ends = NOON + timedelta(days=self.run.days)
         with self.xero.reached_by_requests(self.gate), in_turn(self):
             while self.clock.now < ends:
                 if (self.clock.now - NOON) % timedelta(hours=1) < TICK:
                     # Lambda starts a new environment now and then; its clock is off by as much as it likes.
-                    app = self.application(self.weather.clock_is_off())
-                self._minute(app)
+                    requests_app = self.application(self.weather.clock_is_off())
+                    schedule = self.application(self.weather.clock_is_off())
+                self._minute(requests_app, schedule)
                 progress(f"day {(self.clock.now - NOON).days} of {self.run.days}")
             self.weather.calm = True
             calm = self.application()
@@ -291,7 +292,6 @@ class MeanWorld:
 
     def application(self, skew: timedelta = timedelta()) -> Application:
         """Put the application together, with a clock that is off."""
-        self._skew = skew
         clock = lambda: self.clock.now + skew  # noqa: E731 - a clock
         dynamodb = cast("Any", GatedClient("dynamodb", self.dynamodb, self.gate))
         secrets_manager = cast("Any", GatedClient("secretsmanager", self.secrets, self.gate))
@@ -323,22 +323,24 @@ class MeanWorld:
             observer=RecordingObserver(),
             seal=KmsSeal(lambda: kms, SETTINGS.kms_key_arn, clock),
             clock=clock,
-            deadline=lambda: self._deadline + self._skew,
+            deadline=lambda: self._deadline + skew,
             pause=self.clock.advance,
             lease_holder=lambda: f"holder-{next(self._holders)}",
         )
-        return Application(ports, SETTINGS)
+        app = Application(ports, SETTINGS)
+        self._deadline_of[app] = ports.deadline
+        return app
 
     # What happens
 
-    def _minute(self, app: Application) -> None:
+    def _minute(self, app: Application, schedule: Application) -> None:
         began = self.clock.now
         if len(self.customers) < self.run.customers and self.weather.chance() < 0.2:
             self._new_customer(app)
         elif self.customers and self.weather.chance() < _ACT * len(self.customers) / 8:
             self._somebody_acts(app)
         self.clock.now = max(self.clock.now, began)
-        self._tick(app)
+        self._tick(schedule)
         self._look_at_readers()
 
     def _tick(self, app: Application) -> None:
@@ -347,7 +349,7 @@ class MeanWorld:
         with self._invocation(_OF_A_SWEEP):
             try:
                 shards = [str(shard) for shard in range(SETTINGS.due_shards)]
-                app.sweep_due_credentials(shards=shards, deadline=self._deadline + self._skew)
+                app.sweep_due_credentials(shards=shards, deadline=self._deadline_of[app]())
             except ConnectorError as error:
                 self.figures.outcomes[f"sweep: {error.code}"] += 1
         over = (self.clock.now - began) // TICK
