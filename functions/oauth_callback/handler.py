@@ -6,12 +6,12 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from xero_connector.adapters import browser_cookie, html_pages
-from xero_connector.adapters.authorization_response import read_callback
-from xero_connector.adapters.rest_requests import path_segment
 from xero_connector.bootstrap import application, invocation, observer
 from xero_connector.domain.consent import digest
 from xero_connector.observability import flushing
+from xero_connector.web import browser_cookie, html_pages
+from xero_connector.web.authorization_response import read_callback
+from xero_connector.web.rest_requests import path_segment
 
 app = html_pages.resolver(lambda: application().settings.console_url, lambda error: application().report(error))
 

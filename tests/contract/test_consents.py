@@ -10,7 +10,7 @@ from tests.fakes.builders import a_request, a_ticket
 from tests.fakes.stores import InMemoryConsents
 from tests.fakes.world import NOON
 from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
-from xero_connector.adapters.dynamodb_registry import DynamoDBConsents
+from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.domain.consent import RequestPhase
 from xero_connector.domain.errors import RevisionConflict
 from xero_connector.domain.ports import Consents

@@ -17,9 +17,10 @@ from tests.fakes.builders import a_credential, a_request, a_ticket
 from tests.fakes.world import CLIENT_ID, NOON
 from xero_connector.adapters import dynamodb_items as items
 from xero_connector.adapters.aws_errors import CLIENT_CONFIG
+from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_items import shard_of
-from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
+from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.domain.errors import MalformedRequest, RevisionConflict, StoreUnavailable
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import Action

@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 from tests.fakes.builders import a_credential, a_request, a_ticket, a_token, a_tokens_secret, an_entry
 from tests.fakes.world import CLIENT_ID, NOON
 from tests.fakes.xero import DEMO_COMPANY
+from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_items import (
     credential_key,
@@ -23,7 +24,7 @@ from xero_connector.adapters.dynamodb_items import (
     ticket_to_item,
     to_wire,
 )
-from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
+from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.kms_seal import KmsSeal
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault

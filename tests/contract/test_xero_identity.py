@@ -28,9 +28,10 @@ from xero_connector.domain.consent import BrowserBinding, new_token
 from xero_connector.domain.credential import IntegrationType as SubmittedAs
 from xero_connector.domain.errors import IdTokenRefused
 from xero_connector.domain.ports import XeroIdentity
+from xero_connector.domain.proof import Verdict
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer, TokensSecret
-from xero_connector.use_cases.prove_pair import ProvePair, Verdict
+from xero_connector.services.prove_pair import ProvePair
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 

@@ -16,7 +16,7 @@ from xero_connector.adapters.authlib_xero_identity import (
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
 from xero_connector.adapters.requests_authorize_probe import LIMITS, RequestsAuthorizeProbe
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
-from xero_connector.bootstrap import Application
+from xero_connector.application import Application
 from xero_connector.domain.tokens import ClientPair
 
 _TIMEOUT = 10

@@ -13,7 +13,7 @@ from tests.fakes.stores import (
     InMemoryVault,
 )
 from tests.fakes.xero import ScriptedXero
-from xero_connector.bootstrap import Application, Ports
+from xero_connector.application import Application, Ports
 from xero_connector.domain.consent import BrowserBinding, new_token
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.status import Status

@@ -9,10 +9,10 @@ import pytest
 
 from tests.fakes.world import CLIENT_ID, CLIENT_SECRET, World
 from tests.handlers.conftest import Event, Invoke, sample_event
-from xero_connector.adapters.rest_requests import LARGEST_BODY
 from xero_connector.domain.credential import Credential, LastError
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import FailureKind
+from xero_connector.web.rest_requests import LARGEST_BODY
 
 PROBLEM_KEYS = {"type", "title", "status", "detail", "code", "hint", "request_id"}
 RESOURCE_KEYS = {

@@ -1,9 +1,9 @@
 import pytest
 
-from xero_connector.adapters.html_pages import HtmlPages
+from xero_connector.domain import consent_refusals
 from xero_connector.domain.errors import ConsentRefused, StoreUnavailable
 from xero_connector.domain.tenant import Tenant
-from xero_connector.use_cases import consent_refusals
+from xero_connector.web.html_pages import HtmlPages
 
 PAGES = HtmlPages(console_url=None)
 

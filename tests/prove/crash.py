@@ -15,7 +15,7 @@ from tests.prove.trail import Broken, Trail
 from tests.prove.world import ADMIN, CrashPoint, Life, World
 from tests.prove.xero import InProcessXero
 from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
-from xero_connector.bootstrap import Application
+from xero_connector.application import Application
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.refresh_policy import TENANTS_RECHECK

@@ -29,11 +29,12 @@ from tests.prove.world import ADMIN, CrashPoint, GatedClient, HandClock
 from tests.prove.xero import register, signing_key
 from tests.xero_simulator.apps import OIDC_SCOPES
 from tests.xero_simulator.identity_server import IdentityServer, TokenError
+from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
-from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
+from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
-from xero_connector.bootstrap import Application, Ports
+from xero_connector.application import Application, Ports
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.refresh_policy import next_refresh

@@ -41,15 +41,16 @@ from tests.prove.world import ADMIN, GatedClient, HandClock
 from tests.prove.xero import InProcessXero, register
 from tests.xero_simulator.users import User
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
-from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
+from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
 from xero_connector.adapters.kms_seal import KmsSeal
 from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
-from xero_connector.bootstrap import Application, Ports
+from xero_connector.application import Application, Ports
 from xero_connector.domain.consent import digest
 from xero_connector.domain.credential import VERSION_ALLOWANCE, Credential, IntegrationType
 from xero_connector.domain.errors import ConnectorError

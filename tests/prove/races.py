@@ -16,7 +16,7 @@ from tests.prove.progress import Progress
 from tests.prove.trail import Broken
 from tests.prove.world import ADMIN, Life, World
 from tests.prove.xero import InProcessXero
-from xero_connector.bootstrap import Application
+from xero_connector.application import Application
 from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.status import Status
 

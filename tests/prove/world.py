@@ -15,15 +15,16 @@ from tests.prove.doubles import StrictDynamoDB, StrictEventBridge, StrictSecrets
 from tests.prove.trail import StatusChanges, Trail
 from tests.prove.xero import InProcessXero
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_items import shard_of
-from xero_connector.adapters.dynamodb_registry import DynamoDBConsents, DynamoDBRegistry
+from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
 from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
-from xero_connector.bootstrap import Application, Ports
+from xero_connector.application import Application, Ports
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import ClientPair, TokensSecret

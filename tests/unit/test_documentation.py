@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from xero_connector.domain.proof import Verdict
 from xero_connector.domain.token_endpoint import FailureKind
-from xero_connector.use_cases.prove_pair import Verdict
 
 ROOT = Path(__file__).parents[2]
 CODE = sorted((ROOT / "layers/shared/xero_connector").rglob("*.py"))

@@ -13,8 +13,8 @@ from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer
+from xero_connector.services.issue_connect_link import ConnectLink
 from xero_connector.use_cases.complete_consent import Callback
-from xero_connector.use_cases.issue_connect_link import ConnectLink
 from xero_connector.use_cases.start_consent import StartedConsent
 from xero_connector.use_cases.submit_credential import Submitted
 

@@ -29,7 +29,6 @@ from tests.handlers.openapi_document import (
     validator,
 )
 from tests.unit.test_documentation import codes_of_the_source
-from xero_connector.adapters.rest_requests import DEFAULT_LIMIT, LARGEST_BODY, LARGEST_LIMIT
 from xero_connector.domain.checks import UNCHECKED, CheckResult
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import MalformedRequest
@@ -44,6 +43,7 @@ from xero_connector.domain.submission import (
     parse_secret_body,
     parse_submission,
 )
+from xero_connector.web.rest_requests import DEFAULT_LIMIT, LARGEST_BODY, LARGEST_LIMIT
 
 ROOT = Path(__file__).parents[2]
 API_MD = (ROOT / "docs/api.md").read_text()

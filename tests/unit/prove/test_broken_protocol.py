@@ -25,16 +25,17 @@ from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer, TokensSecret, client_version_id
-from xero_connector.use_cases import refresh_credential, store_tokens, submit_credential
-from xero_connector.use_cases.end_grants import EndGrants
-from xero_connector.use_cases.hold_lease import HeldLease
-from xero_connector.use_cases.list_tenants import Listing
-from xero_connector.use_cases.publish_events import PublishEvents
-from xero_connector.use_cases.publishing_registry import PublishingRegistry
-from xero_connector.use_cases.refresh_credential import RefreshCredential
+from xero_connector.services import refresh_credential, store_tokens
+from xero_connector.services.end_grants import EndGrants
+from xero_connector.services.hold_lease import HeldLease
+from xero_connector.services.list_tenants import Listing
+from xero_connector.services.publish_events import PublishEvents
+from xero_connector.services.publishing_registry import PublishingRegistry
+from xero_connector.services.refresh_credential import RefreshCredential
+from xero_connector.services.store_tokens import Change, StoreTokens, Version, unchanged
+from xero_connector.services.vault_gate import VaultGate
+from xero_connector.use_cases import submit_credential
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
-from xero_connector.use_cases.store_tokens import Change, StoreTokens, Version, unchanged
-from xero_connector.use_cases.vault_gate import VaultGate
 
 pytestmark = pytest.mark.prove
 

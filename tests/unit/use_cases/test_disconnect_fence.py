@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.interruptions import ProcessDied, die, step_in
 from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, SETTINGS, World
-from xero_connector.bootstrap import Application
+from xero_connector.application import Application
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import Conflict
 from xero_connector.domain.status import Status

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from xero_connector.adapters import dynamodb_items as items
-from xero_connector.adapters.dynamodb_registry import (
+from xero_connector.adapters.dynamodb_table import (
     Table,
     Unreadable,
     decoded_token,

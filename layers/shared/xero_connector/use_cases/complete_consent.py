@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from xero_connector.domain import consent_refusals
 from xero_connector.domain.checks import (
     AuthorizeFinding,
     Check,
@@ -37,13 +38,12 @@ from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
-from xero_connector.use_cases import consent_refusals
-from xero_connector.use_cases.change_credential import ChangeCredential
-from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
-from xero_connector.use_cases.list_tenants import Listing, ListTenants
-from xero_connector.use_cases.read_secrets import ReadSecrets
-from xero_connector.use_cases.store_tokens import StoreTokens
-from xero_connector.use_cases.vault_gate import VaultGate
+from xero_connector.services.change_credential import ChangeCredential
+from xero_connector.services.hold_lease import HeldLease, HoldLease
+from xero_connector.services.list_tenants import Listing, ListTenants
+from xero_connector.services.read_secrets import ReadSecrets
+from xero_connector.services.store_tokens import StoreTokens
+from xero_connector.services.vault_gate import VaultGate
 
 _PATIENCE = timedelta(seconds=6)
 """How long a callback waits for a refresh that is under way; API Gateway waits 29 s for the whole."""

@@ -7,9 +7,9 @@ from xero_connector.domain.errors import Conflict
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock
 from xero_connector.domain.status import CONSENTABLE, Status
-from xero_connector.use_cases.change_credential import ChangeCredential
-from xero_connector.use_cases.find_credential import FindCredential
-from xero_connector.use_cases.issue_connect_link import ConnectLink, IssueConnectLink
+from xero_connector.services.change_credential import ChangeCredential
+from xero_connector.services.find_credential import FindCredential
+from xero_connector.services.issue_connect_link import ConnectLink, IssueConnectLink
 
 _FIRST = {
     Status.PENDING_VALIDATION: "Wait: the pair is proven by itself once Xero answers.",

@@ -12,15 +12,15 @@ from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Vau
 from xero_connector.domain.refresh_policy import LEASE
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
-from xero_connector.use_cases.disconnect_turn import (
+from xero_connector.services.disconnect_turn import (
     LONGEST_SCHEDULED_TURN,
     LONGEST_TURN,
     DisconnectTurn,
     PostponedError,
 )
-from xero_connector.use_cases.end_grants import EndGrants
-from xero_connector.use_cases.find_credential import FindCredential
-from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
+from xero_connector.services.end_grants import EndGrants
+from xero_connector.services.find_credential import FindCredential
+from xero_connector.services.hold_lease import HeldLease, HoldLease
 
 _PATIENCE = timedelta(seconds=6)
 _TIME_TO_DELETE = timedelta(seconds=15)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xero_connector.domain.ports import History, HistoryPage
-from xero_connector.use_cases.find_credential import FindCredential
+from xero_connector.services.find_credential import FindCredential
 
 
 @dataclass(frozen=True, slots=True)

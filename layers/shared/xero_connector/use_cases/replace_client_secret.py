@@ -1,7 +1,7 @@
 """Swap the client secret of a credential: tokens and consent survive."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
@@ -13,17 +13,16 @@ from xero_connector.domain.errors import (
     VersionTaken,
     XeroUnavailable,
 )
-from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, Observer, Vault
+from xero_connector.domain.proof import Verdict, with_new_secret
 from xero_connector.domain.rejection import keeps_pair
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, client_version_id
-from xero_connector.use_cases.find_credential import FindCredential
-from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
-from xero_connector.use_cases.insist import Insist
-from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
-from xero_connector.use_cases.refresh_credential import RefreshCredential
-from xero_connector.use_cases.revalidate_credential import accepted_again
+from xero_connector.services.find_credential import FindCredential
+from xero_connector.services.hold_lease import HeldLease, HoldLease
+from xero_connector.services.insist import Insist
+from xero_connector.services.prove_pair import ProvePair
+from xero_connector.services.refresh_credential import RefreshCredential
 
 _PATIENCE = timedelta(seconds=6)
 _MOST_TAKEN = 10
@@ -83,7 +82,7 @@ class ReplaceClientSecret:
         swapped = self.insist(
             lambda: self._save(
                 held,
-                lambda row, now: _swapped(held, row, number=number, proof=proof, by=by, now=now),
+                lambda row, now: with_new_secret(row, proof, number=number, by=by, before=held.before, now=now),
                 number=number,
             ),
             leaving=_TIME_TO_ANSWER,
@@ -164,18 +163,3 @@ def _lost_its_secrets(row: Credential) -> bool:
 
 def _has_ended(row: Credential) -> bool:
     return row.status not in WORKS_ON or (row.status is Status.REJECTED and not keeps_pair(row))
-
-
-def _swapped(held: HeldLease, row: Credential, *, number: int, proof: Proof, by: str, now: datetime) -> Credential:
-    swapped = replace(row.checked(**proof.checks), client_secret_number=number)
-    swapped = swapped.noted(Action.SECRET_REPLACED, by=by).released(
-        due_at=held.before.due_at, attempt_finished=not held.unfinished, now=now
-    )
-    if swapped.status is Status.CLIENT_REJECTED:
-        return accepted_again(swapped, now)
-    if swapped.status in {Status.PENDING_VALIDATION, Status.REJECTED}:
-        return proven(swapped, now)
-    if swapped.has_grant and not swapped.allowance.wait_for_spare(now):
-        # Due at once: whatever becomes of this process, the new secret is put to use within a minute.
-        return replace(swapped, due_at=now)
-    return swapped

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from xero_connector.domain import consent_refusals
 from xero_connector.domain.consent import (
     AUTHORIZATION_REQUEST_LIFETIME,
     AuthorizationRequest,
@@ -11,7 +12,6 @@ from xero_connector.domain.consent import (
     new_token,
 )
 from xero_connector.domain.ports import Clock, Consents, Observer, Registry, XeroIdentity
-from xero_connector.use_cases import consent_refusals
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,16 @@ from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.errors import Conflict, ConnectorError, RevisionConflict, StoreUnavailable
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, LeaseHolder, Observer, Registry, Vault
+from xero_connector.domain.proof import Proof, Verdict, proven
 from xero_connector.domain.rejection import keeps_pair
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import client_version_id
 from xero_connector.domain.version_allowance import VersionAllowance
-from xero_connector.use_cases.insist import Insist
-from xero_connector.use_cases.issue_connect_link import ConnectLink, IssueConnectLink
-from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
-from xero_connector.use_cases.refresh_credential import RefreshCredential
+from xero_connector.services.insist import Insist
+from xero_connector.services.issue_connect_link import ConnectLink, IssueConnectLink
+from xero_connector.services.prove_pair import ProvePair
+from xero_connector.services.refresh_credential import RefreshCredential
 
 RESERVATION = timedelta(seconds=60)
 """Longer than a submission can run: a submission that died blocks its client ID no longer than this."""

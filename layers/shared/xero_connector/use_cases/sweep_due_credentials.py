@@ -11,17 +11,17 @@ from typing import Any
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectorError, LeaseUnavailable, StoreUnavailable
 from xero_connector.domain.ports import Clock, Observer, Registry
+from xero_connector.domain.proof import Verdict
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import OUTAGE
+from xero_connector.services.outage_brake import WIDEST, OutageBrake
+from xero_connector.services.pace import Pace
+from xero_connector.services.publish_events import PublishEvents
+from xero_connector.services.refresh_credential import RefreshCredential
+from xero_connector.services.validate_pending import ValidatePending
+from xero_connector.services.vault_gate import VaultGate
 from xero_connector.use_cases.disconnect_credential import DisconnectCredential
-from xero_connector.use_cases.outage_brake import WIDEST, OutageBrake
-from xero_connector.use_cases.pace import Pace
-from xero_connector.use_cases.prove_pair import Verdict
-from xero_connector.use_cases.publish_events import PublishEvents
-from xero_connector.use_cases.refresh_credential import RefreshCredential
 from xero_connector.use_cases.revalidate_credential import RevalidateCredential
-from xero_connector.use_cases.validate_pending import ValidatePending
-from xero_connector.use_cases.vault_gate import VaultGate
 
 _MOST_PER_SHARD = 500
 _HEAD_START = 5

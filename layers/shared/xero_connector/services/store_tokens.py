@@ -11,10 +11,10 @@ from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER, next_refresh
 from xero_connector.domain.status import FINAL
 from xero_connector.domain.tokens import StoredTokens, TokenAnswer, TokensSecret, consent_version_id
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
-from xero_connector.use_cases.hold_lease import HeldLease
-from xero_connector.use_cases.keep_earlier_grant import KeepEarlierGrant
-from xero_connector.use_cases.list_tenants import Listing, ListTenants
-from xero_connector.use_cases.vault_gate import VaultGate
+from xero_connector.services.hold_lease import HeldLease
+from xero_connector.services.keep_earlier_grant import KeepEarlierGrant
+from xero_connector.services.list_tenants import Listing, ListTenants
+from xero_connector.services.vault_gate import VaultGate
 
 type Change = Callable[[Credential, datetime], Credential]
 

@@ -13,8 +13,8 @@ from xero_connector.domain.ports import Seal, XeroConnections, XeroIdentity
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
-from xero_connector.use_cases.disconnect_turn import DisconnectTurn, PostponedError
-from xero_connector.use_cases.users_grants import GrantsAtHand, UsersGrants, ended, succeeded
+from xero_connector.services.disconnect_turn import DisconnectTurn, PostponedError
+from xero_connector.services.users_grants import GrantsAtHand, UsersGrants, ended, succeeded
 
 _TIME_FOR_A_CALL = timedelta(seconds=15)
 """A call of Xero takes 10 s at most; what came of it has to be written down after it."""

@@ -6,9 +6,10 @@ import pytest
 from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, NOON, SETTINGS, World
 from xero_connector.domain.checks import AuthorizeFinding, CheckResult
 from xero_connector.domain.credential import IntegrationType
+from xero_connector.domain.proof import Proof, Verdict
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
 from xero_connector.domain.tokens import ClientPair
-from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict
+from xero_connector.services.prove_pair import ProvePair
 
 CUSTOM = IntegrationType.CUSTOM_CONNECTION
 SCOPES = ("offline_access", "openid", "accounting.contacts")

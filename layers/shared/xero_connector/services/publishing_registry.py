@@ -8,7 +8,7 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.ports import Page, Registry
 from xero_connector.domain.status import Status
-from xero_connector.use_cases.publish_events import PublishEvents
+from xero_connector.services.publish_events import PublishEvents
 
 
 @dataclass(frozen=True, slots=True)

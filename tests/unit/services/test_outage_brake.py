@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from xero_connector.use_cases.outage_brake import WIDEST, OutageBrake
+from xero_connector.services.outage_brake import WIDEST, OutageBrake
 
 FEW = 4
 IN_A_ROW = 6

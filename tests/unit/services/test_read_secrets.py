@@ -10,7 +10,7 @@ from tests.fakes.world import ADMIN, CLIENT_ID, World
 from xero_connector.domain.errors import SecretDeleted
 from xero_connector.domain.refresh_policy import VISIBLE_WITHIN
 from xero_connector.domain.status import Status
-from xero_connector.use_cases.read_secrets import ReadSecrets
+from xero_connector.services.read_secrets import ReadSecrets
 
 
 @pytest.mark.parametrize("which", ["tokens", "client_pair"])

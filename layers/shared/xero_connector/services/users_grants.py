@@ -10,7 +10,7 @@ from xero_connector.domain.errors import SecretDeleted, SecretNotVisible, StoreU
 from xero_connector.domain.ports import Clock, Seal, Vault
 from xero_connector.domain.refresh_policy import VISIBLE_WITHIN
 from xero_connector.domain.tokens import ClientPair, StoredTokens, consent_version_id
-from xero_connector.use_cases.disconnect_turn import DisconnectTurn, PostponedError
+from xero_connector.services.disconnect_turn import DisconnectTurn, PostponedError
 
 _MOST_NEWER = 5
 _TIME_TO_READ = timedelta(seconds=5)

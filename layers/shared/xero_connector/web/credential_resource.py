@@ -7,7 +7,7 @@ from typing import Any
 from xero_connector.domain.checks import Check
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.history import HistoryEntry
-from xero_connector.use_cases.issue_connect_link import ConnectLink
+from xero_connector.services.issue_connect_link import ConnectLink
 
 
 def credential_resource(row: Credential, *, tokens_secret_name: str) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 
-from xero_connector.adapters.rest_requests import header_lines
 from xero_connector.domain.consent import AUTHORIZATION_REQUEST_KEPT, BrowserBinding, digest, is_token
+from xero_connector.web.rest_requests import header_lines
 
 _NAME_DIGITS = 16
 _BLANKS = " \t"

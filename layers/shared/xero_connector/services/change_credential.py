@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import RevisionConflict
 from xero_connector.domain.ports import Registry
-from xero_connector.use_cases.find_credential import FindCredential
+from xero_connector.services.find_credential import FindCredential
 
 _MOST_CONFLICTS = 10
 

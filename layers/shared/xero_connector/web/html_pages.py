@@ -10,10 +10,9 @@ from string import Template
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
-from xero_connector.domain import errors
+from xero_connector.domain import consent_refusals, errors
 from xero_connector.domain.errors import ConnectorError, ConsentRefused
 from xero_connector.domain.tenant import Tenant
-from xero_connector.use_cases import consent_refusals
 
 _STYLE = """
 :root { color-scheme: light dark; }

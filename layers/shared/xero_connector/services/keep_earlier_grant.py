@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from xero_connector.domain.credential import REFRESH_TOKEN_LIFETIME, Credential, ParkedGrant
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.ports import Clock, Seal
-from xero_connector.use_cases.read_secrets import ReadSecrets
+from xero_connector.services.read_secrets import ReadSecrets
 
 MOST_EARLIER_GRANTS = 20
 """In a row; the oldest give way. Refresh tokens that nobody uses are dead after 60 days."""

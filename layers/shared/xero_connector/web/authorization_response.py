@@ -4,10 +4,10 @@ import re
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
-from xero_connector.adapters.browser_cookie import read_binding
-from xero_connector.adapters.rest_requests import query_values
-from xero_connector.use_cases import consent_refusals
+from xero_connector.domain import consent_refusals
 from xero_connector.use_cases.complete_consent import Callback
+from xero_connector.web.browser_cookie import read_binding
+from xero_connector.web.rest_requests import query_values
 
 _NAMES = ("state", "code", "error", "error_description", "iss")
 # RFC 6749 §A.11: printable ASCII. Nothing says how long; Xero's have some 40 characters.

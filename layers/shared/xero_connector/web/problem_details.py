@@ -8,9 +8,9 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from xero_connector.adapters.credential_resource import checks_resource
 from xero_connector.domain import errors
 from xero_connector.domain.errors import ConnectorError
+from xero_connector.web.credential_resource import checks_resource
 
 PROBLEM_JSON = "application/problem+json"
 NO_STORE = {"Cache-Control": "no-store"}

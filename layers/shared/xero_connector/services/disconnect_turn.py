@@ -9,7 +9,7 @@ from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, Ending, Leftover
 from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.ports import Clock
 from xero_connector.domain.refresh_policy import POST_BUDGET
-from xero_connector.use_cases.hold_lease import HeldLease
+from xero_connector.services.hold_lease import HeldLease
 
 LONGEST_TURN = timedelta(seconds=25)
 """Less than the 29 s of API Gateway."""

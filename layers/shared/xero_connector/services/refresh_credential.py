@@ -21,11 +21,11 @@ from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import OUTAGE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
-from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
-from xero_connector.use_cases.list_tenants import Listing, ListTenants
-from xero_connector.use_cases.read_secrets import ReadSecrets
-from xero_connector.use_cases.store_tokens import Change, StoreTokens, unchanged
-from xero_connector.use_cases.vault_gate import VaultGate
+from xero_connector.services.hold_lease import HeldLease, HoldLease
+from xero_connector.services.list_tenants import Listing, ListTenants
+from xero_connector.services.read_secrets import ReadSecrets
+from xero_connector.services.store_tokens import Change, StoreTokens, unchanged
+from xero_connector.services.vault_gate import VaultGate
 
 _OLDER_GENERATIONS = 2
 """How far back the last resort goes: an older answer may be the one that Xero gave last."""

@@ -1,7 +1,7 @@
 import pytest
 
+from xero_connector.domain import consent_refusals
 from xero_connector.domain.errors import ConsentRefused
-from xero_connector.use_cases import consent_refusals
 
 
 @pytest.mark.parametrize(

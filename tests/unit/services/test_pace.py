@@ -3,8 +3,8 @@ from datetime import timedelta
 from threading import Lock
 
 from tests.fakes.world import NOON, World
-from xero_connector.bootstrap import Application
-from xero_connector.use_cases.pace import Pace
+from xero_connector.application import Application
+from xero_connector.services.pace import Pace
 
 
 def test_the_first_does_not_wait_and_the_others_are_spaced(world: World) -> None:

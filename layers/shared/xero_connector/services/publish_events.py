@@ -9,7 +9,7 @@ from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.events import iso_time
 from xero_connector.domain.history import Action, HistoryEntry
 from xero_connector.domain.ports import Clock, Deadline, EventBus, History, Observer
-from xero_connector.use_cases.issue_connect_link import IssueConnectLink
+from xero_connector.services.issue_connect_link import IssueConnectLink
 
 _MOST_PER_SHARD = 100
 _MOST_REFUSED = 25

@@ -11,9 +11,9 @@ from tests.fakes.world import CLIENT_ID, NOON, World
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import LeaseUnavailable, RevisionConflict
 from xero_connector.domain.refresh_policy import LEASE
-from xero_connector.use_cases.change_credential import ChangeCredential
-from xero_connector.use_cases.find_credential import FindCredential
-from xero_connector.use_cases.hold_lease import HoldLease
+from xero_connector.services.change_credential import ChangeCredential
+from xero_connector.services.find_credential import FindCredential
+from xero_connector.services.hold_lease import HoldLease
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ from datetime import datetime
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import LeaseUnavailable
 from xero_connector.domain.ports import Clock, Observer, Registry, Vault
-from xero_connector.domain.rejection import pair_kept_until, refused, undecided
+from xero_connector.domain.proof import decided
+from xero_connector.domain.rejection import pair_kept_until
 from xero_connector.domain.status import FINAL, Status
-from xero_connector.use_cases.hold_lease import HeldLease, HoldLease
-from xero_connector.use_cases.prove_pair import Proof, ProvePair, Verdict, proven
-from xero_connector.use_cases.read_secrets import ReadSecrets
+from xero_connector.services.hold_lease import HeldLease, HoldLease
+from xero_connector.services.prove_pair import ProvePair
+from xero_connector.services.read_secrets import ReadSecrets
 
 WORKS_ON = frozenset({Status.PENDING_VALIDATION, Status.REJECTED})
 
@@ -42,7 +43,7 @@ class ValidatePending:
             return self._delete_secret(held)
         proof = self.prove_pair.again(self.read_secrets.pair(row), row)
         self.observer.event("pair_proven", client_id=row.client_id, verdict=proof.verdict)
-        return held.save(lambda row, now: _decided(row, proof, now))
+        return held.save(lambda row, now: decided(row, proof, now))
 
     def _delete_secret(self, held: HeldLease) -> Credential:
         """Delete the secret of a rejected credential; bring it back where it turns out that it was healed."""
@@ -75,12 +76,3 @@ class ValidatePending:
 def _without_secret(row: Credential, now: datetime) -> Credential:
     due_at = None if row.status is Status.REJECTED else row.due_at
     return row.released(due_at=due_at, attempt_finished=True, now=now)
-
-
-def _decided(row: Credential, proof: Proof, now: datetime) -> Credential:
-    checked = row.checked(**proof.checks)
-    if proof.verdict is Verdict.GOOD:
-        good = proven(checked, now)
-        return good.released(due_at=good.due_at, attempt_finished=True, now=now)
-    decide = undecided if proof.verdict is Verdict.UNKNOWN else refused
-    return decide(checked, code=proof.verdict, detail=proof.checks["pair"].detail, now=now)

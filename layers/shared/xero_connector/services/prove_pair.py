@@ -3,9 +3,8 @@
 import secrets
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from xero_connector.domain.checks import (
     SAVE_FIRST,
@@ -17,10 +16,9 @@ from xero_connector.domain.checks import (
 )
 from xero_connector.domain.consent import new_token
 from xero_connector.domain.credential import Credential, IntegrationType
-from xero_connector.domain.errors import PairRefused
 from xero_connector.domain.ports import Clock, Deadline, XeroAuthorize, XeroIdentity
+from xero_connector.domain.proof import REFUSALS, Proof, Verdict
 from xero_connector.domain.refresh_policy import LONGEST_ANSWER
-from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import EXPLANATIONS, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair
 
@@ -33,58 +31,12 @@ _TIME_TO_PROBE_THOROUGHLY = timedelta(seconds=12)
 """The authorize endpoint is asked only where there is time for it: what it says is advice."""
 
 
-class Verdict(StrEnum):
-    """What the proof found."""
-
-    GOOD = "good"
-    INVALID_CLIENT = "invalid_client"
-    CUSTOM_CONNECTION = "custom_connection"
-    """Submitted as a Web app."""
-    WEB_APP = "web_app"
-    """Submitted as a Custom connection."""
-    MOBILE_APP = "mobile_app"
-    UNKNOWN = "unknown"
-
-
-_REFUSALS = {
-    Verdict.INVALID_CLIENT: (
-        "Xero refuses this client ID and client secret.",
-        f"Compare the client ID with the app's Configuration page at Xero. {SAVE_FIRST}",
-    ),
-    Verdict.CUSTOM_CONNECTION: (
-        "This Xero app is a Custom connection: it cannot take a user through consent.",
-        "Submit the pair again with the integration_type custom_connection, or create a Web app at Xero.",
-    ),
-    Verdict.WEB_APP: (
-        "This Xero app is a Web app: it gets tokens through a user's consent only.",
-        "Submit the pair again with the integration_type web_app.",
-    ),
-    Verdict.MOBILE_APP: (
-        "This Xero app is a Mobile or desktop app: Xero does not check its secret, so it cannot be kept safe.",
-        "Create an app of the integration type Web app at Xero and submit its pair.",
-    ),
-}
 _CLIENT_ID_UNKNOWN = (
     "Xero does not know this client ID, or the app is disabled.",
     "Copy the client ID again from the app's Configuration page at Xero, all of its 32 characters.",
 )
 _SECRET_WRONG = ("Xero knows this client ID, but refuses the client secret.", SAVE_FIRST)
 _CLIENT_IS_KNOWN = frozenset(AuthorizeFinding) - {AuthorizeFinding.CLIENT_UNKNOWN, AuthorizeFinding.INCONCLUSIVE}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """A verdict, the sentences that go with it, and the checks as they are to be stored."""
-
-    verdict: Verdict
-    detail: str
-    hint: str = ""
-    checks: Mapping[str, Check]
-
-    def raise_if_refused(self) -> None:
-        """Raise `PairRefused` after a definite answer against the pair."""
-        if self.verdict in _REFUSALS:
-            raise PairRefused(self.detail, code=self.verdict, hint=self.hint, checks=self.checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,24 +145,7 @@ def _sentences(verdict: Verdict, failure: FailureKind, finding: AuthorizeFinding
         return _CLIENT_ID_UNKNOWN
     if verdict is Verdict.INVALID_CLIENT and finding in _CLIENT_IS_KNOWN:
         return _SECRET_WRONG
-    return _REFUSALS[verdict]
-
-
-def proven(row: Credential, now: datetime) -> Credential:
-    """Lead a pending or rejected pair to `validated`; a Custom connection is due at once for its tokens."""
-    custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
-    return replace(
-        row.move_to(Status.VALIDATED),
-        due_at=now if custom else None,
-        failures=0,
-        last_error=None,
-        refused_since=None,
-        refusals=0,
-        # What was cut off was a proof: nothing was ever presented for a grant.
-        attempt_started_at=None,
-        consenting=None,
-        consenting_since=None,
-    )
+    return REFUSALS[verdict]
 
 
 def _no_consent(now: datetime) -> Mapping[str, Check]:

@@ -1,0 +1,184 @@
+"""Every use case put together over ports: the functions, the tests and `prove` are wired by the same lines."""
+
+from dataclasses import dataclass
+
+from xero_connector.domain.errors import ConnectorError
+from xero_connector.domain.ports import (
+    Clock,
+    Consents,
+    Deadline,
+    EventBus,
+    History,
+    LeaseHolder,
+    Observer,
+    Pause,
+    Registry,
+    Seal,
+    Vault,
+    XeroAuthorize,
+    XeroConnections,
+    XeroIdentity,
+)
+from xero_connector.services.change_credential import ChangeCredential
+from xero_connector.services.end_grants import EndGrants
+from xero_connector.services.find_credential import FindCredential
+from xero_connector.services.hold_lease import HoldLease
+from xero_connector.services.insist import Insist
+from xero_connector.services.issue_connect_link import IssueConnectLink
+from xero_connector.services.keep_earlier_grant import KeepEarlierGrant
+from xero_connector.services.list_tenants import ListTenants
+from xero_connector.services.pace import Pace
+from xero_connector.services.prove_pair import ProvePair
+from xero_connector.services.publish_events import PublishEvents
+from xero_connector.services.publishing_registry import PublishingRegistry
+from xero_connector.services.read_secrets import ReadSecrets
+from xero_connector.services.refresh_credential import RefreshCredential
+from xero_connector.services.store_tokens import StoreTokens
+from xero_connector.services.users_grants import UsersGrants
+from xero_connector.services.validate_pending import ValidatePending
+from xero_connector.settings import Settings
+from xero_connector.use_cases.complete_consent import CompleteConsent
+from xero_connector.use_cases.create_connect_link import CreateConnectLink
+from xero_connector.use_cases.disconnect_credential import DisconnectCredential
+from xero_connector.use_cases.read_history import ReadHistory
+from xero_connector.use_cases.refresh_now import RefreshNow
+from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
+from xero_connector.use_cases.revalidate_credential import RevalidateCredential
+from xero_connector.use_cases.start_consent import StartConsent
+from xero_connector.use_cases.submit_credential import SubmitCredential
+from xero_connector.use_cases.sweep_due_credentials import SweepDueCredentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The outside world as the use cases see it: real here, fake or broken on purpose in tests."""
+
+    registry: Registry
+    consents: Consents
+    history: History
+    vault: Vault
+    event_bus: EventBus
+    identity: XeroIdentity
+    authorize: XeroAuthorize
+    connections: XeroConnections
+    observer: Observer
+    seal: Seal
+    clock: Clock
+    deadline: Deadline
+    pause: Pause
+    lease_holder: LeaseHolder
+
+
+class Application:
+    """Every use case, put together over one set of ports."""
+
+    def __init__(self, ports: Ports, settings: Settings, *, pace: Pace | None = None) -> None:
+        vault, identity, clock, observer = ports.vault, ports.identity, ports.clock, ports.observer
+        issue_connect_link = IssueConnectLink(
+            ports.consents, clock, settings.public_url, settings.connect_link_lifetime
+        )
+        publish_events = PublishEvents(
+            ports.history, ports.event_bus, issue_connect_link, clock, ports.deadline, observer
+        )
+        registry = PublishingRegistry(ports.registry, publish_events)
+        hold_lease = HoldLease(registry, clock, ports.pause, ports.lease_holder)
+        list_tenants = ListTenants(ports.connections, clock, observer)
+        read_secrets = ReadSecrets(registry, vault, observer)
+        keep_earlier_grant = KeepEarlierGrant(read_secrets, ports.seal, clock)
+        store_tokens = StoreTokens(
+            vault, ports.seal, keep_earlier_grant, list_tenants, clock, ports.deadline, ports.pause, observer
+        )
+        prove_pair = ProvePair(identity, ports.authorize, clock, ports.deadline, settings.redirect_uri)
+        insist = Insist(clock, ports.deadline, ports.pause)
+        self.settings = settings
+        self.registry = registry
+        self._observer = observer
+        self.tokens_secret_name = vault.tokens_secret_name
+        self.find_credential = FindCredential(registry)
+        self.read_history = ReadHistory(ports.history, self.find_credential)
+        change_credential = ChangeCredential(registry, self.find_credential)
+        self.create_connect_link = CreateConnectLink(
+            self.find_credential, change_credential, issue_connect_link, clock
+        )
+        self.refresh_credential = RefreshCredential(
+            registry,
+            vault,
+            identity,
+            read_secrets,
+            ports.seal,
+            list_tenants,
+            hold_lease,
+            store_tokens,
+            clock,
+            ports.deadline,
+            observer,
+        )
+        self.submit_credential = SubmitCredential(
+            registry,
+            vault,
+            prove_pair,
+            issue_connect_link,
+            self.refresh_credential,
+            clock,
+            ports.deadline,
+            insist,
+            ports.lease_holder,
+            observer,
+            default_scopes=settings.scopes,
+        )
+        self.revalidate_credential = RevalidateCredential(
+            read_secrets, prove_pair, self.find_credential, change_credential, clock
+        )
+        self.replace_client_secret = ReplaceClientSecret(
+            vault,
+            prove_pair,
+            hold_lease,
+            self.find_credential,
+            self.refresh_credential,
+            clock,
+            ports.deadline,
+            insist,
+            observer,
+        )
+        self.refresh_now = RefreshNow(self.refresh_credential, self.find_credential, clock)
+        self.disconnect_credential = DisconnectCredential(
+            registry,
+            vault,
+            EndGrants(UsersGrants(vault, ports.seal, clock), ports.seal, identity, ports.connections),
+            hold_lease,
+            self.find_credential,
+            clock,
+            ports.deadline,
+            observer,
+        )
+        self.start_consent = StartConsent(registry, ports.consents, identity, clock, observer)
+        self.complete_consent = CompleteConsent(
+            registry,
+            ports.consents,
+            read_secrets,
+            ports.seal,
+            identity,
+            list_tenants,
+            hold_lease,
+            store_tokens,
+            change_credential,
+            clock,
+            ports.deadline,
+            observer,
+            settings.redirect_uri,
+        )
+        self.sweep_due_credentials = SweepDueCredentials(
+            registry,
+            self.refresh_credential,
+            ValidatePending(registry, vault, read_secrets, prove_pair, hold_lease, clock, observer),
+            self.revalidate_credential,
+            self.disconnect_credential,
+            publish_events,
+            clock,
+            observer,
+            pace,
+        )
+
+    def report(self, error: ConnectorError) -> None:
+        """Write down why a request was refused."""
+        self._observer.event("request_refused", code=error.code, detail=error.detail)
