@@ -39,6 +39,7 @@ from tests.prove.progress import Progress
 from tests.prove.trail import Broken, StatusChanges
 from tests.prove.world import ADMIN, GatedClient, HandClock
 from tests.prove.xero import InProcessXero, register
+from tests.xero_simulator import apps
 from tests.xero_simulator.users import User
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
@@ -142,16 +143,19 @@ class Customer:
 
     client_id: str
     secret: str
+    integration_type: IntegrationType
     accepted: set[str] = field(default_factory=set)
     """Secrets of which one has to be in the vault."""
     connected: bool = False
     """A user went through consent, and nobody has ended it since."""
-    answered: dict[str, UUID] = field(default_factory=dict)
-    """Consents whose answer reached a living process: hash of the state, and incarnation."""
-    users: set[str] = field(default_factory=set)
-    """The Xero users whose grants reached us in this life of the credential."""
+    answered: dict[str, tuple[UUID, str]] = field(default_factory=dict)
+    """Consents whose answer reached a process that lived to keep it: hash of the state, incarnation and user."""
     unseen_since: datetime | None = None
     """Xero rotated the refresh token, and no answer has reached a process that lived to keep it."""
+
+    @property
+    def is_custom(self) -> bool:
+        return self.integration_type is IntegrationType.CUSTOM_CONNECTION
 
 
 class Gate:
@@ -384,9 +388,15 @@ class MeanWorld:
         return done
 
     def _new_customer(self, app: Application) -> None:
-        app_at_xero = register(self.xero.server, self._draw, redirect_uris=[SETTINGS.redirect_uri])
+        integration_type = self.weather.choice([*[IntegrationType.WEB_APP] * 4, IntegrationType.CUSTOM_CONNECTION])
+        app_at_xero = register(
+            self.xero.server,
+            self._draw,
+            integration_type=apps.IntegrationType(integration_type),
+            redirect_uris=[SETTINGS.redirect_uri],
+        )
         assert app_at_xero.client_secret is not None
-        customer = Customer(app_at_xero.client_id, app_at_xero.client_secret)
+        customer = Customer(app_at_xero.client_id, app_at_xero.client_secret, integration_type)
         self.customers[customer.client_id] = customer
         self._submit(app, customer)
 
@@ -394,12 +404,12 @@ class MeanWorld:
         submission = Submission(
             pair=ClientPair(customer.client_id, customer.secret),
             label=None,
-            integration_type=IntegrationType.WEB_APP,
+            integration_type=customer.integration_type,
             scopes=None,
         )
         if self._try("submit", lambda: app.submit_credential(submission, submitted_by=ADMIN)):
             customer.accepted = {customer.secret}
-            customer.users.clear()
+            customer.connected = customer.is_custom
 
     def _somebody_acts(self, app: Application) -> None:
         customer = self.weather.choice(list(self.customers.values()))
@@ -416,7 +426,8 @@ class MeanWorld:
         )
         match act:
             case "consent":
-                self._consent(app, customer)
+                if not customer.is_custom:
+                    self._consent(app, customer)
             case "refresh":
                 self._try(act, lambda: app.refresh_now(client_id, by=ADMIN))
             case "validate":
@@ -489,8 +500,7 @@ class MeanWorld:
         customer.unseen_since = None
         row = self._row(customer)
         if grant_type == "authorization_code" and row is not None:
-            customer.answered[self._state] = row.incarnation
-            customer.users.add(self._user)
+            customer.answered[self._state] = (row.incarnation, self._user)
 
     def _kept(self, client_id: str) -> None:
         customer = self.customers.get(client_id)
@@ -573,7 +583,7 @@ class MeanWorld:
                 figures.fail("grants_left_behind", client_id)
         elif customer.connected:
             self._judge_connected(app, customer, row)
-        for state, incarnation in customer.answered.items():
+        for state, (incarnation, _) in customer.answered.items():
             if not {state, consent_version_id(incarnation, state)} & self._kept_ids:
                 figures.fail("consents_lost", f"{client_id}: {row.status}, {row.last_error}")
 
@@ -604,7 +614,13 @@ class MeanWorld:
     def _alive_at_xero(self, customer: Customer) -> bool:
         # A user whose code nobody exchanged has connections, too; no token of ours reaches them.
         connections = self.xero.server._state.connections  # noqa: SLF001 - a judge may look behind the counter
-        return any(connections.of((customer.client_id, user), None) for user in customer.users)
+        row = self._row(customer)
+        users: set[str | None] = {
+            user for life, user in customer.answered.values() if row and life == row.incarnation
+        }
+        return any(
+            connections.of((customer.client_id, user), None) for user in ({None} if customer.is_custom else users)
+        )
 
 
 def run(run: MeanRun, progress: Progress, xero: InProcessXero | None = None) -> MeanFigures:

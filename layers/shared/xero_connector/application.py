@@ -85,11 +85,19 @@ class Application:
         list_tenants = ListTenants(ports.connections, clock, observer)
         read_secrets = ReadSecrets(registry, vault, observer)
         keep_earlier_grant = KeepEarlierGrant(read_secrets, ports.seal, clock)
+        insist = Insist(clock, ports.deadline, ports.pause)
         store_tokens = StoreTokens(
-            vault, ports.seal, keep_earlier_grant, list_tenants, clock, ports.deadline, ports.pause, observer
+            vault,
+            ports.seal,
+            keep_earlier_grant,
+            list_tenants,
+            clock,
+            ports.deadline,
+            ports.pause,
+            insist,
+            observer,
         )
         prove_pair = ProvePair(identity, ports.authorize, clock, ports.deadline, settings.redirect_uri)
-        insist = Insist(clock, ports.deadline, ports.pause)
         self.settings = settings
         self.registry = registry
         self._observer = observer

@@ -4,6 +4,7 @@ import pytest
 
 from tests.fakes.world import ADMIN, CLIENT_ID, World
 from xero_connector.domain.consent import new_token
+from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import StoredTokens, TokensSecret
@@ -104,6 +105,34 @@ def test_what_a_code_brought_is_parked_and_the_consent_is_complete_later(world: 
     assert world.row().status is Status.CONNECTED
     again = world.call_back(browser, state, code=code)
     assert (again.stored, again.repeated, again.tenants) == (True, True, world.xero.organisations)
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["not taken", "taken, answer lost"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_grant_is_parked_although_the_registry_refuses_at_first(
+    world: World, times: int, *, taken: bool
+) -> None:
+    world.submit()
+    VaultSwitch(world).off()
+    browser, state = world.open_link()
+    world.xero.codes.add("code")
+    save = world.registry.save
+    refused = 0
+
+    def refusing(credential: Credential) -> Credential:
+        nonlocal refused
+        if credential.parked is None or refused == times:
+            return save(credential)
+        refused += 1
+        if taken:
+            save(credential)
+        raise StoreUnavailable("PutItem", "InternalServerError")
+
+    world.registry.save = refusing  # type: ignore[method-assign]
+    assert not world.call_back(browser, state, code="code").stored
+    assert refused > 0
+    assert world.row().parked is not None
+    assert world.observer.counts["GrantsParked"] == 1
 
 
 def test_a_version_limit_of_one_secret_stops_nobody_else(world: World) -> None:

@@ -12,6 +12,7 @@ from xero_connector.domain.status import FINAL
 from xero_connector.domain.tokens import StoredTokens, TokenAnswer, TokensSecret, consent_version_id
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
 from xero_connector.services.hold_lease import HeldLease
+from xero_connector.services.insist import Insist
 from xero_connector.services.keep_earlier_grant import KeepEarlierGrant
 from xero_connector.services.list_tenants import Listing, ListTenants
 from xero_connector.services.vault_gate import VaultGate
@@ -25,6 +26,7 @@ _PUT_BUDGET = timedelta(seconds=10)
 _TIME_TO_PARK = timedelta(seconds=8)
 _TIME_TO_LIST = timedelta(seconds=14)
 """Listing the organisations, a second version with them, and the commit."""
+_TIME_TO_ANSWER = timedelta(seconds=1)
 _LONGEST_PAUSE = 5.0
 _OF_ONE_SECRET = frozenset({"LimitExceededException"})
 """What stands in the way of one secret's writes, and says nothing about the vault."""
@@ -60,6 +62,7 @@ class StoreTokens:
     clock: Clock
     deadline: Deadline
     pause: Pause
+    insist: Insist
     observer: Observer
 
     def __call__(
@@ -247,17 +250,31 @@ class StoreTokens:
             scopes=answer.token.scopes,
         )
         allowance = row.allowance
-        self.observer.count("GrantsParked")
-        self.observer.event("grant_parked", client_id=row.client_id)
-        return held.save(
-            lambda row, now: replace(row, allowance=allowance).parking(
+
+        def parking(row: Credential, now: datetime) -> Credential:
+            return replace(row, allowance=allowance).parking(
                 parked,
                 code="store_unavailable",
                 detail="Secrets Manager did not take the new tokens. The grant is kept safe until it does.",
                 due_at=now + max(LOOK_AGAIN_AFTER, allowance.wait_for(LOWEST_TO_REFRESH, now)),
                 now=now,
             )
-        )
+
+        saved = self.insist(lambda: self._save_parked(held, parked, parking), leaving=_TIME_TO_ANSWER)
+        self.observer.count("GrantsParked")
+        self.observer.event("grant_parked", client_id=row.client_id)
+        return saved
+
+    @staticmethod
+    def _save_parked(held: HeldLease, parked: ParkedGrant, parking: Change) -> Credential:
+        try:
+            return held.save(parking)
+        except LeaseUnavailable:
+            row = held.registry.get(held.row.client_id)
+            if row is None or row.parked != parked:
+                raise
+            # A try before this one took effect, and its answer was lost.
+            return row
 
     def _commit(
         self,
