@@ -38,7 +38,7 @@ SIGN_IN = ["offline_access", "openid"]
 NOT_REGISTERED = "accounting.banktransactions"
 REFUSED_SECRET = "a-secret-that-this-app-does-not-have"
 NEW_SECRET = "a-secret-that-was-shown-but-not-saved-yet"
-PATIENCE = 0.3
+PATIENCE = 0.5
 """Seconds that the adapters wait for an answer that will not come in time."""
 
 
@@ -836,7 +836,7 @@ each_outage = pytest.mark.parametrize("outage", FAULTS.values(), ids=FAULTS.keys
 
 @pytest.fixture
 def impatience(world: SimulatedWorld) -> Callable[[Outage], None]:
-    """Have an outage that is about waiting not take long."""
+    """Have an outage that is about waiting not take long; `world.deploy()` brings the usual patience back."""
 
     def shorten(outage: Outage) -> None:
         if outage.document is LATE:
@@ -867,6 +867,7 @@ def test_an_outage_at_a_submission_keeps_the_pair_safe_and_proves_it_later(
     assert_never_connected(world, pair.client_id, status="pending_validation")
     assert admin.actions(pair.client_id) == ["submitted"]
     assert published(world) == []
+    world.deploy()
     assert tick(pair.client_id) == {"validated": 1}
     told = admin.look_up(pair.client_id)
     assert told.outcome == (HTTPStatus.OK, "validated")
@@ -889,6 +890,7 @@ def test_an_outage_while_a_pair_is_pending_does_not_end_it(
     assert told.outcome == (HTTPStatus.OK, "pending_validation")
     assert outage.words in told.content["last_error"]["detail"]
     assert_kept(world, pair)
+    world.deploy()
     assert tick(pair.client_id) == {"validated": 1}
     assert admin.look_up(pair.client_id).content["last_error"] is None
 
@@ -949,6 +951,7 @@ def test_an_outage_at_a_consent_says_so_and_the_link_stays_good(
     assert_never_connected(world, pair.client_id)
     assert_kept(world, pair)
     assert phases(world) == [RequestPhase.OPEN if throttled else RequestPhase.FAILED]
+    world.deploy()
     assert browser.go_through(link).status == HTTPStatus.OK
     assert admin.look_up(pair.client_id).outcome == (HTTPStatus.OK, "connected")
 
@@ -980,6 +983,7 @@ def test_an_outage_at_a_refresh_degrades_and_passes(
     assert "The grant is safe" in told.content["hint"]
     assert world.vault.current_tokens(client_id) == tokens
     assert_kept(world, connected)
+    world.deploy()
     # Once the weather is fine again, the refresh token that is stored is presented, and still good.
     assert tick(client_id) == {"refreshed": 1}
     told = admin.look_up(client_id)
@@ -1013,6 +1017,7 @@ def test_an_outage_at_a_custom_connection_s_first_tokens_keeps_the_pair(
     assert told.results["pair"] == "pass"
     assert_kept(world, pair)
     assert world.vault.tokens_secret_name(pair.client_id) not in world.vault.versions
+    world.deploy()
     assert tick(pair.client_id) == {"refreshed": 1}
     assert admin.look_up(pair.client_id).outcome == (HTTPStatus.OK, "connected")
 
@@ -1305,6 +1310,7 @@ def test_an_outage_of_the_authorize_endpoint_takes_no_pair_away(
     assert told.results == {"pair": "pass", "redirect_uri": "unknown", "scopes": "unknown"}
     assert "no definite answer" in told.check("redirect_uri")[1]
     assert_kept(world, pair)
+    world.deploy()
     assert browser.go_through(told.content["connect_url"]).status == HTTPStatus.OK
     assert set(admin.look_up(pair.client_id).results.values()) == {"pass"}
 
