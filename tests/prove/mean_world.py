@@ -58,7 +58,6 @@ from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.refresh_policy import GRACE
 from xero_connector.domain.status import Status
 from xero_connector.domain.submission import Submission
-from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.domain.tokens import ClientPair, TokensSecret, consent_version_id
 from xero_connector.use_cases.complete_consent import Callback
 
@@ -66,6 +65,8 @@ TICK = timedelta(minutes=1)
 _OF_A_REQUEST, _OF_A_SWEEP = timedelta(seconds=28), timedelta(seconds=58)
 _AFTERMATH = timedelta(minutes=35)
 """How long after a spell its marks may show: the grace, and a few ticks."""
+_PAUSE = timedelta(minutes=15)
+"""What a 429 of Xero asks for."""
 _CLEARING_UP = 240
 """Ticks in good weather at the end."""
 _RELOADS = 8
@@ -152,6 +153,8 @@ class Customer:
     """Consents whose answer reached a process that lived to keep it: hash of the state, incarnation and user."""
     unseen_since: datetime | None = None
     """Xero rotated the refresh token, and no answer has reached a process that lived to keep it."""
+    paused_until: datetime = NOON
+    """Xero asked for no more calls before this moment."""
 
     @property
     def is_custom(self) -> bool:
@@ -218,8 +221,9 @@ class Gate:
             case Fate.UNAVAILABLE:
                 return _answer(503, b"<html>")
             case Fate.THROTTLED:
-                return _answer(429, b"{}", {"Retry-After": "900"})
-            case Fate.STRAY if world.weather.is_stray(world.at_work):
+                world.asked_for_a_pause()
+                return _answer(429, b"{}", {"Retry-After": str(int(_PAUSE.total_seconds()))})
+            case Fate.STRAY if world.weather.is_stray(world.xero.client_id):
                 return _answer(400, b'{"error": "invalid_grant"}')
             case _:
                 answer: HTTPResponse = effect()
@@ -267,7 +271,6 @@ class MeanWorld:
         self.kms = StrictKms(SETTINGS.kms_key_arn)
         self.events = StrictEventBridge(SETTINGS.event_bus_name)
         self.customers: dict[str, Customer] = {}
-        self.at_work = ""
         self._state = self._user = ""
         self._delivered: dict[str, datetime] = {}
         self._kept_ids: set[str] = set()
@@ -473,7 +476,7 @@ class MeanWorld:
             error_description=None,
             bindings=lambda _: started.browser,
         )
-        self._state, self.at_work = digest(query["state"]), customer.client_id
+        self._state = digest(query["state"])
         for _ in range(_RELOADS):
             self.clock.advance(30)
             connected = self._try("callback", lambda: app.complete_consent(callback))
@@ -484,6 +487,10 @@ class MeanWorld:
         self.figures.outcomes["consent given up"] += 1
 
     # What the gate and the stores tell
+
+    def asked_for_a_pause(self) -> None:
+        """Xero answers 429 to a customer."""
+        self.customers[self.xero.client_id].paused_until = self.clock.now + _PAUSE
 
     def rotated(self, client_id: str) -> None:
         """Xero gave tokens; whether they reach us is not said yet."""
@@ -536,7 +543,9 @@ class MeanWorld:
             if item is None or item["status"]["S"] not in _LIVES_ON or "access_token_expires_at" not in item:
                 continue
             error = item.get("last_error", {}).get("M", {}).get("code", {}).get("S")
-            if error in {VERSION_ALLOWANCE, FailureKind.THROTTLED} or customer.unseen_since is not None:
+            if error == VERSION_ALLOWANCE or customer.unseen_since is not None:
+                continue
+            if now < customer.paused_until + _AFTERMATH:
                 continue
             if datetime.fromisoformat(item["access_token_expires_at"]["S"]) <= now:
                 self.figures.fail("healthy_tokens_expired", f"{customer.client_id} at {now}: {error}")

@@ -21,6 +21,7 @@ from urllib3.exceptions import ProtocolError
 
 from tests.fakes.world import SETTINGS
 from tests.xero_simulator import apps
+from tests.xero_simulator.client_authentication import presented_credentials
 from tests.xero_simulator.clock import SimulatorClock
 from tests.xero_simulator.identity_server import IdentityServer, RegisteredApp
 from tests.xero_simulator.simulation import Simulation
@@ -44,6 +45,11 @@ def register(server: IdentityServer, draw: Random, **app: Any) -> RegisteredApp:
         return server.register_app(**app)
 
 
+def _client_id(request: requests.PreparedRequest) -> str | None:
+    presented = presented_credentials({}, request.headers.get("Authorization"))
+    return presented and presented.client_id
+
+
 class InProcessXero:
     """One simulator that each run starts afresh, since building its WSGI application takes longer than a run."""
 
@@ -57,6 +63,8 @@ class InProcessXero:
         """Every refresh token that Xero gave out, in order."""
         self.presented: Counter[str] = Counter()
         """How often each refresh token was exchanged for another."""
+        self.client_id = ""
+        """Whose pair came with the last request that had one."""
 
     def _time(self) -> datetime:
         assert self._now is not None
@@ -75,6 +83,7 @@ class InProcessXero:
 
         def send(adapter: HTTPAdapter, request: requests.PreparedRequest, **_: object) -> requests.Response:
             name = f"xero.{request.method} {urlsplit(request.url or '').path}"
+            self.client_id = _client_id(request) or self.client_id
             return adapter.build_response(request, gate(name, lambda: self._answer(request)))
 
         with mock.patch.object(HTTPAdapter, "send", send):
