@@ -34,18 +34,18 @@ help: ## List the targets
 
 .PHONY: demo
 demo: $(ENVIRONMENTS) ## The whole story, unattended: deploy locally, submit a pair, consent, callback, scheduled refresh
-	@exec $(PYTHON) -m tests.local_stack.demo
+	@exec $(PYTHON) -m local.stack.demo
 
 .PHONY: local
 local: $(ENVIRONMENTS) ## The same stack left running: prints its URLs, writes .local/stack.json, stops on Ctrl-C
-	@exec $(PYTHON) -m tests.local_stack
+	@exec $(PYTHON) -m local.stack
 
 .PHONY: test
 test: $(ENVIRONMENTS) check chromium ## Everything CI runs: `check`, a reduced `prove`, the deployed local stack and the browser
 	$(call say,Reduced reliability experiments)
 	@$(PYTHON) -m pytest -q -n auto -m prove tests/unit/prove
 	$(call say,Stack and browser tests)
-	@$(PYTHON) -m pytest -q -m "stack or browser" tests/stack tests/browser
+	@$(PYTHON) -m pytest -q -m "stack or browser"
 
 .PHONY: prove
 prove: .venv/.synced ## The reliability experiments: crashes, races, simulated weeks; writes .prove/results.json
@@ -88,7 +88,7 @@ requirements-check: $(UV) ## Is the layer's requirements.txt what uv.lock says?
 .PHONY: unit
 unit: .venv/.synced ## Unit, contract and handler tests
 	$(call say,Unit$(comma) contract and handler tests)
-	@$(PYTHON) -m pytest -q -n auto -m "not stack and not browser and not prove" tests
+	@$(PYTHON) -m pytest -q -n auto -m "not stack and not browser and not prove"
 
 comma := ,
 
@@ -116,7 +116,7 @@ requirements: $(UV) ## Export the layer's requirements.txt from uv.lock
 .PHONY: clean
 clean: ## Remove build output, caches and the local stack's files (the environments stay)
 	@rm -rf .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	@find functions layers tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: clean-all
 clean-all: clean ## Remove the environments too: back to a fresh clone

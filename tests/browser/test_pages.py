@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
-from tests.local_stack.journey import Journey, XeroApp
+from local.stack.journey import Journey, XeroApp
 
 pytestmark = pytest.mark.browser
 

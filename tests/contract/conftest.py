@@ -8,10 +8,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from local.xero_simulator.server import XeroSimulator
 from tests.fakes.canned_server import CannedServer
 from tests.fakes.strict_secrets_manager import StrictSecretsManager
 from tests.fakes.world import NOON
-from tests.xero_simulator.server import XeroSimulator
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 
 if TYPE_CHECKING:

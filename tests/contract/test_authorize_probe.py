@@ -14,11 +14,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
+from local.xero_simulator.apps import DEFAULT_REDIRECT_URI, IntegrationType
+from local.xero_simulator.clock import utc_now
+from local.xero_simulator.faults import Endpoint, Fault, FaultKind
+from local.xero_simulator.server import XeroSimulator
 from tests.fakes.canned_server import Answer, CannedServer
-from tests.xero_simulator.apps import DEFAULT_REDIRECT_URI, IntegrationType
-from tests.xero_simulator.clock import utc_now
-from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
-from tests.xero_simulator.server import XeroSimulator
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
 from xero_connector.adapters.bounded_http import Limits
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier

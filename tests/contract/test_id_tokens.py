@@ -10,9 +10,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
+from local.xero_simulator.token_signer import new_signing_key
 from tests.contract.conftest import Clock
 from tests.fakes.canned_server import Answer, CannedServer
-from tests.xero_simulator.token_signer import new_signing_key
 from xero_connector.adapters.joserfc_id_tokens import LEEWAY, IdTokenVerifier
 from xero_connector.domain.errors import IdTokenRefused
 

@@ -9,10 +9,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
+from local.xero_simulator.apps import IntegrationType, Organisation
+from local.xero_simulator.faults import Endpoint, Fault, FaultKind
+from local.xero_simulator.server import XeroSimulator
 from tests.fakes.canned_server import Answer, CannedServer
-from tests.xero_simulator.apps import IntegrationType, Organisation
-from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
-from tests.xero_simulator.server import XeroSimulator
 from xero_connector.adapters.bounded_http import Limits
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.domain.errors import ConnectionsUnavailable

@@ -13,13 +13,13 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 import requests
 
+from local.xero_simulator.apps import DEFAULT_REDIRECT_URI, IntegrationType
+from local.xero_simulator.faults import Endpoint, Fault, FaultKind
+from local.xero_simulator.server import XeroSimulator
+from local.xero_simulator.token_signer import IdTokenFault
+from local.xero_simulator.user import XeroUser
 from tests.fakes.builders import a_tokens_secret
 from tests.fakes.canned_server import Answer, CannedServer
-from tests.xero_simulator.apps import DEFAULT_REDIRECT_URI, IntegrationType
-from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
-from tests.xero_simulator.server import XeroSimulator
-from tests.xero_simulator.token_signer import IdTokenFault
-from tests.xero_simulator.user import XeroUser
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
 from xero_connector.adapters.bounded_http import Limits
 from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier

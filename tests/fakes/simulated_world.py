@@ -6,8 +6,8 @@ from typing import Any, override
 
 import requests
 
+from local.xero_simulator.server import XeroSimulator
 from tests.fakes.world import SETTINGS, World
-from tests.xero_simulator.server import XeroSimulator
 from xero_connector.adapters.authlib_xero_identity import (
     REVOCATION_LIMITS,
     TOKEN_LIMITS,

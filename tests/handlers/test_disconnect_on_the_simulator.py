@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 
+from local.xero_simulator.server import XeroSimulator
+from local.xero_simulator.user import XeroUser
 from tests.fakes.simulated_world import SimulatedWorld
 from tests.fakes.world import ADMIN, NOON
-from tests.xero_simulator.server import XeroSimulator
-from tests.xero_simulator.user import XeroUser
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.status import Status
 from xero_connector.domain.submission import Submission

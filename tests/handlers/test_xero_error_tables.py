@@ -17,14 +17,14 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
+from local.xero_simulator.apps import DEFAULT_API_SCOPES, DEFAULT_REDIRECT_URI
+from local.xero_simulator.refresh_tokens import Grant
+from local.xero_simulator.server import XeroSimulator
+from local.xero_simulator.token_signer import TokenSigner
+from local.xero_simulator.user import StrandedError, XeroUser
 from tests.fakes.simulated_world import SimulatedWorld
 from tests.fakes.world import ADMIN, CLIENT_ID, NOON
 from tests.handlers.conftest import Event, Invoke, sample_event
-from tests.xero_simulator.apps import DEFAULT_API_SCOPES, DEFAULT_REDIRECT_URI
-from tests.xero_simulator.refresh_tokens import Grant
-from tests.xero_simulator.server import XeroSimulator
-from tests.xero_simulator.token_signer import TokenSigner
-from tests.xero_simulator.user import StrandedError, XeroUser
 from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.consent import RequestPhase
 from xero_connector.domain.history import EVENTS, Action

@@ -9,12 +9,12 @@ from itertools import product
 from random import Random
 from typing import Any, Protocol, override
 
+from local.xero_simulator.faults import Endpoint, Fault, FaultKind
 from tests.fakes.interruptions import ProcessDied
 from tests.prove.progress import Progress
 from tests.prove.trail import Broken, Trail
 from tests.prove.world import ADMIN, CrashPoint, Life, World
 from tests.prove.xero import InProcessXero
-from tests.xero_simulator.faults import Endpoint, Fault, FaultKind
 from xero_connector.application import Application
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import ConnectorError

@@ -16,6 +16,8 @@ from uuid import UUID
 
 from joserfc.jwk import RSAKey
 
+from local.xero_simulator.apps import OIDC_SCOPES
+from local.xero_simulator.identity_server import IdentityServer, TokenError
 from tests.fakes.interruptions import ProcessDied
 from tests.fakes.stores import InMemorySeal
 from tests.fakes.world import NOON, SETTINGS
@@ -27,8 +29,6 @@ from tests.prove.trail import Broken, StatusChanges
 from tests.prove.weather import DAY, MINUTE, Spell, Trouble, Weather
 from tests.prove.world import ADMIN, CrashPoint, GatedClient, HandClock
 from tests.prove.xero import register, signing_key
-from tests.xero_simulator.apps import OIDC_SCOPES
-from tests.xero_simulator.identity_server import IdentityServer, TokenError
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry

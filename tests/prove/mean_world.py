@@ -22,6 +22,8 @@ from botocore.exceptions import ReadTimeoutError
 from urllib3 import HTTPResponse
 from urllib3.exceptions import NewConnectionError, ProtocolError
 
+from local.xero_simulator import apps
+from local.xero_simulator.users import User
 from tests.fakes.interruptions import ProcessDied
 from tests.fakes.world import NOON, SETTINGS, RecordingObserver
 from tests.prove import trail
@@ -39,8 +41,6 @@ from tests.prove.progress import Progress
 from tests.prove.trail import Broken, StatusChanges
 from tests.prove.world import ADMIN, GatedClient, HandClock
 from tests.prove.xero import InProcessXero, register
-from tests.xero_simulator import apps
-from tests.xero_simulator.users import User
 from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory

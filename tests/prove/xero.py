@@ -19,15 +19,15 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 from urllib3.exceptions import ProtocolError
 
+from local.xero_simulator import apps
+from local.xero_simulator.client_authentication import presented_credentials
+from local.xero_simulator.clock import SimulatorClock
+from local.xero_simulator.identity_server import IdentityServer, RegisteredApp
+from local.xero_simulator.simulation import Simulation
+from local.xero_simulator.token_signer import new_signing_key
+from local.xero_simulator.users import DEFAULT_EMAIL
+from local.xero_simulator.web import wsgi_application
 from tests.fakes.world import SETTINGS
-from tests.xero_simulator import apps
-from tests.xero_simulator.client_authentication import presented_credentials
-from tests.xero_simulator.clock import SimulatorClock
-from tests.xero_simulator.identity_server import IdentityServer, RegisteredApp
-from tests.xero_simulator.simulation import Simulation
-from tests.xero_simulator.token_signer import new_signing_key
-from tests.xero_simulator.users import DEFAULT_EMAIL
-from tests.xero_simulator.web import wsgi_application
 from xero_connector.domain.credential import IntegrationType
 
 type Gate = Callable[[str, Callable[[], HTTPResponse]], HTTPResponse]

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from tests.local_stack import LoopbackSession
-from tests.local_stack.journey import Journey, XeroApp
+from local.stack import LoopbackSession
+from local.stack.journey import Journey, XeroApp
 
 pytestmark = pytest.mark.stack
 

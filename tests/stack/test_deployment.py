@@ -5,8 +5,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_stack import LocalStack
-from tests.local_stack.cloud import Principal
+from local.stack import LocalStack
+from local.stack.cloud import Principal
 
 pytestmark = pytest.mark.stack
 

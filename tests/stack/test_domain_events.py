@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tests.local_stack.domain_events import DomainEventSubscriber
-from tests.local_stack.journey import Journey, XeroApp
+from local.stack.domain_events import DomainEventSubscriber
+from local.stack.journey import Journey, XeroApp
 
 pytestmark = pytest.mark.stack
 

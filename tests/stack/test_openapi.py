@@ -23,11 +23,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from local.stack import LocalStack
+from local.stack.clients import ANSWER_WITHIN_SECONDS
+from local.stack.description import Credentials, StackDescription
+from local.stack.journey import Journey, XeroApp
 from tests.handlers.openapi_document import complaints, document, operations
-from tests.local_stack import LocalStack
-from tests.local_stack.clients import ANSWER_WITHIN_SECONDS
-from tests.local_stack.description import Credentials, StackDescription
-from tests.local_stack.journey import Journey, XeroApp
 
 pytestmark = pytest.mark.stack
 

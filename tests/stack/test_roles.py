@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.local_stack.journey import Journey
+from local.stack.journey import Journey
 
 pytestmark = pytest.mark.stack
 

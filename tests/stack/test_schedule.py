@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.local_stack.domain_events import DomainEventSubscriber
-from tests.local_stack.journey import Journey, XeroApp
+from local.stack.domain_events import DomainEventSubscriber
+from local.stack.journey import Journey, XeroApp
 
 pytestmark = pytest.mark.stack
 

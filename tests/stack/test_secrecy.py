@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.local_stack.journey import Journey
+from local.stack.journey import Journey
 
 pytestmark = pytest.mark.stack
 

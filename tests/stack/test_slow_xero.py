@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.local_stack.journey import Journey
+from local.stack.journey import Journey
 
 pytestmark = pytest.mark.stack
 

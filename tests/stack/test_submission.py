@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.local_stack.journey import Journey, XeroApp
+from local.stack.journey import Journey, XeroApp
 
 pytestmark = pytest.mark.stack
 
