@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from local.xero_simulator.server import XeroSimulator
 from tests.fakes.canned_server import CannedServer
+from tests.fakes.registry_table import create_registry_table
 from tests.fakes.strict_secrets_manager import StrictSecretsManager
 from tests.fakes.world import NOON
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
@@ -71,37 +72,7 @@ def clock() -> Clock:
 def table(dynamodb: "DynamoDBClient") -> str:
     """Return the name of a new table of the template's shape."""
     name = f"registry-{next(_serial)}"
-    dynamodb.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-            {"AttributeName": "due_shard", "AttributeType": "S"},
-            {"AttributeName": "due_at", "AttributeType": "N"},
-            {"AttributeName": "listing", "AttributeType": "S"},
-            {"AttributeName": "client_id", "AttributeType": "S"},
-        ],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "due",
-                "KeySchema": [
-                    {"AttributeName": "due_shard", "KeyType": "HASH"},
-                    {"AttributeName": "due_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            },
-            {
-                "IndexName": "credentials",
-                "KeySchema": [
-                    {"AttributeName": "listing", "KeyType": "HASH"},
-                    {"AttributeName": "client_id", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            },
-        ],
-    )
+    create_registry_table(dynamodb, name)
     return name
 
 

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.fakes.world import NOON
-from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.authlib_token_endpoint import AuthlibTokenEndpoint
 from xero_connector.adapters.bounded_http import AnswerTooLarge, Budget, Limits
-from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
+from xero_connector.adapters.joserfc_id_tokens import JoserfcIdTokens
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.bootstrap import utc_now
 from xero_connector.domain.errors import ConnectionsUnavailable
@@ -256,18 +256,16 @@ def test_two_calls_share_one_budget(server: Server, certificate: Path) -> None:
 
 
 def a_token_call(url: str, limits: Limits = SHORT) -> FailureKind:
-    identity = AuthlibXeroIdentity(
-        login_url=url,
+    endpoint = AuthlibTokenEndpoint(
         identity_url=url,
         redirect_uri="https://erp.example.com/oAuth2CallBack",
         pkce=True,
-        id_tokens=IdTokenVerifier(url, utc_now, SHORT),
         clock=utc_now,
         token_limits=limits,
         revocation_limits=limits,
     )
     with pytest.raises(TokenEndpointFailure) as caught:
-        identity.refresh(PAIR, refresh_token="r3fr3sh")
+        endpoint.refresh(PAIR, refresh_token="r3fr3sh")
     return caught.value.kind
 
 
@@ -345,22 +343,20 @@ def test_a_token_answer_that_never_ends_is_lost(plain: Server) -> None:
 def test_a_token_answer_that_is_whole_is_kept_however_its_connection_ends(plain: Server) -> None:
     token = {"access_token": "a", "refresh_token": "r", "expires_in": 1800, "token_type": "Bearer"}
     plain.says(drip(JSON + b"Connection: close\r\n\r\n" + json.dumps(token).encode(), b" "))
-    identity = AuthlibXeroIdentity(
-        login_url=plain.url,
+    endpoint = AuthlibTokenEndpoint(
         identity_url=plain.url,
         redirect_uri="https://erp.example.com/oAuth2CallBack",
         pkce=True,
-        id_tokens=IdTokenVerifier(plain.url, utc_now),
         clock=utc_now,
         token_limits=SHORT,
     )
-    assert identity.refresh(PAIR, refresh_token="before").token.refresh_token == "r"
+    assert endpoint.refresh(PAIR, refresh_token="before").token.refresh_token == "r"
 
 
 @pytest.mark.parametrize("talk", [*SLOW.values(), LARGE["endless"]], ids=[*SLOW.keys(), "endless"])
 def test_organisations_that_drip_are_not_listed(plain: Server, talk: Callable[[], Talk]) -> None:
     plain.says(talk)
-    connections = RequestsXeroConnections(plain.url, SHORT)
+    connections = RequestsXeroConnections(api_url=plain.url, limits=SHORT)
     with pytest.raises(ConnectionsUnavailable):
         connections.tenants("token", auth_event_id="event")
     with pytest.raises(ConnectionsUnavailable):
@@ -370,5 +366,5 @@ def test_organisations_that_drip_are_not_listed(plain: Server, talk: Callable[[]
 @pytest.mark.parametrize("talk", [*SLOW.values(), LARGE["endless"]], ids=[*SLOW.keys(), "endless"])
 def test_keys_that_drip_are_a_failure_before_any_code_is_spent(plain: Server, talk: Callable[[], Talk]) -> None:
     plain.says(talk)
-    with pytest.raises(requests.RequestException):
-        IdTokenVerifier(plain.url, utc_now, SHORT).load_keys()
+    with pytest.raises(TokenEndpointFailure):
+        JoserfcIdTokens(plain.url, utc_now, limits=SHORT).load_keys()

@@ -13,7 +13,7 @@ from joserfc.jwk import KeySet, RSAKey
 from local.xero_simulator.token_signer import new_signing_key
 from tests.contract.conftest import Clock
 from tests.fakes.canned_server import Answer, CannedServer
-from xero_connector.adapters.joserfc_id_tokens import LEEWAY, IdTokenVerifier
+from xero_connector.adapters.joserfc_id_tokens import LEEWAY, JoserfcIdTokens
 from xero_connector.domain.errors import IdTokenRefused
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -46,7 +46,7 @@ class Xero:
         self.clock = clock
         self.key = key
         self.server.answer = jwks(key)
-        self.verifier = IdTokenVerifier(server.url, clock)
+        self.verifier = JoserfcIdTokens(server.url, clock)
 
     def claims(self, **changes: object) -> Claims:
         now = int(self.clock.now.timestamp())
@@ -67,7 +67,7 @@ class Xero:
         return jwt.encode(header or {"alg": "RS256", "kid": key.kid}, self.claims(**changes), key)
 
     def verify(self, id_token: str | None) -> str:
-        return self.verifier.verify(id_token, client_id=CLIENT_ID, nonce=NONCE, now=self.clock.now)
+        return self.verifier.verify_id_token(id_token, client_id=CLIENT_ID, nonce=NONCE)
 
     def refusal(self, id_token: str | None) -> str:
         with pytest.raises(IdTokenRefused) as refused:

@@ -1,18 +1,17 @@
 """`/connections` over real HTTP."""
 
 from datetime import timedelta
-from io import BytesIO
 from uuid import uuid4
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from local.xero_simulator.apps import IntegrationType, Organisation
 from local.xero_simulator.faults import Endpoint, Fault, FaultKind
 from local.xero_simulator.server import XeroSimulator
 from tests.fakes.canned_server import Answer, CannedServer
+from tests.fakes.transport import an_answer, answering
 from xero_connector.adapters.bounded_http import Limits
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.domain.errors import ConnectionsUnavailable
@@ -25,7 +24,7 @@ GOOD = {"id": "c", "tenantId": "t", "tenantType": "ORGANISATION", "tenantName": 
 
 @pytest.fixture
 def connections(simulator: XeroSimulator) -> RequestsXeroConnections:
-    return RequestsXeroConnections(simulator.url)
+    return RequestsXeroConnections(api_url=simulator.url)
 
 
 class User:
@@ -93,7 +92,7 @@ def test_no_organisation_at_all(connections: RequestsXeroConnections, user: User
 
 def test_what_is_asked(canned: CannedServer) -> None:
     canned.answer = Answer([GOOD])
-    RequestsXeroConnections(canned.url).tenants("t0k3n", auth_event_id="e v&x")
+    RequestsXeroConnections(api_url=canned.url).tenants("t0k3n", auth_event_id="e v&x")
     (asked,) = canned.requests
     assert (asked.method, asked.path) == ("GET", "/connections?authEventId=e+v%26x")
     assert asked.headers["Authorization"] == "Bearer t0k3n"
@@ -111,7 +110,7 @@ def test_the_environment_s_proxy_is_not_used(
 @pytest.mark.parametrize("name", [None, ""])
 def test_an_organisation_without_a_name(canned: CannedServer, name: str | None) -> None:
     canned.answer = Answer([{**GOOD, "tenantName": name}])
-    (tenant,) = RequestsXeroConnections(canned.url).tenants("t", auth_event_id=None)
+    (tenant,) = RequestsXeroConnections(api_url=canned.url).tenants("t", auth_event_id=None)
     assert tenant.tenant_name == "(no name)"
 
 
@@ -146,7 +145,9 @@ def test_a_token_that_is_none(connections: RequestsXeroConnections) -> None:
 def test_a_list_that_takes_too_long(
     simulator: XeroSimulator,
 ) -> None:
-    connections = RequestsXeroConnections(simulator.url, Limits(within=timedelta(seconds=0.3), largest=65_536))
+    connections = RequestsXeroConnections(
+        api_url=simulator.url, limits=Limits(within=timedelta(seconds=0.3), largest=65_536)
+    )
     simulator.faults.add(Fault(Endpoint.CONNECTIONS, FaultKind.DELAY, delay=timedelta(seconds=0.6)))
     assert "(ReadTimeout)" in unavailable(connections).detail
 
@@ -154,7 +155,7 @@ def test_a_list_that_takes_too_long(
 @pytest.mark.parametrize("odd", [None, 1, "x", [], {}, {"tenantId": None}], ids=str)
 def test_one_odd_connection_does_not_void_the_list(canned: CannedServer, odd: object) -> None:
     canned.answer = Answer([odd, GOOD, {"tenantId": 7, "tenantName": 12}], 200, {})
-    found = RequestsXeroConnections(canned.url).tenants("token", auth_event_id=None)
+    found = RequestsXeroConnections(api_url=canned.url).tenants("token", auth_event_id=None)
     assert [(tenant.tenant_id, tenant.tenant_name) for tenant in found] == [("t", "Demo"), ("7", "12")]
 
 
@@ -165,7 +166,7 @@ def test_one_odd_connection_does_not_void_the_list(canned: CannedServer, odd: ob
 )
 def test_a_list_that_is_none(canned: CannedServer, body: object) -> None:
     canned.answer = Answer(body)
-    unavailable(RequestsXeroConnections(canned.url))
+    unavailable(RequestsXeroConnections(api_url=canned.url))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_only_xeros_api_says_that_a_token_is_refused(
 ) -> None:
     content_type = "text/html" if isinstance(body, str) else "application/json"
     canned.answer = Answer(body, status, {"Content-Type": content_type})
-    assert unavailable(RequestsXeroConnections(canned.url)).unauthorized is refused
+    assert unavailable(RequestsXeroConnections(api_url=canned.url)).unauthorized is refused
 
 
 # Removing one
@@ -226,18 +227,15 @@ def test_a_custom_connection_is_removed_by_its_own_token(
     assert connections.tenants(token, auth_event_id=None) == ()
 
 
-def test_what_is_asked_to_remove_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_asked_to_remove_one() -> None:
     asked = []
 
-    def send(_: HTTPAdapter, request: requests.PreparedRequest, **__: object) -> requests.Response:
+    def respond(request: requests.PreparedRequest) -> HTTPResponse:
         asked.append((request.method, request.url, request.headers["Authorization"], request.body))
-        answer = requests.Response()
-        answer.status_code = 204
-        answer.raw = HTTPResponse(BytesIO(), preload_content=False)
-        return answer
+        return an_answer(204)
 
-    monkeypatch.setattr(HTTPAdapter, "send", send)
-    RequestsXeroConnections("https://api.xero.test").remove("t0k3n", "c/1?x")
+    connections = RequestsXeroConnections(api_url="https://api.xero.test", transport=answering(respond))
+    connections.remove("t0k3n", "c/1?x")
     assert asked == [("DELETE", "https://api.xero.test/connections/c%2F1%3Fx", "Bearer t0k3n", None)]
 
 
@@ -262,18 +260,9 @@ def test_whatever_else_is_answered_nothing_was_removed(
         (302, "application/json", False),
     ],
 )
-def test_only_a_refusal_of_the_api_itself_is_definite(
-    monkeypatch: pytest.MonkeyPatch, status: int, content_type: str, *, definite: bool
-) -> None:
-    def send(*_: object, **__: object) -> requests.Response:
-        answer = requests.Response()
-        answer.status_code = status
-        answer.headers["Content-Type"] = content_type
-        answer.raw = HTTPResponse(BytesIO(), preload_content=False)
-        return answer
-
-    monkeypatch.setattr(HTTPAdapter, "send", send)
-    error = not_removed(RequestsXeroConnections("https://api.xero.test"))
+def test_only_a_refusal_of_the_api_itself_is_definite(status: int, content_type: str, *, definite: bool) -> None:
+    transport = answering(lambda _: an_answer(status, {"Content-Type": content_type}))
+    error = not_removed(RequestsXeroConnections(api_url="https://api.xero.test", transport=transport))
     assert error.definite is definite
     assert error.code == ("connections_refused" if definite else "connections_unavailable")
 
@@ -300,6 +289,8 @@ def test_the_firewall_s_page_removes_nothing(
 def test_a_removal_that_takes_too_long(
     simulator: XeroSimulator,
 ) -> None:
-    connections = RequestsXeroConnections(simulator.url, Limits(within=timedelta(seconds=0.3), largest=65_536))
+    connections = RequestsXeroConnections(
+        api_url=simulator.url, limits=Limits(within=timedelta(seconds=0.3), largest=65_536)
+    )
     simulator.faults.add(Fault(Endpoint.CONNECTIONS, FaultKind.DELAY, delay=timedelta(seconds=0.6)))
     assert "(ReadTimeout)" in not_removed(connections).detail

@@ -8,13 +8,13 @@ import requests
 
 from local.xero_simulator.server import XeroSimulator
 from tests.fakes.world import SETTINGS, World
-from xero_connector.adapters.authlib_xero_identity import (
+from xero_connector.adapters.authlib_authorize_endpoint import LIMITS, AuthlibAuthorizeEndpoint
+from xero_connector.adapters.authlib_token_endpoint import (
     REVOCATION_LIMITS,
     TOKEN_LIMITS,
-    AuthlibXeroIdentity,
+    AuthlibTokenEndpoint,
 )
-from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
-from xero_connector.adapters.requests_authorize_probe import LIMITS, RequestsAuthorizeProbe
+from xero_connector.adapters.joserfc_id_tokens import JoserfcIdTokens
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.application import Application
 from xero_connector.domain.tokens import ClientPair
@@ -62,24 +62,21 @@ class SimulatedWorld(World):
             xero_identity_url=xero,
             xero_api_url=xero,
         )
-        identity = AuthlibXeroIdentity(
-            login_url=xero,
-            identity_url=xero,
-            redirect_uri=redirect_uri,
-            pkce=pkce,
-            id_tokens=IdTokenVerifier(xero, self.clock),
-            clock=self.clock,
-            token_limits=TOKEN_LIMITS.at_most(within),
-            revocation_limits=REVOCATION_LIMITS.at_most(within),
-        )
-        probe = RequestsAuthorizeProbe(
-            login_url=xero,
-            redirect_uri=redirect_uri,
-            authorization_url=identity.authorization_url,
-            limits=LIMITS.at_most(within),
-        )
         self.ports = replace(
-            self.ports, identity=identity, authorize=probe, connections=RequestsXeroConnections(xero)
+            self.ports,
+            token_endpoint=AuthlibTokenEndpoint(
+                identity_url=xero,
+                redirect_uri=redirect_uri,
+                pkce=pkce,
+                clock=self.clock,
+                token_limits=TOKEN_LIMITS.at_most(within),
+                revocation_limits=REVOCATION_LIMITS.at_most(within),
+            ),
+            id_tokens=JoserfcIdTokens(xero, self.clock),
+            authorize=AuthlibAuthorizeEndpoint(
+                login_url=xero, redirect_uri=redirect_uri, pkce=pkce, limits=LIMITS.at_most(within)
+            ),
+            connections=RequestsXeroConnections(api_url=xero),
         )
         self.app = Application(self.ports, settings)
 

@@ -23,7 +23,7 @@ type Owner = tuple[str, str]
 
 
 class ScriptedXero:
-    """Accepts the pairs it knows; answers failures from a queue first, then with fresh tokens.
+    """All four ports of Xero: answers failures from a queue first, then with fresh tokens to the pairs it knows.
 
     `refresh_tokens` lists the refresh tokens that were presented, whatever came of it. Each token is its user's:
     `user` is the one who consents next. A revocation is answered like any other where the token is dead.

@@ -67,8 +67,7 @@ class Recovery:
     def run(self, act: Act) -> bool:
         """Do something in the present process; False if it died of it."""
         try:
-            with self.world.process(self.life) as app:
-                act(self.world, app)
+            act(self.world, self.world.process(self.life))
         except ConnectorError:
             return True
         except ProcessDied:
@@ -544,15 +543,13 @@ def run(xero: InProcessXero, todo: Run) -> Ran:
         first_successor_survives=variant.first_successor_survives,
         integration_type=scenario.integration_type,
     )
-    with world.process(Life(world.clock)) as app:
-        scenario.prepare(world, app)
+    scenario.prepare(world, world.process(Life(world.clock)))
     world.secrets.read_lag = lambda: timedelta(seconds=variant.read_lag)
     acted = Life(world.clock, todo.first)
     recovery = Recovery(world, todo.second)
     recovered = recovery.life
     try:
-        with world.process(acted) as app:
-            scenario.act(world, app)
+        scenario.act(world, world.process(acted))
     except (ProcessDied, ConnectorError):
         world.clock.advance(variant.away)
     scenario.recover(recovery)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
@@ -27,14 +27,12 @@ from tests.prove.doubles import AwsFault, StrictDynamoDB, StrictEventBridge, Str
 from tests.prove.progress import Progress
 from tests.prove.trail import Broken, StatusChanges
 from tests.prove.weather import DAY, MINUTE, Spell, Trouble, Weather
-from tests.prove.world import ADMIN, CrashPoint, GatedClient, HandClock
+from tests.prove.world import ADMIN, CrashPoint, GatedClient, HandClock, no_kms
 from tests.prove.xero import register, signing_key
-from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
-from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
-from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
-from xero_connector.application import Application, Ports
+from xero_connector.application import Application
+from xero_connector.bootstrap import AwsClients, Surroundings, ports
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.refresh_policy import next_refresh
@@ -237,8 +235,8 @@ class _Gate:
             raise ProcessDied
 
 
-class _Identity:
-    """`XeroIdentity` straight over the simulator's rules; only what a sweep over connected credentials needs."""
+class _TokenEndpoint:
+    """`TokenEndpoint` straight over the simulator's rules; only what a sweep over connected credentials needs."""
 
     def __init__(self, simulation: "Simulation", clock: Callable[[], datetime]) -> None:
         self._simulation = simulation
@@ -426,25 +424,21 @@ class Simulation:
         dynamodb = cast("Any", GatedClient("dynamodb", self.dynamodb, self.gate))
         secrets_manager = cast("Any", GatedClient("secretsmanager", self.secrets, self.gate))
         events = cast("Any", GatedClient("events", self.events, self.gate))
-        ports = Ports(
-            registry=DynamoDBRegistry(dynamodb, SETTINGS.table_name, SHARDS),
-            consents=DynamoDBConsents(dynamodb, SETTINGS.table_name),
-            history=DynamoDBHistory(dynamodb, SETTINGS.table_name, SHARDS),
-            vault=SecretsManagerVault(
-                secrets_manager, SETTINGS.secret_prefix, SETTINGS.kms_key_arn, self.clock.advance
-            ),
-            event_bus=EventBridgeEventBus(lambda: events, SETTINGS.event_bus_name),
-            identity=cast("Any", _Identity(self, self._app_clock)),
-            authorize=cast("Any", None),  # nothing is submitted in these runs
-            connections=_Connections(self),
-            observer=self.observer,
-            seal=InMemorySeal(),
+        aws = AwsClients(dynamodb=dynamodb, secrets_manager=secrets_manager, kms=no_kms, events=lambda: events)
+        around = Surroundings(
             clock=self._app_clock,
             deadline=lambda: self._deadline,
             pause=self.clock.advance,
             lease_holder=lambda: f"holder-{next(self._holders)}",
+            observer=self.observer,
         )
-        return Application(ports, SETTINGS)
+        adapters = replace(
+            ports(replace(SETTINGS, due_shards=SHARDS), aws, around),
+            token_endpoint=cast("Any", _TokenEndpoint(self, self._app_clock)),
+            connections=_Connections(self),
+            seal=InMemorySeal(),
+        )
+        return Application(adapters, SETTINGS)
 
     def _connect_everybody(self) -> None:
         registry = DynamoDBRegistry(cast("Any", self.dynamodb), SETTINGS.table_name, SHARDS)

@@ -41,17 +41,9 @@ from tests.prove.progress import Progress
 from tests.prove.trail import Broken, StatusChanges
 from tests.prove.world import ADMIN, GatedClient, HandClock
 from tests.prove.xero import InProcessXero, register
-from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
-from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
-from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
-from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
-from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
-from xero_connector.adapters.kms_seal import KmsSeal
-from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
-from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
-from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
-from xero_connector.application import Application, Ports
+from xero_connector.application import Application
+from xero_connector.bootstrap import AwsClients, Surroundings, ports
 from xero_connector.domain.consent import digest
 from xero_connector.domain.credential import VERSION_ALLOWANCE, Credential, IntegrationType
 from xero_connector.domain.errors import ConnectorError
@@ -283,7 +275,7 @@ class MeanWorld:
     def __call__(self, progress: Progress) -> MeanFigures:
         requests_app = schedule = self.application()
         ends = NOON + timedelta(days=self.run.days)
-        with self.xero.reached_by_requests(self.gate), in_turn(self):
+        with in_turn(self):
             while self.clock.now < ends:
                 if (self.clock.now - NOON) % timedelta(hours=1) < TICK:
                     # Lambda starts a new environment now and then; its clock is off by as much as it likes.
@@ -305,38 +297,18 @@ class MeanWorld:
         secrets_manager = cast("Any", GatedClient("secretsmanager", self.secrets, self.gate))
         kms = cast("Any", GatedClient("kms", self.kms, self.gate))
         events = cast("Any", GatedClient("events", self.events, self.gate))
-        identity = AuthlibXeroIdentity(
-            login_url=SETTINGS.xero_login_url,
-            identity_url=SETTINGS.xero_identity_url,
-            redirect_uri=SETTINGS.redirect_uri,
-            pkce=SETTINGS.pkce,
-            id_tokens=IdTokenVerifier(SETTINGS.xero_identity_url, clock),
-            clock=clock,
+        aws = AwsClients(
+            dynamodb=dynamodb, secrets_manager=secrets_manager, kms=lambda: kms, events=lambda: events
         )
-        ports = Ports(
-            registry=DynamoDBRegistry(dynamodb, SETTINGS.table_name, SETTINGS.due_shards),
-            consents=DynamoDBConsents(dynamodb, SETTINGS.table_name),
-            history=DynamoDBHistory(dynamodb, SETTINGS.table_name, SETTINGS.due_shards),
-            vault=SecretsManagerVault(
-                secrets_manager, SETTINGS.secret_prefix, SETTINGS.kms_key_arn, self.clock.advance
-            ),
-            event_bus=EventBridgeEventBus(lambda: events, SETTINGS.event_bus_name),
-            identity=identity,
-            authorize=RequestsAuthorizeProbe(
-                login_url=SETTINGS.xero_login_url,
-                redirect_uri=SETTINGS.redirect_uri,
-                authorization_url=identity.authorization_url,
-            ),
-            connections=RequestsXeroConnections(SETTINGS.xero_api_url),
-            observer=RecordingObserver(),
-            seal=KmsSeal(lambda: kms, SETTINGS.kms_key_arn, clock),
+        around = Surroundings(
             clock=clock,
             deadline=lambda: self._deadline + skew,
             pause=self.clock.advance,
             lease_holder=lambda: f"holder-{next(self._holders)}",
+            observer=RecordingObserver(),
         )
-        app = Application(ports, SETTINGS)
-        self._deadline_of[app] = ports.deadline
+        app = Application(ports(SETTINGS, aws, around, self.xero.transport(self.gate)), SETTINGS)
+        self._deadline_of[app] = around.deadline
         return app
 
     # What happens

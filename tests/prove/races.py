@@ -158,12 +158,12 @@ def run(xero: InProcessXero, race: Race) -> RaceVerdict:
     """Run one race and let the schedule clear up behind it."""
     draw = Random(race.seed)  # noqa: S311 - a seed is the point
     world = World(xero, first_successor_survives=race.first_successor_survives)
-    with world.process(Life(world.clock)) as app:
-        world.connect(app)
-        ledger = _Ledger(world)
-        world.clock.next_tick(not_before=world.row.due_at)
-        scheduler = Scheduler(world, draw, by_priority=draw.random() < 0.5)
-        works = [_draw_work(world, app, draw) for _ in range(race.workers)]
+    app = world.process(Life(world.clock))
+    world.connect(app)
+    ledger = _Ledger(world)
+    world.clock.next_tick(not_before=world.row.due_at)
+    scheduler = Scheduler(world, draw, by_priority=draw.random() < 0.5)
+    works = [_draw_work(world, app, draw) for _ in range(race.workers)]
     lag = draw.choice((0.0, 0.5, 90.0))
     world.secrets.read_lag = lambda: timedelta(seconds=lag)
     for work in works:
@@ -171,8 +171,7 @@ def run(xero: InProcessXero, race: Race) -> RaceVerdict:
     if race.kind is Kind.FAULTY:
         world.dynamodb.faults = world.secrets.faults = world.events.faults = _draw_faults(draw)
         world.dynamodb.conflicts = lambda _: draw.random() < 0.05
-    with xero.reached_by_requests(scheduler.gate):
-        scheduler.run()
+    scheduler.run()
     world.dynamodb.faults = world.secrets.faults = world.events.faults = no_faults
     world.dynamodb.conflicts = no_conflict
     verdict = RaceVerdict(double_refreshes=ledger.double_refreshes)

@@ -1,11 +1,10 @@
 """One deployment: the real application over strict doubles, a Xero in this process and a clock in the hand."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.fakes.interruptions import ProcessDied
 from tests.fakes.stores import InMemorySeal
@@ -14,17 +13,11 @@ from tests.prove import trail
 from tests.prove.doubles import StrictDynamoDB, StrictEventBridge, StrictSecretsManager
 from tests.prove.trail import StatusChanges, Trail
 from tests.prove.xero import InProcessXero
-from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
-from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
-from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_items import shard_of
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
-from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
-from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
-from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
-from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
-from xero_connector.application import Application, Ports
+from xero_connector.application import Application
+from xero_connector.bootstrap import AwsClients, Surroundings, ports
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import ClientPair, TokensSecret
@@ -32,6 +25,9 @@ from xero_connector.use_cases.complete_consent import Callback
 
 ADMIN = "arn:aws:iam::123456789012:user/admin"
 TICK = timedelta(minutes=1)
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms.client import KMSClient
 
 
 class HandClock:
@@ -93,6 +89,11 @@ class Life:
             raise ProcessDied
 
 
+def no_kms() -> "KMSClient":
+    """Stand for the client of a service that is not part of an experiment."""
+    raise AssertionError
+
+
 class GatedClient:
     """A boto3 client whose every call goes through a gate."""
 
@@ -134,11 +135,9 @@ class World:
         assert secret is not None
         self.client_secret = secret
 
-    @contextmanager
-    def process(self, life: Life) -> Iterator[Application]:
+    def process(self, life: Life) -> Application:
         """Start a process: nothing that it knew survives it."""
-        with self.xero.reached_by_requests(life):
-            yield self.application(life)
+        return self.application(life)
 
     def application(
         self,
@@ -151,37 +150,17 @@ class World:
         dynamodb = cast("Any", GatedClient("dynamodb", self.dynamodb, gate))
         secrets = cast("Any", GatedClient("secretsmanager", self.secrets, gate))
         events = cast("Any", GatedClient("events", self.events, gate))
-        identity = AuthlibXeroIdentity(
-            login_url=SETTINGS.xero_login_url,
-            identity_url=SETTINGS.xero_identity_url,
-            redirect_uri=SETTINGS.redirect_uri,
-            pkce=SETTINGS.pkce,
-            id_tokens=IdTokenVerifier(SETTINGS.xero_identity_url, clock),
-            clock=clock,
-        )
-        ports = Ports(
-            registry=DynamoDBRegistry(dynamodb, SETTINGS.table_name, SETTINGS.due_shards),
-            consents=DynamoDBConsents(dynamodb, SETTINGS.table_name),
-            history=DynamoDBHistory(dynamodb, SETTINGS.table_name, SETTINGS.due_shards),
-            vault=SecretsManagerVault(
-                secrets, SETTINGS.secret_prefix, SETTINGS.kms_key_arn, pause or self.clock.advance
-            ),
-            event_bus=EventBridgeEventBus(lambda: events, SETTINGS.event_bus_name),
-            identity=identity,
-            authorize=RequestsAuthorizeProbe(
-                login_url=SETTINGS.xero_login_url,
-                redirect_uri=SETTINGS.redirect_uri,
-                authorization_url=identity.authorization_url,
-            ),
-            connections=RequestsXeroConnections(SETTINGS.xero_api_url),
-            observer=RecordingObserver(),
-            seal=InMemorySeal(),
+        aws = AwsClients(dynamodb=dynamodb, secrets_manager=secrets, kms=no_kms, events=lambda: events)
+        around = Surroundings(
             clock=clock,
             deadline=lambda: clock() + timedelta(seconds=28),
             pause=pause or self.clock.advance,
             lease_holder=lambda: f"holder-{next(self._holders)}",
+            observer=RecordingObserver(),
         )
-        return Application(ports, SETTINGS)
+        # A real seal would be one more outside call of few runs, and KMS has a suite of its own.
+        adapters = replace(ports(SETTINGS, aws, around, self.xero.transport(gate)), seal=InMemorySeal())
+        return Application(adapters, SETTINGS)
 
     # What people and the schedule do
 

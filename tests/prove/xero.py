@@ -3,8 +3,7 @@
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from io import BytesIO
@@ -15,7 +14,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from joserfc.jwk import RSAKey
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 from urllib3.exceptions import ProtocolError
 
@@ -27,7 +25,9 @@ from local.xero_simulator.simulation import Simulation
 from local.xero_simulator.token_signer import new_signing_key
 from local.xero_simulator.users import DEFAULT_EMAIL
 from local.xero_simulator.web import wsgi_application
+from tests.fakes.transport import answering
 from tests.fakes.world import SETTINGS
+from xero_connector.adapters.bounded_http import Transport
 from xero_connector.domain.credential import IntegrationType
 
 type Gate = Callable[[str, Callable[[], HTTPResponse]], HTTPResponse]
@@ -77,17 +77,14 @@ class InProcessXero:
         self.presented.clear()
         self.server.first_successor_survives = first_successor_survives
 
-    @contextmanager
-    def reached_by_requests(self, gate: Gate) -> Iterator[None]:
-        """Answer everything that is sent through `requests` until the end of the block."""
+    def transport(self, gate: Gate) -> Transport:
+        """Return what an adapter sends its requests by; each passes the gate."""
+        return answering(lambda request: self._pass(request, gate))
 
-        def send(adapter: HTTPAdapter, request: requests.PreparedRequest, **_: object) -> requests.Response:
-            name = f"xero.{request.method} {urlsplit(request.url or '').path}"
-            self.client_id = _client_id(request) or self.client_id
-            return adapter.build_response(request, gate(name, lambda: self._answer(request)))
-
-        with mock.patch.object(HTTPAdapter, "send", send):
-            yield
+    def _pass(self, request: requests.PreparedRequest, gate: Gate) -> HTTPResponse:
+        self.client_id = _client_id(request) or self.client_id
+        name = f"xero.{request.method} {urlsplit(request.url or '').path}"
+        return gate(name, lambda: self._answer(request))
 
     def register(self, integration_type: IntegrationType) -> RegisteredApp:
         # The same client ID for every world: there is but one app in each.

@@ -4,20 +4,21 @@ from dataclasses import dataclass
 
 from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.ports import (
+    AuthorizeEndpoint,
     Clock,
     Consents,
     Deadline,
     EventBus,
     History,
+    IdTokens,
     LeaseHolder,
     Observer,
     Pause,
     Registry,
     Seal,
+    TokenEndpoint,
     Vault,
-    XeroAuthorize,
     XeroConnections,
-    XeroIdentity,
 )
 from xero_connector.services.change_credential import ChangeCredential
 from xero_connector.services.end_grants import EndGrants
@@ -58,8 +59,9 @@ class Ports:
     history: History
     vault: Vault
     event_bus: EventBus
-    identity: XeroIdentity
-    authorize: XeroAuthorize
+    token_endpoint: TokenEndpoint
+    id_tokens: IdTokens
+    authorize: AuthorizeEndpoint
     connections: XeroConnections
     observer: Observer
     seal: Seal
@@ -73,7 +75,7 @@ class Application:
     """Every use case, put together over one set of ports."""
 
     def __init__(self, ports: Ports, settings: Settings, *, pace: Pace | None = None) -> None:
-        vault, identity, clock, observer = ports.vault, ports.identity, ports.clock, ports.observer
+        vault, token_endpoint, clock, observer = ports.vault, ports.token_endpoint, ports.clock, ports.observer
         issue_connect_link = IssueConnectLink(
             ports.consents, clock, settings.public_url, settings.connect_link_lifetime
         )
@@ -97,7 +99,7 @@ class Application:
             insist,
             observer,
         )
-        prove_pair = ProvePair(identity, ports.authorize, clock, ports.deadline, settings.redirect_uri)
+        prove_pair = ProvePair(token_endpoint, ports.authorize, clock, ports.deadline, settings.redirect_uri)
         self.settings = settings
         self.registry = registry
         self._observer = observer
@@ -111,7 +113,7 @@ class Application:
         self.refresh_credential = RefreshCredential(
             registry,
             vault,
-            identity,
+            token_endpoint,
             read_secrets,
             ports.seal,
             list_tenants,
@@ -152,20 +154,21 @@ class Application:
         self.disconnect_credential = DisconnectCredential(
             registry,
             vault,
-            EndGrants(UsersGrants(vault, ports.seal, clock), ports.seal, identity, ports.connections),
+            EndGrants(UsersGrants(vault, ports.seal, clock), ports.seal, token_endpoint, ports.connections),
             hold_lease,
             self.find_credential,
             clock,
             ports.deadline,
             observer,
         )
-        self.start_consent = StartConsent(registry, ports.consents, identity, clock, observer)
+        self.start_consent = StartConsent(registry, ports.consents, ports.authorize, clock, observer)
         self.complete_consent = CompleteConsent(
             registry,
             ports.consents,
             read_secrets,
             ports.seal,
-            identity,
+            token_endpoint,
+            ports.id_tokens,
             list_tenants,
             hold_lease,
             store_tokens,

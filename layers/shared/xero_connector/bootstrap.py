@@ -3,28 +3,40 @@
 import os
 import secrets
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING, Self
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 
-from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.authlib_authorize_endpoint import AuthlibAuthorizeEndpoint
+from xero_connector.adapters.authlib_token_endpoint import AuthlibTokenEndpoint
 from xero_connector.adapters.aws_errors import CLIENT_CONFIG, EVENTS_CONFIG
+from xero_connector.adapters.bounded_http import BoundedAdapter, Transport
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
-from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
+from xero_connector.adapters.joserfc_id_tokens import JoserfcIdTokens
 from xero_connector.adapters.kms_seal import KmsSeal
-from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.application import Application, Ports
+from xero_connector.domain.ports import Clock, Deadline, LeaseHolder, Observer, Pause
 from xero_connector.invocation import Invocation
 from xero_connector.observability import PowertoolsObserver
 from xero_connector.services.pace import Pace
 from xero_connector.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_events.client import EventBridgeClient
+    from mypy_boto3_kms.client import KMSClient
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
 
 def utc_now() -> datetime:
@@ -42,50 +54,86 @@ def observer() -> PowertoolsObserver:
     return PowertoolsObserver(Logger(), Metrics())
 
 
-def _unreadable(client_id: str) -> None:
-    observer().count("RowUnreadable")
-    observer().event("row_unreadable", client_id=client_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsClients:
+    """The clients of one process; those that few invocations need are made when they are first needed."""
+
+    dynamodb: "DynamoDBClient"
+    secrets_manager: "SecretsManagerClient"
+    kms: "Callable[[], KMSClient]"
+    events: "Callable[[], EventBridgeClient]"
+
+    @classmethod
+    def of_this_account(cls) -> Self:
+        """Return real ones, with the credentials and the region of the environment."""
+        return cls(
+            dynamodb=boto3.client("dynamodb", config=CLIENT_CONFIG),
+            secrets_manager=boto3.client("secretsmanager", config=CLIENT_CONFIG),
+            kms=lambda: boto3.client("kms", config=CLIENT_CONFIG),
+            events=lambda: boto3.client("events", config=EVENTS_CONFIG),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Time, and whose process this is."""
+
+    clock: Clock
+    deadline: Deadline
+    pause: Pause
+    lease_holder: LeaseHolder
+    observer: Observer
+
+
+def ports(
+    settings: Settings, aws: AwsClients, around: Surroundings, transport: Transport = BoundedAdapter
+) -> Ports:
+    """Put the adapters together; `transport` sends what goes to Xero."""
+
+    def unreadable(client_id: str) -> None:
+        around.observer.count("RowUnreadable")
+        around.observer.event("row_unreadable", client_id=client_id)
+
+    return Ports(
+        registry=DynamoDBRegistry(aws.dynamodb, settings.table_name, settings.due_shards, unreadable),
+        consents=DynamoDBConsents(aws.dynamodb, settings.table_name),
+        history=DynamoDBHistory(aws.dynamodb, settings.table_name, settings.due_shards, unreadable),
+        vault=SecretsManagerVault(aws.secrets_manager, settings.secret_prefix, settings.kms_key_arn, around.pause),
+        event_bus=EventBridgeEventBus(aws.events, settings.event_bus_name),
+        token_endpoint=AuthlibTokenEndpoint(
+            identity_url=settings.xero_identity_url,
+            redirect_uri=settings.redirect_uri,
+            pkce=settings.pkce,
+            clock=around.clock,
+            transport=transport,
+        ),
+        id_tokens=JoserfcIdTokens(settings.xero_identity_url, around.clock, transport=transport),
+        authorize=AuthlibAuthorizeEndpoint(
+            login_url=settings.xero_login_url,
+            redirect_uri=settings.redirect_uri,
+            pkce=settings.pkce,
+            transport=transport,
+        ),
+        connections=RequestsXeroConnections(api_url=settings.xero_api_url, transport=transport),
+        observer=around.observer,
+        seal=KmsSeal(aws.kms, settings.kms_key_arn, around.clock),
+        clock=around.clock,
+        deadline=around.deadline,
+        pause=around.pause,
+        lease_holder=around.lease_holder,
+    )
 
 
 @cache
 def application() -> Application:
     """Put the function together once per execution environment, at the first invocation."""
     settings = Settings.from_env(os.environ)
-    dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
-    identity = AuthlibXeroIdentity(
-        login_url=settings.xero_login_url,
-        identity_url=settings.xero_identity_url,
-        redirect_uri=settings.redirect_uri,
-        pkce=settings.pkce,
-        id_tokens=IdTokenVerifier(settings.xero_identity_url, utc_now),
-        clock=utc_now,
-    )
-    ports = Ports(
-        registry=DynamoDBRegistry(dynamodb, settings.table_name, settings.due_shards, _unreadable),
-        consents=DynamoDBConsents(dynamodb, settings.table_name),
-        history=DynamoDBHistory(dynamodb, settings.table_name, settings.due_shards, _unreadable),
-        vault=SecretsManagerVault(
-            boto3.client("secretsmanager", config=CLIENT_CONFIG),
-            settings.secret_prefix,
-            settings.kms_key_arn,
-            time.sleep,
-        ),
-        event_bus=EventBridgeEventBus(
-            lambda: boto3.client("events", config=EVENTS_CONFIG), settings.event_bus_name
-        ),
-        identity=identity,
-        authorize=RequestsAuthorizeProbe(
-            login_url=settings.xero_login_url,
-            redirect_uri=settings.redirect_uri,
-            authorization_url=identity.authorization_url,
-        ),
-        connections=RequestsXeroConnections(settings.xero_api_url),
-        observer=observer(),
-        seal=KmsSeal(lambda: boto3.client("kms", config=CLIENT_CONFIG), settings.kms_key_arn, utc_now),
+    around = Surroundings(
         clock=utc_now,
         deadline=invocation.ends_at,
         pause=time.sleep,
         lease_holder=lambda: secrets.token_hex(8),
+        observer=observer(),
     )
     pace = Pace(settings.token_writes_per_second, clock=utc_now, pause=time.sleep)
-    return Application(ports, settings, pace=pace)
+    return Application(ports(settings, AwsClients.of_this_account(), around), settings, pace=pace)

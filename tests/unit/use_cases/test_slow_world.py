@@ -10,15 +10,16 @@ from tests.fakes.world import ADMIN, CLIENT_ID, World
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import ConnectionsUnavailable, ConnectorError
 from xero_connector.domain.ports import (
+    AuthorizeEndpoint,
     Consents,
     EventBus,
     History,
+    IdTokens,
     Registry,
     Seal,
+    TokenEndpoint,
     Vault,
-    XeroAuthorize,
     XeroConnections,
-    XeroIdentity,
 )
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
@@ -43,7 +44,7 @@ class SlowWorld(World):
             Seal: self.seal,
         }.items():
             self._slow(port, double, aws)
-        for port in (XeroIdentity, XeroAuthorize, XeroConnections):
+        for port in _XERO:
             self._slow(port, self.xero, xero)
         self.trace: list[str] = []
 
@@ -80,7 +81,7 @@ class SlowWorld(World):
         assert self.now - began < self.time_left, f"Lambda cut it off: {self.trace}"
 
 
-_XERO = frozenset({XeroIdentity, XeroAuthorize, XeroConnections})
+_XERO = (TokenEndpoint, IdTokens, AuthorizeEndpoint, XeroConnections)
 
 
 def _lost(name: str) -> ConnectorError:

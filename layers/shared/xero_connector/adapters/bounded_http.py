@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -50,6 +50,10 @@ class Limits:
         return Limits(within=within, largest=self.largest, cut=self.cut)
 
 
+type Transport = Callable[["Budget"], HTTPAdapter]
+"""Makes what sends the requests that are made within a budget."""
+
+
 class AnswerTooLarge(requests.RequestException):
     """The answer has more bytes than such an answer can need."""
 
@@ -62,8 +66,9 @@ class Budget:
     slow one nothing is sent.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, transport: "Transport | None" = None) -> None:
         self.limits = limits
+        self._transport = transport or BoundedAdapter
         self._within = limits.within.total_seconds()
         self._ends_at = monotonic() + self._within
         self._lock = Lock()
@@ -89,7 +94,7 @@ class Budget:
     def bind[Session: requests.Session](self, session: Session) -> Session:
         """Have a session use this budget, and nothing of the environment: no proxy and no `.netrc`."""
         session.trust_env = False
-        adapter = _BoundedAdapter(self)
+        adapter = self._transport(self)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session
@@ -182,7 +187,7 @@ class _SecureConnection(_Connection, HTTPSConnection):
     """The same over TLS."""
 
 
-class _BoundedAdapter(HTTPAdapter):
+class BoundedAdapter(HTTPAdapter):
     """Sends requests within a budget, and reads their answers unless they are streamed."""
 
     def __init__(self, budget: Budget) -> None:

@@ -10,7 +10,8 @@ from joserfc import jws, jwt
 from joserfc.errors import BadSignatureError, InvalidClaimError, JoseError
 from joserfc.jwk import Key, KeySet, RSAKey
 
-from xero_connector.adapters.bounded_http import Budget, Limits
+from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
+from xero_connector.adapters.transport_failures import transport_failures
 from xero_connector.domain.errors import IdTokenRefused
 from xero_connector.domain.ports import Clock
 
@@ -21,29 +22,31 @@ _REFETCH_AT_MOST_EVERY = timedelta(minutes=1)
 LIMITS = Limits(within=timedelta(seconds=5), largest=262_144)
 
 
-class IdTokenVerifier:
-    """Verifies ID tokens of one issuer; its keys are fetched when first needed and when an unknown one signs."""
+class JoserfcIdTokens:
+    """`IdTokens` of one issuer; its keys are fetched when first needed and when an unknown one signs."""
 
-    def __init__(self, issuer: str, clock: Clock, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, issuer: str, clock: Clock, *, transport: Transport = BoundedAdapter, limits: Limits = LIMITS
+    ) -> None:
         self._issuer = issuer
         self._clock = clock
+        self._transport = transport
         self._limits = limits
         self._lock = threading.Lock()
         self._keys: KeySet | None = None
         self._fetched_at: datetime | None = None
 
     def load_keys(self) -> None:
-        """Have keys that are not too old; raises what requests raises."""
-        self._keys_not_older_than(_KEYS_ARE_FRESH_FOR)
+        with transport_failures():
+            self._keys_not_older_than(_KEYS_ARE_FRESH_FOR)
 
-    def verify(self, id_token: str | None, *, client_id: str, nonce: str, now: datetime) -> str:
-        """Return the id of the Xero user; raise `IdTokenRefused` unless signature, claims and times are right."""
+    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
         if not id_token:
             raise IdTokenRefused("Xero sent no ID token.", code="id_token_missing")
         try:
             claims = self._decode(id_token)
             jwt.JWTClaimsRegistry(
-                now=int(now.timestamp()),
+                now=int(self._clock().timestamp()),
                 leeway=LEEWAY,
                 iss={"essential": True, "value": self._issuer},
                 sub={"essential": True},
@@ -80,7 +83,7 @@ class IdTokenVerifier:
         with self._lock:
             now = self._clock()
             if self._keys is None or self._fetched_at is None or now - self._fetched_at > age:
-                with Budget(self._limits) as budget, budget.bind(requests.Session()) as session:
+                with Budget(self._limits, self._transport) as budget, budget.bind(requests.Session()) as session:
                     answer = session.get(f"{self._issuer}/.well-known/openid-configuration/jwks")
                 answer.raise_for_status()
                 self._keys = _key_set(answer)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import requests
 
-from xero_connector.adapters.bounded_http import Budget, Limits
+from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
 from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.tenant import Tenant
 
@@ -17,15 +17,16 @@ _LONGEST_TEXT = 255
 _REMOVED = frozenset({requests.codes.no_content, requests.codes.not_found})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestsXeroConnections:
     """`XeroConnections` on Xero's API."""
 
     api_url: str
+    transport: Transport = BoundedAdapter
     limits: Limits = LIMITS
 
     def tenants(self, access_token: str, *, auth_event_id: str | None) -> tuple[Tenant, ...]:
-        with Budget(self.limits) as budget:
+        with Budget(self.limits, self.transport) as budget:
             if auth_event_id is not None:
                 of_this_consent = self._list(budget, access_token, {"authEventId": auth_event_id})
                 if of_this_consent:
@@ -37,7 +38,7 @@ class RequestsXeroConnections:
         if not connection_id:
             raise ConnectionsUnavailable("Xero named no id of the connection.", definite=True)
         try:
-            with Budget(self.limits) as budget:
+            with Budget(self.limits, self.transport) as budget:
                 answer = self._send(budget, "DELETE", f"/{quote(connection_id, safe='')}", access_token)
         except requests.RequestException as error:
             raise ConnectionsUnavailable(f"Xero did not remove the connection ({type(error).__name__}).") from None

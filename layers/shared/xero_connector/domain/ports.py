@@ -164,19 +164,11 @@ class Seal(Protocol):
         """Decrypt what `seal` made; raises `StoreUnavailable`."""
 
 
-class XeroIdentity(Protocol):
-    """Xero's identity server, seen by one app. Calls raise `TokenEndpointFailure`.
+class TokenEndpoint(Protocol):
+    """Xero's token and revocation endpoints, asked by one app. Calls raise `TokenEndpointFailure`.
 
     `within` is how long the whole answer may take, where that is shorter than the adapter's own limit.
     """
-
-    def authorization_url(
-        self, *, client_id: str, scopes: Sequence[str], state: str, code_verifier: str, nonce: str
-    ) -> str:
-        """Return where the browser goes for consent (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
-
-    def load_keys(self) -> None:
-        """Have the keys at hand that sign ID tokens, so that no code is spent on an answer nobody can check."""
 
     def exchange_code(
         self, pair: ClientPair, *, code: str, code_verifier: str, within: timedelta | None = None
@@ -194,15 +186,30 @@ class XeroIdentity(Protocol):
     def revoke(self, pair: ClientPair, *, refresh_token: str) -> None:
         """Revoke a grant (RFC 7009 §2.1); a token that is dead already counts as revoked."""
 
-    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
-        """Check signature, issuer, audience, times and nonce, or raise `IdTokenRefused`.
 
-        Returns the id of the Xero user.
+class IdTokens(Protocol):
+    """The ID tokens that Xero signs."""
+
+    def load_keys(self) -> None:
+        """Fetch the signing keys if they are too old; raises `TokenEndpointFailure`.
+
+        A code is exchanged only after this: its answer could not be checked without them.
+        """
+
+    def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
+        """Check signature, issuer, audience, times and nonce, and return the id of the Xero user.
+
+        Raises `IdTokenRefused`.
         """
 
 
-class XeroAuthorize(Protocol):
-    """Xero's authorize endpoint, asked by no browser and for no user."""
+class AuthorizeEndpoint(Protocol):
+    """Xero's authorize endpoint: where browsers go for consent, and what they would meet there."""
+
+    def authorization_url(
+        self, *, client_id: str, scopes: Sequence[str], state: str, code_verifier: str, nonce: str
+    ) -> str:
+        """Return where the browser goes for consent (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
 
     def probe(self, client_id: str, *, scopes: Sequence[str], try_other_case: bool) -> AuthorizeFinding:
         """Find out what a user would meet there: two requests at most, two more with `try_other_case`.

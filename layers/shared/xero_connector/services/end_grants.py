@@ -9,7 +9,7 @@ from xero_connector.domain.checks import CheckResult
 from xero_connector.domain.credential import IntegrationType, ParkedGrant
 from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, still_listed
 from xero_connector.domain.errors import ConnectionsUnavailable, StoreUnavailable
-from xero_connector.domain.ports import Seal, XeroConnections, XeroIdentity
+from xero_connector.domain.ports import Seal, TokenEndpoint, XeroConnections
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
@@ -47,7 +47,7 @@ class EndGrants:
 
     users_grants: UsersGrants
     seal: Seal
-    identity: XeroIdentity
+    token_endpoint: TokenEndpoint
     connections: XeroConnections
 
     def __call__(self, turn: DisconnectTurn) -> None:
@@ -129,7 +129,7 @@ class EndGrants:
             return _State.DEAD
         turn.spare(_TIME_TO_EXCHANGE)
         try:
-            answer = self.identity.refresh(pair, refresh_token=grants.refresh_tokens[-1])
+            answer = self.token_endpoint.refresh(pair, refresh_token=grants.refresh_tokens[-1])
         except TokenEndpointFailure as failure:
             if failure.kind is not FailureKind.INVALID_GRANT:
                 self._failed(turn, failure)
@@ -170,7 +170,7 @@ class EndGrants:
         for refresh_token in refresh_tokens:
             turn.spare(_TIME_FOR_A_CALL)
             try:
-                self.identity.revoke(pair, refresh_token=refresh_token)
+                self.token_endpoint.revoke(pair, refresh_token=refresh_token)
             except TokenEndpointFailure as failure:
                 self._failed(turn, failure)
                 return
@@ -187,7 +187,7 @@ class EndGrants:
         """End a Custom connection: it has no refresh token to revoke, but an organisation to disconnect."""
         turn.spare(_TIME_FOR_A_CALL)
         try:
-            answer = self.identity.client_credentials(pair, scopes=())
+            answer = self.token_endpoint.client_credentials(pair, scopes=())
         except TokenEndpointFailure as failure:
             self._failed(turn, failure)
             return

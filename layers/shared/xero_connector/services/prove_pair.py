@@ -16,7 +16,7 @@ from xero_connector.domain.checks import (
 )
 from xero_connector.domain.consent import new_token
 from xero_connector.domain.credential import Credential, IntegrationType
-from xero_connector.domain.ports import Clock, Deadline, XeroAuthorize, XeroIdentity
+from xero_connector.domain.ports import AuthorizeEndpoint, Clock, Deadline, TokenEndpoint
 from xero_connector.domain.proof import REFUSALS, Proof, Verdict
 from xero_connector.domain.refresh_policy import LONGEST_ANSWER
 from xero_connector.domain.token_endpoint import EXPLANATIONS, FailureKind, TokenEndpointFailure
@@ -48,8 +48,8 @@ class ProvePair:
     authorize endpoint says is advisory: it adds findings and never takes a pair away.
     """
 
-    identity: XeroIdentity
-    authorize: XeroAuthorize
+    token_endpoint: TokenEndpoint
+    authorize: AuthorizeEndpoint
     clock: Clock
     deadline: Deadline
     redirect_uri: str
@@ -114,7 +114,7 @@ class ProvePair:
         if within < _LEAST_FOR_AN_ANSWER:
             return FailureKind.NOT_SENT
         try:
-            self.identity.exchange_code(
+            self.token_endpoint.exchange_code(
                 pair, code=new_token(), code_verifier=new_token(), within=min(within, LONGEST_ANSWER)
             )
         except TokenEndpointFailure as failure:

@@ -15,7 +15,7 @@ from xero_connector.domain.failed_refresh import (
     without_secret,
 )
 from xero_connector.domain.history import Action
-from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Seal, Vault, XeroIdentity
+from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Seal, TokenEndpoint, Vault
 from xero_connector.domain.refresh_policy import POST_BUDGET, confirms_dead_grant, time_to_ask
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import OUTAGE, FailureKind, TokenEndpointFailure
@@ -78,7 +78,7 @@ class RefreshCredential:
 
     registry: Registry
     vault: Vault
-    identity: XeroIdentity
+    token_endpoint: TokenEndpoint
     read_secrets: ReadSecrets
     seal: Seal
     list_tenants: ListTenants
@@ -225,7 +225,7 @@ class RefreshCredential:
 
     def _ask(self, turn: "_Turn", pair: ClientPair, refresh_token: str) -> TokenAnswer:
         return self._insisting(
-            turn, lambda within: self.identity.refresh(pair, refresh_token=refresh_token, within=within)
+            turn, lambda within: self.token_endpoint.refresh(pair, refresh_token=refresh_token, within=within)
         )
 
     def _insisting(self, turn: "_Turn", post: Callable[[timedelta], TokenAnswer]) -> TokenAnswer:
@@ -268,7 +268,7 @@ class RefreshCredential:
         scopes = turn.held.row.requested_scopes
         try:
             answer = self._insisting(
-                turn, lambda within: self.identity.client_credentials(pair, scopes=scopes, within=within)
+                turn, lambda within: self.token_endpoint.client_credentials(pair, scopes=scopes, within=within)
             )
             return answer.as_asked_for(scopes)
         except TokenEndpointFailure as failure:
@@ -279,7 +279,7 @@ class RefreshCredential:
                 raise
         # Better a token with what the connection has than none: the check of the scopes tells what is missing.
         return self._insisting(
-            turn, lambda within: self.identity.client_credentials(pair, scopes=(), within=within)
+            turn, lambda within: self.token_endpoint.client_credentials(pair, scopes=(), within=within)
         )
 
     def _present_older(self, turn: "_Turn") -> Credential | None:

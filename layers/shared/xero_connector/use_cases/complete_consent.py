@@ -28,10 +28,11 @@ from xero_connector.domain.ports import (
     Clock,
     Consents,
     Deadline,
+    IdTokens,
     Observer,
     Registry,
     Seal,
-    XeroIdentity,
+    TokenEndpoint,
 )
 from xero_connector.domain.refresh_policy import LEASE, POST_BUDGET, time_to_ask
 from xero_connector.domain.status import Status
@@ -91,7 +92,8 @@ class CompleteConsent:
     consents: Consents
     read_secrets: ReadSecrets
     seal: Seal
-    identity: XeroIdentity
+    token_endpoint: TokenEndpoint
+    id_tokens: IdTokens
     list_tenants: ListTenants
     hold_lease: HoldLease
     store_tokens: StoreTokens
@@ -231,14 +233,14 @@ class CompleteConsent:
         try:
             pair = self.read_secrets.pair(row)
             self.seal.prepare()
-            self.identity.load_keys()
+            self.id_tokens.load_keys()
             held.ensure(POST_BUDGET)
             within = self._time_to_exchange()
         except (StoreUnavailable, TokenEndpointFailure) as unavailable:
             raise self._postponed(held, claimed, unavailable) from None
         try:
             answer = self._present_code(held, pair, code, browser.code_verifier(state), within)
-            user_id = self.identity.verify_id_token(
+            user_id = self.id_tokens.verify_id_token(
                 answer.id_token, client_id=row.client_id, nonce=browser.nonce(state)
             )
         except TokenEndpointFailure as failure:
@@ -274,14 +276,14 @@ class CompleteConsent:
         self, held: HeldLease, pair: ClientPair, code: str, code_verifier: str, within: timedelta
     ) -> TokenAnswer:
         try:
-            return self.identity.exchange_code(pair, code=code, code_verifier=code_verifier, within=within)
+            return self.token_endpoint.exchange_code(pair, code=code, code_verifier=code_verifier, within=within)
         except TokenEndpointFailure as failure:
             again = time_to_ask(self.deadline() - self.clock())
             if failure.kind is not FailureKind.NOT_SENT or again is None:
                 raise
         # Nothing was sent, so nothing can have happened: once more, at once.
         held.ensure(POST_BUDGET)
-        return self.identity.exchange_code(pair, code=code, code_verifier=code_verifier, within=again)
+        return self.token_endpoint.exchange_code(pair, code=code, code_verifier=code_verifier, within=again)
 
     def _postponed(
         self, held: HeldLease, claimed: AuthorizationRequest, reason: StoreUnavailable | TokenEndpointFailure

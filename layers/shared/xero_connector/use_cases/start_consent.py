@@ -11,7 +11,7 @@ from xero_connector.domain.consent import (
     is_token,
     new_token,
 )
-from xero_connector.domain.ports import Clock, Consents, Observer, Registry, XeroIdentity
+from xero_connector.domain.ports import AuthorizeEndpoint, Clock, Consents, Observer, Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class StartConsent:
 
     registry: Registry
     consents: Consents
-    identity: XeroIdentity
+    authorize: AuthorizeEndpoint
     clock: Clock
     observer: Observer
 
@@ -65,7 +65,7 @@ class StartConsent:
             )
         )
         self.observer.event("consent_started", client_id=row.client_id)
-        url = self.identity.authorization_url(
+        url = self.authorize.authorization_url(
             client_id=row.client_id,
             scopes=row.requested_scopes,
             state=state,

@@ -20,14 +20,14 @@ from local.xero_simulator.token_signer import IdTokenFault
 from local.xero_simulator.user import XeroUser
 from tests.fakes.builders import a_tokens_secret
 from tests.fakes.canned_server import Answer, CannedServer
-from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
+from xero_connector.adapters.authlib_authorize_endpoint import AuthlibAuthorizeEndpoint
+from xero_connector.adapters.authlib_token_endpoint import AuthlibTokenEndpoint
 from xero_connector.adapters.bounded_http import Limits
-from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
-from xero_connector.adapters.requests_authorize_probe import RequestsAuthorizeProbe
+from xero_connector.adapters.joserfc_id_tokens import JoserfcIdTokens
 from xero_connector.domain.consent import BrowserBinding, new_token
 from xero_connector.domain.credential import IntegrationType as SubmittedAs
 from xero_connector.domain.errors import IdTokenRefused
-from xero_connector.domain.ports import XeroIdentity
+from xero_connector.domain.ports import TokenEndpoint
 from xero_connector.domain.proof import Verdict
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer, TokensSecret
@@ -44,7 +44,9 @@ class App:
     """A registered app, and a user who consents to whatever it asks for."""
 
     simulator: XeroSimulator
-    identity: AuthlibXeroIdentity
+    token_endpoint: AuthlibTokenEndpoint
+    id_tokens: JoserfcIdTokens
+    authorize: AuthlibAuthorizeEndpoint
     pair: ClientPair
     session: requests.Session
 
@@ -54,7 +56,7 @@ class App:
 
     @property
     def authorization_url(self) -> str:
-        return self.identity.authorization_url(
+        return self.authorize.authorization_url(
             client_id=self.pair.client_id,
             scopes=SCOPES,
             state=self.state,
@@ -70,7 +72,7 @@ class App:
         return answer["code"]
 
     def exchange(self, code: str | None = None, *, code_verifier: str | None = None) -> TokenAnswer:
-        return self.identity.exchange_code(
+        return self.token_endpoint.exchange_code(
             self.pair,
             code=code or self.code(),
             code_verifier=code_verifier or self.browser.code_verifier(self.state),
@@ -78,22 +80,24 @@ class App:
 
     def refresh(self, refresh_token: str | None) -> TokenAnswer:
         assert refresh_token is not None
-        return self.identity.refresh(self.pair, refresh_token=refresh_token)
+        return self.token_endpoint.refresh(self.pair, refresh_token=refresh_token)
 
     def with_secret(self, client_secret: str) -> "App":
         return dataclasses.replace(self, pair=ClientPair(self.pair.client_id, client_secret))
 
 
 @pytest.fixture
-def identity(simulator: XeroSimulator) -> AuthlibXeroIdentity:
-    return AuthlibXeroIdentity(
-        login_url=simulator.url,
+def token_endpoint(simulator: XeroSimulator) -> AuthlibTokenEndpoint:
+    return AuthlibTokenEndpoint(
         identity_url=simulator.url,
         redirect_uri=DEFAULT_REDIRECT_URI,
         pkce=True,
-        id_tokens=IdTokenVerifier(simulator.url, simulator.clock),
         clock=simulator.clock,
     )
+
+
+def authorize_endpoint(simulator: XeroSimulator) -> AuthlibAuthorizeEndpoint:
+    return AuthlibAuthorizeEndpoint(login_url=simulator.url, redirect_uri=DEFAULT_REDIRECT_URI, pkce=True)
 
 
 def registered(simulator: XeroSimulator, *, secret: str | None = None) -> ClientPair:
@@ -103,21 +107,28 @@ def registered(simulator: XeroSimulator, *, secret: str | None = None) -> Client
 
 
 @pytest.fixture
-def app(simulator: XeroSimulator, identity: AuthlibXeroIdentity) -> Iterator[App]:
+def app(simulator: XeroSimulator, token_endpoint: AuthlibTokenEndpoint) -> Iterator[App]:
     with requests.Session() as session:
-        yield App(simulator, identity, registered(simulator), session)
+        yield App(
+            simulator,
+            token_endpoint,
+            JoserfcIdTokens(simulator.url, simulator.clock),
+            authorize_endpoint(simulator),
+            registered(simulator),
+            session,
+        )
 
 
 @pytest.fixture
-def canned_identity(canned: CannedServer, identity: AuthlibXeroIdentity) -> AuthlibXeroIdentity:
-    return dataclasses.replace(identity, identity_url=canned.url)
+def canned_endpoint(canned: CannedServer, token_endpoint: AuthlibTokenEndpoint) -> AuthlibTokenEndpoint:
+    return dataclasses.replace(token_endpoint, identity_url=canned.url)
 
 
 SHORT = Limits(within=timedelta(seconds=0.3), largest=65_536)
 
 
-def impatient(identity: AuthlibXeroIdentity) -> AuthlibXeroIdentity:
-    return dataclasses.replace(identity, token_limits=SHORT, revocation_limits=SHORT)
+def impatient(token_endpoint: AuthlibTokenEndpoint) -> AuthlibTokenEndpoint:
+    return dataclasses.replace(token_endpoint, token_limits=SHORT, revocation_limits=SHORT)
 
 
 def failure(call: Callable[[], object]) -> TokenEndpointFailure:
@@ -128,38 +139,37 @@ def failure(call: Callable[[], object]) -> TokenEndpointFailure:
 
 
 def verify(app: App, answer: TokenAnswer) -> str:
-    return app.identity.verify_id_token(
+    return app.id_tokens.verify_id_token(
         answer.id_token, client_id=app.pair.client_id, nonce=app.browser.nonce(app.state)
     )
 
 
 def verdict(
-    identity: AuthlibXeroIdentity, pair: ClientPair, submitted_as: SubmittedAs = SubmittedAs.WEB_APP
+    token_endpoint: AuthlibTokenEndpoint, pair: ClientPair, submitted_as: SubmittedAs = SubmittedAs.WEB_APP
 ) -> Verdict:
-    probe = RequestsAuthorizeProbe(
-        login_url=identity.login_url,
-        redirect_uri=identity.redirect_uri,
-        authorization_url=identity.authorization_url,
-    )
+    url, clock = token_endpoint.identity_url, token_endpoint.clock
     prove = ProvePair(
-        identity,
-        probe,
-        identity.clock,
-        lambda: identity.clock() + timedelta(seconds=28),
-        identity.redirect_uri,
+        token_endpoint,
+        AuthlibAuthorizeEndpoint(login_url=url, redirect_uri=DEFAULT_REDIRECT_URI, pkce=True),
+        clock,
+        lambda: clock() + timedelta(seconds=28),
+        DEFAULT_REDIRECT_URI,
     )
     return prove(pair, integration_type=submitted_as, scopes=SCOPES).verdict
 
 
-def refresh(identity: XeroIdentity) -> TokenAnswer:
-    return identity.refresh(ClientPair("id", "s3cr3t"), refresh_token="r3fr3sh")
+def refresh(token_endpoint: TokenEndpoint) -> TokenAnswer:
+    return token_endpoint.refresh(ClientPair("id", "s3cr3t"), refresh_token="r3fr3sh")
 
 
-EVERY_CALL: list[tuple[Endpoint, Callable[[AuthlibXeroIdentity, ClientPair], object]]] = [
-    (Endpoint.TOKEN, lambda identity, pair: identity.exchange_code(pair, code="c", code_verifier="v" * 43)),
-    (Endpoint.TOKEN, lambda identity, pair: identity.refresh(pair, refresh_token="r")),
-    (Endpoint.TOKEN, lambda identity, pair: identity.client_credentials(pair, scopes=())),
-    (Endpoint.REVOCATION, lambda identity, pair: identity.revoke(pair, refresh_token="r")),
+EVERY_CALL: list[tuple[Endpoint, Callable[[AuthlibTokenEndpoint, ClientPair], object]]] = [
+    (
+        Endpoint.TOKEN,
+        lambda token_endpoint, pair: token_endpoint.exchange_code(pair, code="c", code_verifier="v" * 43),
+    ),
+    (Endpoint.TOKEN, lambda token_endpoint, pair: token_endpoint.refresh(pair, refresh_token="r")),
+    (Endpoint.TOKEN, lambda token_endpoint, pair: token_endpoint.client_credentials(pair, scopes=())),
+    (Endpoint.REVOCATION, lambda token_endpoint, pair: token_endpoint.revoke(pair, refresh_token="r")),
 ]
 every_call = pytest.mark.parametrize(
     ("endpoint", "call"), EVERY_CALL, ids=["exchange", "refresh", "custom", "revoke"]
@@ -184,10 +194,10 @@ def test_a_code_becomes_tokens(app: App, simulator: XeroSimulator) -> None:
 
 
 def test_the_life_of_a_token_is_counted_from_before_the_question(
-    canned_identity: AuthlibXeroIdentity, canned: CannedServer
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer
 ) -> None:
-    seen = [canned_identity.clock() + timedelta(seconds=30 * number) for number in range(10)]
-    slow = dataclasses.replace(canned_identity, clock=iter(seen).__next__)
+    seen = [canned_endpoint.clock() + timedelta(seconds=30 * number) for number in range(10)]
+    slow = dataclasses.replace(canned_endpoint, clock=iter(seen).__next__)
     canned.answer = Answer({"access_token": "a", "expires_in": 1800})
     answer = refresh(slow)
     assert answer.obtained_at == seen[0]
@@ -214,15 +224,16 @@ def test_the_old_token_is_good_for_half_an_hour(app: App, simulator: XeroSimulat
 def test_a_revoked_grant_is_dead(app: App) -> None:
     token = app.exchange().token
     assert token.refresh_token is not None
-    app.identity.revoke(app.pair, refresh_token=token.refresh_token)
+    app.token_endpoint.revoke(app.pair, refresh_token=token.refresh_token)
     assert failure(lambda: app.refresh(token.refresh_token)).kind is FailureKind.INVALID_GRANT
     # Once more, or a token that nobody knows: as good as revoked.
-    app.identity.revoke(app.pair, refresh_token=token.refresh_token)
-    app.identity.revoke(app.pair, refresh_token="nobody's")
+    app.token_endpoint.revoke(app.pair, refresh_token=token.refresh_token)
+    app.token_endpoint.revoke(app.pair, refresh_token="nobody's")
 
 
 def test_without_pkce(app: App) -> None:
-    app.identity = dataclasses.replace(app.identity, pkce=False)
+    app.token_endpoint = dataclasses.replace(app.token_endpoint, pkce=False)
+    app.authorize = dataclasses.replace(app.authorize, pkce=False)
     assert "code_challenge" not in app.authorization_url
     # A verifier without a challenge would be refused.
     assert app.exchange().token.refresh_token
@@ -247,10 +258,10 @@ def custom(simulator: XeroSimulator) -> ClientPair:
 
 @pytest.mark.parametrize("scopes", [(), ("accounting.contacts",), ("accounting.contacts", "accounting.settings")])
 def test_a_custom_connection_gets_tokens_by_itself(
-    simulator: XeroSimulator, identity: AuthlibXeroIdentity, custom: ClientPair, scopes: tuple[str, ...]
+    simulator: XeroSimulator, token_endpoint: AuthlibTokenEndpoint, custom: ClientPair, scopes: tuple[str, ...]
 ) -> None:
     asked_at = simulator.clock()
-    answer = identity.client_credentials(custom, scopes=scopes)
+    answer = token_endpoint.client_credentials(custom, scopes=scopes)
     assert answer.token.scopes == (scopes or ("accounting.contacts", "accounting.settings"))
     assert (answer.token.token_type, answer.token.refresh_token) == ("Bearer", None)
     assert (answer.id_token, answer.auth_event_id) == (None, None)
@@ -262,9 +273,9 @@ def test_a_custom_connection_gets_tokens_by_itself(
 
 
 def test_a_custom_connection_s_second_token_leaves_the_first_good(
-    simulator: XeroSimulator, identity: AuthlibXeroIdentity, custom: ClientPair
+    simulator: XeroSimulator, token_endpoint: AuthlibTokenEndpoint, custom: ClientPair
 ) -> None:
-    tokens = [identity.client_credentials(custom, scopes=()).token.access_token for _ in range(2)]
+    tokens = [token_endpoint.client_credentials(custom, scopes=()).token.access_token for _ in range(2)]
     assert len(set(tokens)) == 2
     for token in tokens:
         simulator.identity_server.verify_access_token(token)
@@ -272,23 +283,26 @@ def test_a_custom_connection_s_second_token_leaves_the_first_good(
 
 @pytest.mark.parametrize("scope", ["accounting.banktransactions", "nonsense", "openid", "offline_access"])
 def test_a_custom_connection_cannot_ask_for_what_it_does_not_have(
-    identity: AuthlibXeroIdentity, custom: ClientPair, scope: str
+    token_endpoint: AuthlibTokenEndpoint, custom: ClientPair, scope: str
 ) -> None:
-    refused = failure(lambda: identity.client_credentials(custom, scopes=("accounting.contacts", scope)))
+    refused = failure(lambda: token_endpoint.client_credentials(custom, scopes=("accounting.contacts", scope)))
     assert refused.kind is FailureKind.INVALID_SCOPE
 
 
 def test_a_web_app_gets_no_token_by_itself(app: App) -> None:
-    refused = failure(lambda: app.identity.client_credentials(app.pair, scopes=()))
+    refused = failure(lambda: app.token_endpoint.client_credentials(app.pair, scopes=()))
     assert refused.kind is FailureKind.UNAUTHORIZED_CLIENT
 
 
 @pytest.mark.parametrize(("scopes", "sent"), [((), {}), (("a", "b+c"), {"scope": ["a b+c"]})], ids=str)
 def test_what_is_asked_for_a_custom_connection(
-    canned_identity: AuthlibXeroIdentity, canned: CannedServer, scopes: tuple[str, ...], sent: dict[str, list[str]]
+    canned_endpoint: AuthlibTokenEndpoint,
+    canned: CannedServer,
+    scopes: tuple[str, ...],
+    sent: dict[str, list[str]],
 ) -> None:
     canned.answer = Answer({"access_token": "a", "expires_in": 1800})
-    canned_identity.client_credentials(ClientPair("ID:1", "s+cr t/%"), scopes=scopes)
+    canned_endpoint.client_credentials(ClientPair("ID:1", "s+cr t/%"), scopes=scopes)
     (asked,) = canned.requests
     assert (asked.method, asked.path) == ("POST", "/connect/token")
     assert base64.b64decode(asked.headers["Authorization"].removeprefix("Basic ")) == b"ID%3A1:s%2Bcr+t%2F%25"
@@ -317,36 +331,23 @@ def test_the_authorization_url(app: App) -> None:
 
 
 def test_a_space_is_percent_encoded_and_a_plus_stays_one(app: App) -> None:
-    odd = dataclasses.replace(app.identity, redirect_uri="https://x.test/a+b?c=d e&f=g")
+    odd = dataclasses.replace(app.authorize, redirect_uri="https://x.test/a+b?c=d e&f=g")
     url = odd.authorization_url(client_id="id", scopes=("a", "b+c"), state="s", code_verifier="v" * 43, nonce="n")
     assert "+" not in url
     assert "scope=a%20b%2Bc" in url
     assert parse_qs(urlsplit(url).query)["redirect_uri"] == ["https://x.test/a+b?c=d e&f=g"]
 
 
-def test_a_probe_can_name_another_redirect_uri(app: App) -> None:
-    url = app.identity.authorization_url(
-        client_id="id",
-        scopes=SCOPES,
-        state="s",
-        code_verifier="v" * 43,
-        nonce="n",
-        redirect_uri="https://x.test/other",
-    )
-    assert parse_qs(urlsplit(url).query)["redirect_uri"] == ["https://x.test/other"]
-    assert "x.test" not in app.authorization_url
-
-
 def test_the_redirect_uri_goes_byte_for_byte_into_both_calls(app: App, canned: CannedServer) -> None:
     canned.answer = Answer({"error": "invalid_grant"}, 400)
-    odd = dataclasses.replace(
-        app.identity, redirect_uri="https://CloudManager.test/oAuth2CallBack", identity_url=canned.url
-    )
-    url = odd.authorization_url(client_id="id", scopes=SCOPES, state="s", code_verifier="v" * 43, nonce="n")
+    redirect_uri = "https://CloudManager.test/oAuth2CallBack"
+    odd = dataclasses.replace(app.token_endpoint, redirect_uri=redirect_uri, identity_url=canned.url)
+    authorize = dataclasses.replace(app.authorize, redirect_uri=redirect_uri)
+    url = authorize.authorization_url(client_id="id", scopes=SCOPES, state="s", code_verifier="v" * 43, nonce="n")
     failure(lambda: odd.exchange_code(app.pair, code="c", code_verifier="v" * 43))
     (asked,) = canned.requests
     sent = {parse_qs(urlsplit(url).query)["redirect_uri"][0], parse_qs(asked.body)["redirect_uri"][0]}
-    assert sent == {"https://CloudManager.test/oAuth2CallBack"}
+    assert sent == {redirect_uri}
 
 
 # What goes over the wire
@@ -354,18 +355,18 @@ def test_the_redirect_uri_goes_byte_for_byte_into_both_calls(app: App, canned: C
 
 @pytest.mark.parametrize("secret", [ODD_SECRET, "".join(map(chr, range(0x21, 0x7F))), "%", "+", ":", "%2B"])
 def test_a_secret_of_odd_characters_is_accepted(
-    simulator: XeroSimulator, identity: AuthlibXeroIdentity, secret: str
+    simulator: XeroSimulator, token_endpoint: AuthlibTokenEndpoint, secret: str
 ) -> None:
     pair = registered(simulator, secret=secret)
-    assert verdict(identity, pair) is Verdict.GOOD
+    assert verdict(token_endpoint, pair) is Verdict.GOOD
 
 
 def test_the_pair_goes_into_the_header_and_nowhere_else(
-    canned_identity: AuthlibXeroIdentity, canned: CannedServer
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer
 ) -> None:
     canned.answer = Answer({"access_token": "a", "expires_in": 1800})
     pair = ClientPair("ID:1", "s+cr t/%")
-    canned_identity.refresh(pair, refresh_token="r3fr3sh")
+    canned_endpoint.refresh(pair, refresh_token="r3fr3sh")
     (asked,) = canned.requests
     scheme, _, encoded = asked.headers["Authorization"].partition(" ")
     assert scheme == "Basic"
@@ -384,21 +385,21 @@ def test_a_netrc_or_a_proxy_of_the_environment_is_not_used(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     answer = app.exchange(code)
-    app.identity.load_keys()
+    app.id_tokens.load_keys()
     assert answer.token.refresh_token is not None
-    app.identity.revoke(app.pair, refresh_token=answer.token.refresh_token)
+    app.token_endpoint.revoke(app.pair, refresh_token=answer.token.refresh_token)
 
 
 @every_call
 def test_a_redirect_is_not_followed(
-    identity: AuthlibXeroIdentity,
+    token_endpoint: AuthlibTokenEndpoint,
     canned: CannedServer,
     endpoint: Endpoint,
-    call: Callable[[AuthlibXeroIdentity, ClientPair], object],
+    call: Callable[[AuthlibTokenEndpoint, ClientPair], object],
 ) -> None:
     del endpoint
     canned.answer = Answer("", 302, {"Location": "/elsewhere"})
-    there = dataclasses.replace(identity, identity_url=canned.url)
+    there = dataclasses.replace(token_endpoint, identity_url=canned.url)
     assert failure(lambda: call(there, ClientPair("id", "s3cr3t"))).kind is FailureKind.EDGE_REFUSED
     assert len(canned.requests) == 1
 
@@ -411,13 +412,16 @@ def test_a_wrong_secret(app: App) -> None:
     wrong = app.with_secret("wrong")
     assert failure(lambda: wrong.exchange("any")).kind is FailureKind.INVALID_CLIENT
     assert failure(lambda: wrong.refresh(refresh_token)).kind is FailureKind.INVALID_CLIENT
-    assert failure(lambda: app.identity.revoke(wrong.pair, refresh_token="r")).kind is FailureKind.INVALID_CLIENT
+    assert (
+        failure(lambda: app.token_endpoint.revoke(wrong.pair, refresh_token="r")).kind
+        is FailureKind.INVALID_CLIENT
+    )
     app.refresh(refresh_token)
 
 
 def test_an_unknown_client(app: App) -> None:
     nobody = ClientPair("F" * 32, "s3cr3t")
-    refused = failure(lambda: app.identity.exchange_code(nobody, code="c", code_verifier="v" * 43))
+    refused = failure(lambda: app.token_endpoint.exchange_code(nobody, code="c", code_verifier="v" * 43))
     assert refused.kind is FailureKind.INVALID_CLIENT
 
 
@@ -448,18 +452,18 @@ def test_a_refresh_token_that_is_none(app: App) -> None:
 )
 def test_the_proof_recognises_each_type_of_app(
     simulator: XeroSimulator,
-    identity: AuthlibXeroIdentity,
+    token_endpoint: AuthlibTokenEndpoint,
     integration_type: IntegrationType,
     submitted_as: SubmittedAs,
     expected: Verdict,
 ) -> None:
     app = simulator.identity_server.register_app(integration_type)
-    assert verdict(identity, ClientPair(app.client_id, app.client_secret or "any"), submitted_as) is expected
+    assert verdict(token_endpoint, ClientPair(app.client_id, app.client_secret or "any"), submitted_as) is expected
 
 
 def test_a_deleted_secret_is_recognised(app: App, simulator: XeroSimulator) -> None:
     simulator.identity_server.delete_secrets(app.pair.client_id)
-    assert verdict(app.identity, app.pair) is Verdict.INVALID_CLIENT
+    assert verdict(app.token_endpoint, app.pair) is Verdict.INVALID_CLIENT
 
 
 @pytest.mark.parametrize(
@@ -483,13 +487,13 @@ def test_a_deleted_secret_is_recognised(app: App, simulator: XeroSimulator) -> N
 def test_an_answer_is_classified(
     app: App,
     endpoint: Endpoint,
-    call: Callable[[AuthlibXeroIdentity, ClientPair], object],
+    call: Callable[[AuthlibTokenEndpoint, ClientPair], object],
     answer: tuple[int, str | None],
     kind: FailureKind,
 ) -> None:
     status, error = answer
     app.simulator.faults.add(Fault(endpoint, FaultKind.STATUS, status=status, error=error))
-    refused = failure(lambda: call(app.identity, app.pair))
+    refused = failure(lambda: call(app.token_endpoint, app.pair))
     assert refused.kind is kind
     assert refused.correlation_id
     assert refused.retry_after is None
@@ -497,10 +501,10 @@ def test_an_answer_is_classified(
 
 @every_call
 def test_the_firewall_s_page(
-    app: App, endpoint: Endpoint, call: Callable[[AuthlibXeroIdentity, ClientPair], object]
+    app: App, endpoint: Endpoint, call: Callable[[AuthlibTokenEndpoint, ClientPair], object]
 ) -> None:
     app.simulator.faults.add(Fault(endpoint, FaultKind.HTML_403))
-    assert failure(lambda: call(app.identity, app.pair)).kind is FailureKind.EDGE_REFUSED
+    assert failure(lambda: call(app.token_endpoint, app.pair)).kind is FailureKind.EDGE_REFUSED
 
 
 @pytest.mark.parametrize(
@@ -511,12 +515,12 @@ def test_the_firewall_s_page(
 def test_a_pause_that_xero_asks_for(
     app: App,
     endpoint: Endpoint,
-    call: Callable[[AuthlibXeroIdentity, ClientPair], object],
+    call: Callable[[AuthlibTokenEndpoint, ClientPair], object],
     header: str,
     seconds: int | None,
 ) -> None:
     app.simulator.faults.add(Fault(endpoint, FaultKind.STATUS, status=429, headers={"Retry-After": header}))
-    refused = failure(lambda: call(app.identity, app.pair))
+    refused = failure(lambda: call(app.token_endpoint, app.pair))
     assert (refused.kind, refused.retry_after) == (FailureKind.THROTTLED, seconds)
 
 
@@ -538,10 +542,10 @@ def test_a_pause_that_xero_asks_for(
     ],
 )
 def test_a_success_without_a_token_is_none(
-    canned_identity: AuthlibXeroIdentity, canned: CannedServer, body: object, kind: FailureKind
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer, body: object, kind: FailureKind
 ) -> None:
     canned.answer = Answer(body, 200, {"Xero-Correlation-Id": "c-1"})
-    refused = failure(lambda: refresh(canned_identity))
+    refused = failure(lambda: refresh(canned_endpoint))
     assert (refused.kind, refused.correlation_id) == (kind, "c-1")
 
 
@@ -565,14 +569,14 @@ def test_a_success_without_a_token_is_none(
     ids=str,
 )
 def test_whatever_is_odd_beside_the_tokens_costs_no_grant(
-    canned_identity: AuthlibXeroIdentity,
+    canned_endpoint: AuthlibTokenEndpoint,
     canned: CannedServer,
     odd: dict[str, object],
     expires_in: int,
     scope: str,
 ) -> None:
     canned.answer = Answer({"access_token": "a", "refresh_token": "r", **odd}, 200, {})
-    token = refresh(canned_identity).token
+    token = refresh(canned_endpoint).token
     assert (token.access_token, token.refresh_token) == ("a", "r")
     assert (token.expires_in, token.scope, token.token_type) == (expires_in, scope, "Bearer")
     secret = a_tokens_secret(token=token)
@@ -580,31 +584,31 @@ def test_whatever_is_odd_beside_the_tokens_costs_no_grant(
 
 
 def test_a_life_that_the_answer_leaves_out_is_read_from_the_token(
-    canned_identity: AuthlibXeroIdentity, canned: CannedServer
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer
 ) -> None:
     canned.answer = Answer(
         {"access_token": f"head.{_payload(nbf=1000, exp=1900)}.signature", "refresh_token": "r"}, 200, {}
     )
-    assert refresh(canned_identity).token.expires_in == 900
+    assert refresh(canned_endpoint).token.expires_in == 900
 
 
 def _payload(**claims: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
 
 
-def test_what_a_terse_answer_leaves_out(canned_identity: AuthlibXeroIdentity, canned: CannedServer) -> None:
+def test_what_a_terse_answer_leaves_out(canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer) -> None:
     canned.answer = Answer({"access_token": "opaque", "expires_in": 60})
-    answer = refresh(canned_identity)
+    answer = refresh(canned_endpoint)
     assert (answer.token.token_type, answer.token.refresh_token, answer.token.scope) == ("Bearer", "r3fr3sh", "")
     assert (answer.id_token, answer.auth_event_id) == (None, None)
 
 
 @pytest.mark.parametrize("payload", ["", "!!!", "e30", "bnVsbA", "WzFd", _payload(authentication_event_id=1)])
 def test_an_access_token_without_the_name_of_its_consent(
-    canned_identity: AuthlibXeroIdentity, canned: CannedServer, payload: str
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer, payload: str
 ) -> None:
     canned.answer = Answer({"access_token": f"e30.{payload}.x", "expires_in": 1800})
-    assert refresh(canned_identity).auth_event_id is None
+    assert refresh(canned_endpoint).auth_event_id is None
 
 
 # No answer at all
@@ -613,20 +617,20 @@ def test_an_access_token_without_the_name_of_its_consent(
 @every_call
 @pytest.mark.parametrize("kind", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER])
 def test_an_answer_that_got_lost(
-    app: App, endpoint: Endpoint, call: Callable[[AuthlibXeroIdentity, ClientPair], object], kind: FaultKind
+    app: App, endpoint: Endpoint, call: Callable[[AuthlibTokenEndpoint, ClientPair], object], kind: FaultKind
 ) -> None:
     app.simulator.faults.add(Fault(endpoint, kind))
-    assert failure(lambda: call(app.identity, app.pair)).kind is FailureKind.UNANSWERED
+    assert failure(lambda: call(app.token_endpoint, app.pair)).kind is FailureKind.UNANSWERED
     # It was sent once: a retry beneath us would present a token twice.
     assert len(app.simulator.journal.entries) == 1
 
 
 @every_call
 def test_an_answer_that_takes_too_long(
-    app: App, endpoint: Endpoint, call: Callable[[AuthlibXeroIdentity, ClientPair], object]
+    app: App, endpoint: Endpoint, call: Callable[[AuthlibTokenEndpoint, ClientPair], object]
 ) -> None:
     app.simulator.faults.add(Fault(endpoint, FaultKind.DELAY, delay=timedelta(seconds=0.6)))
-    assert failure(lambda: call(impatient(app.identity), app.pair)).kind is FailureKind.UNANSWERED
+    assert failure(lambda: call(impatient(app.token_endpoint), app.pair)).kind is FailureKind.UNANSWERED
 
 
 def test_a_refresh_whose_answer_got_lost_can_be_repeated(app: App) -> None:
@@ -636,14 +640,14 @@ def test_a_refresh_whose_answer_got_lost_can_be_repeated(app: App) -> None:
     assert app.refresh(token.refresh_token).token.refresh_token != token.refresh_token
 
 
-def test_an_answer_that_breaks_off(canned_identity: AuthlibXeroIdentity, canned: CannedServer) -> None:
+def test_an_answer_that_breaks_off(canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer) -> None:
     canned.answer = Answer('{"access_token": "a', 200, {"Content-Length": "1000", "Connection": "close"})
-    assert failure(lambda: refresh(canned_identity)).kind is FailureKind.UNANSWERED
+    assert failure(lambda: refresh(canned_endpoint)).kind is FailureKind.UNANSWERED
 
 
-def test_an_answer_in_a_broken_encoding(canned_identity: AuthlibXeroIdentity, canned: CannedServer) -> None:
+def test_an_answer_in_a_broken_encoding(canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer) -> None:
     canned.answer = Answer("not gzip", 200, {"Content-Encoding": "gzip"})
-    assert failure(lambda: refresh(canned_identity)).kind is FailureKind.UNANSWERED
+    assert failure(lambda: refresh(canned_endpoint)).kind is FailureKind.UNANSWERED
 
 
 @pytest.fixture
@@ -655,26 +659,28 @@ def closed_port() -> int:
 
 @every_call
 def test_a_connection_that_is_refused(
-    identity: AuthlibXeroIdentity,
+    token_endpoint: AuthlibTokenEndpoint,
     closed_port: int,
     endpoint: Endpoint,
-    call: Callable[[AuthlibXeroIdentity, ClientPair], object],
+    call: Callable[[AuthlibTokenEndpoint, ClientPair], object],
 ) -> None:
     del endpoint
-    nobody = dataclasses.replace(identity, identity_url=f"http://127.0.0.1:{closed_port}")
+    nobody = dataclasses.replace(token_endpoint, identity_url=f"http://127.0.0.1:{closed_port}")
     assert failure(lambda: call(nobody, ClientPair("id", "s3cr3t"))).kind is FailureKind.NOT_SENT
 
 
-def test_a_name_that_does_not_resolve(identity: AuthlibXeroIdentity, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_does_not_resolve(
+    token_endpoint: AuthlibTokenEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    nobody = dataclasses.replace(identity, identity_url="http://identity.invalid")
+    nobody = dataclasses.replace(token_endpoint, identity_url="http://endpoint.invalid")
     assert failure(lambda: refresh(nobody)).kind is FailureKind.NOT_SENT
 
 
-def test_a_connection_that_nobody_takes(identity: AuthlibXeroIdentity) -> None:
+def test_a_connection_that_nobody_takes(token_endpoint: AuthlibTokenEndpoint) -> None:
     # A full backlog: further connections hang until they time out.
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         crowd = [socket.socket() for _ in range(4)]
@@ -683,7 +689,7 @@ def test_a_connection_that_nobody_takes(identity: AuthlibXeroIdentity) -> None:
                 one.setblocking(False)
                 one.connect_ex(listener.getsockname())
             nobody = dataclasses.replace(
-                impatient(identity), identity_url=f"http://127.0.0.1:{listener.getsockname()[1]}"
+                impatient(token_endpoint), identity_url=f"http://127.0.0.1:{listener.getsockname()[1]}"
             )
             assert failure(lambda: refresh(nobody)).kind is FailureKind.NOT_SENT
         finally:
@@ -702,19 +708,19 @@ def test_a_failure_shows_no_secret(app: App) -> None:
 
 @pytest.mark.parametrize("page", ["<!doctype html><html>Checking</html>", "  <html>", "OK", "[]", "1"])
 def test_a_page_with_200_revokes_nothing(
-    canned_identity: AuthlibXeroIdentity, canned: CannedServer, page: str
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer, page: str
 ) -> None:
     canned.answer = Answer(page, 200)
-    revoke = lambda: canned_identity.revoke(ClientPair("id", "s3cr3t"), refresh_token="r")  # noqa: E731
+    revoke = lambda: canned_endpoint.revoke(ClientPair("id", "s3cr3t"), refresh_token="r")  # noqa: E731
     assert failure(revoke).kind is FailureKind.EDGE_REFUSED
 
 
 @pytest.mark.parametrize("content", ["", " \n", "{}", '{"ok": true}'])
 def test_an_empty_answer_with_200_is_a_revocation(
-    canned_identity: AuthlibXeroIdentity, canned: CannedServer, content: str
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer, content: str
 ) -> None:
     canned.answer = Answer(content, 200)
-    canned_identity.revoke(ClientPair("id", "s3cr3t"), refresh_token="r")
+    canned_endpoint.revoke(ClientPair("id", "s3cr3t"), refresh_token="r")
 
 
 # ID tokens
@@ -740,13 +746,12 @@ def test_an_id_token_of_another_trip_is_refused(app: App) -> None:
 
 def test_keys_that_cannot_be_had_are_a_failure_like_any_other(app: App) -> None:
     app.simulator.faults.add(Fault(Endpoint.JWKS, FaultKind.DROP_BEFORE))
-    assert failure(app.identity.load_keys).kind is FailureKind.UNANSWERED
+    assert failure(app.id_tokens.load_keys).kind is FailureKind.UNANSWERED
     app.simulator.faults.add(Fault(Endpoint.JWKS, FaultKind.STATUS, status=503))
-    assert failure(app.identity.load_keys).kind in {FailureKind.UNANSWERED, FailureKind.UNAVAILABLE}
-    app.identity.load_keys()
+    assert failure(app.id_tokens.load_keys).kind in {FailureKind.UNANSWERED, FailureKind.UNAVAILABLE}
+    app.id_tokens.load_keys()
 
 
-def test_keys_of_nobody(identity: AuthlibXeroIdentity, closed_port: int) -> None:
-    issuer = f"http://127.0.0.1:{closed_port}"
-    nobody = dataclasses.replace(identity, id_tokens=IdTokenVerifier(issuer, identity.clock))
+def test_keys_of_nobody(simulator: XeroSimulator, closed_port: int) -> None:
+    nobody = JoserfcIdTokens(f"http://127.0.0.1:{closed_port}", simulator.clock)
     assert failure(nobody.load_keys).kind is FailureKind.NOT_SENT

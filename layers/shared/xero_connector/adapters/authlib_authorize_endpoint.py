@@ -1,4 +1,7 @@
-"""Xero's authorize endpoint over requests, asked as no browser would: without cookies, redirects or a user."""
+"""Xero's authorize endpoint: where a browser goes, and what it would meet there.
+
+It is asked over requests, as no browser would ask: without cookies, redirects or a user.
+"""
 
 import re
 from collections.abc import Sequence
@@ -6,12 +9,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
 from http import HTTPStatus
-from typing import NamedTuple, Protocol, override
+from typing import NamedTuple, override
 from urllib.parse import SplitResult, parse_qs, urljoin, urlsplit, urlunsplit
 
 import requests
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from xero_connector.adapters.bounded_http import Budget, Limits
+from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
 from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.consent import new_token
 
@@ -47,22 +52,6 @@ _REDIRECT_URI_KNOWN = frozenset(
 )
 
 
-class AuthorizationUrl(Protocol):
-    """`AuthlibXeroIdentity.authorization_url`, so that the probe asks for exactly what a consent asks for."""
-
-    def __call__(
-        self,
-        *,
-        client_id: str,
-        scopes: Sequence[str],
-        state: str,
-        code_verifier: str,
-        nonce: str,
-        redirect_uri: str,
-    ) -> str:
-        """Return where a browser would go for consent."""
-
-
 class _Impression(NamedTuple):
     finding: AuthorizeFinding
     redirect_uri_known: bool = False
@@ -72,13 +61,21 @@ _NOTHING = _Impression(AuthorizeFinding.INCONCLUSIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestsAuthorizeProbe:
-    """`XeroAuthorize` on Xero's login host, which sits behind bot protection: every surprise is inconclusive."""
+class AuthlibAuthorizeEndpoint:
+    """`AuthorizeEndpoint` on Xero's login host, behind bot protection: every surprise is inconclusive."""
 
     login_url: str
     redirect_uri: str
-    authorization_url: AuthorizationUrl
+    pkce: bool
+    transport: Transport = BoundedAdapter
     limits: Limits = LIMITS
+
+    def authorization_url(
+        self, *, client_id: str, scopes: Sequence[str], state: str, code_verifier: str, nonce: str
+    ) -> str:
+        return self._url(
+            client_id, scopes, self.redirect_uri, state=state, code_verifier=code_verifier, nonce=nonce
+        )
 
     def probe(self, client_id: str, *, scopes: Sequence[str], try_other_case: bool) -> AuthorizeFinding:
         finding = self._ask(client_id, scopes, self.redirect_uri).finding
@@ -91,17 +88,40 @@ class RequestsAuthorizeProbe:
             return AuthorizeFinding.REDIRECT_URI_CASE
         return finding
 
+    def _url(
+        self,
+        client_id: str,
+        scopes: Sequence[str],
+        redirect_uri: str,
+        *,
+        state: str,
+        code_verifier: str,
+        nonce: str,
+    ) -> str:
+        challenge = (
+            {"code_challenge": create_s256_code_challenge(code_verifier), "code_challenge_method": "S256"}
+            if self.pkce
+            else {}
+        )
+        url = prepare_grant_uri(
+            f"{self.login_url}/identity/connect/authorize",
+            client_id,
+            "code",
+            redirect_uri,
+            " ".join(scopes),
+            state,
+            nonce=nonce,
+            **challenge,
+        )
+        # A literal plus sign is %2B at this point, so every + stands for a space; Xero wants that as %20.
+        return str(url).replace("+", "%20")
+
     def _ask(self, client_id: str, scopes: Sequence[str], redirect_uri: str) -> _Impression:
-        url = self.authorization_url(
-            client_id=client_id,
-            scopes=scopes,
-            state=new_token(),
-            code_verifier=new_token(),
-            nonce=new_token(),
-            redirect_uri=redirect_uri,
+        url = self._url(
+            client_id, scopes, redirect_uri, state=new_token(), code_verifier=new_token(), nonce=new_token()
         )
         try:
-            with Budget(self.limits) as budget:
+            with Budget(self.limits, self.transport) as budget:
                 location = _redirect_target(budget, url)
                 return _NOTHING if location is None else self._judge(budget, location)
         # A Location can be no address at all, which is a ValueError.

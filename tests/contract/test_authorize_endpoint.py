@@ -5,26 +5,22 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from io import BytesIO
 from typing import override
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from local.xero_simulator.apps import DEFAULT_REDIRECT_URI, IntegrationType
-from local.xero_simulator.clock import utc_now
 from local.xero_simulator.faults import Endpoint, Fault, FaultKind
 from local.xero_simulator.server import XeroSimulator
 from tests.fakes.canned_server import Answer, CannedServer
-from xero_connector.adapters.authlib_xero_identity import AuthlibXeroIdentity
-from xero_connector.adapters.bounded_http import Limits
-from xero_connector.adapters.joserfc_id_tokens import IdTokenVerifier
-from xero_connector.adapters.requests_authorize_probe import LARGEST_PAGE, LIMITS, RequestsAuthorizeProbe
+from tests.fakes.transport import an_answer, answering
+from xero_connector.adapters.authlib_authorize_endpoint import LARGEST_PAGE, LIMITS, AuthlibAuthorizeEndpoint
+from xero_connector.adapters.bounded_http import BoundedAdapter, Limits, Transport
 from xero_connector.domain.checks import AuthorizeFinding
-from xero_connector.domain.ports import XeroAuthorize
+from xero_connector.domain.ports import AuthorizeEndpoint
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -39,23 +35,20 @@ type Asked = list[tuple[str, str]]
 
 
 def a_probe(
-    url: str, redirect_uri: str = DEFAULT_REDIRECT_URI, *, pkce: bool = True, limits: Limits = LIMITS
-) -> RequestsAuthorizeProbe:
-    identity = AuthlibXeroIdentity(
-        login_url=url,
-        identity_url=url,
-        redirect_uri=redirect_uri,
-        pkce=pkce,
-        id_tokens=IdTokenVerifier(url, utc_now),
-        clock=utc_now,
-    )
-    return RequestsAuthorizeProbe(
-        login_url=url, redirect_uri=redirect_uri, authorization_url=identity.authorization_url, limits=limits
+    url: str,
+    redirect_uri: str = DEFAULT_REDIRECT_URI,
+    *,
+    pkce: bool = True,
+    transport: Transport = BoundedAdapter,
+    limits: Limits = LIMITS,
+) -> AuthlibAuthorizeEndpoint:
+    return AuthlibAuthorizeEndpoint(
+        login_url=url, redirect_uri=redirect_uri, pkce=pkce, transport=transport, limits=limits
     )
 
 
 def finding(
-    probe: XeroAuthorize, client_id: str = "F" * 32, *scopes: str, try_other_case: bool = False
+    probe: AuthorizeEndpoint, client_id: str = "F" * 32, *scopes: str, try_other_case: bool = False
 ) -> AuthorizeFinding:
     return probe.probe(client_id, scopes=scopes or SCOPES, try_other_case=try_other_case)
 
@@ -325,19 +318,10 @@ def test_the_login_page_however_it_is_named(login_host: LoginHost, status: int, 
         ("https://login.xero.test:8443", AuthorizeFinding.INCONCLUSIVE),
     ],
 )
-def test_the_usual_port_can_be_written_out(
-    monkeypatch: pytest.MonkeyPatch, origin: str, expected: AuthorizeFinding
-) -> None:
-    def send(_: HTTPAdapter, __: requests.PreparedRequest, **___: object) -> requests.Response:
-        answer = requests.Response()
-        answer.status_code = 302
-        answer.headers["Location"] = f"{origin}{LOGIN}"
-        answer.raw = HTTPResponse(BytesIO(), preload_content=False)
-        return answer
-
+def test_the_usual_port_can_be_written_out(origin: str, expected: AuthorizeFinding) -> None:
     # Nothing here listens on port 443.
-    monkeypatch.setattr(HTTPAdapter, "send", send)
-    assert finding(a_probe("https://login.xero.test")) is expected
+    transport = answering(lambda _: an_answer(302, {"Location": f"{origin}{LOGIN}"}))
+    assert finding(a_probe("https://login.xero.test", transport=transport)) is expected
 
 
 @pytest.mark.parametrize(
@@ -618,11 +602,8 @@ def test_an_answer_that_never_ends_is_not_waited_for(dripping: str) -> None:
 
 
 def test_a_defect_of_ours_is_not_taken_for_xero_s_answer() -> None:
-    def defect(**_: object) -> str:
+    def defect(_: requests.PreparedRequest) -> HTTPResponse:
         raise ZeroDivisionError
 
-    probe = RequestsAuthorizeProbe(
-        login_url="http://127.0.0.1:1", redirect_uri=DEFAULT_REDIRECT_URI, authorization_url=defect
-    )
     with pytest.raises(ZeroDivisionError):
-        finding(probe)
+        finding(a_probe("http://127.0.0.1:1", transport=answering(defect)))
