@@ -175,6 +175,7 @@ class Application:
             change_credential,
             clock,
             ports.deadline,
+            ports.pause,
             observer,
             settings.redirect_uri,
         )

@@ -8,7 +8,7 @@ from xero_connector.domain.status import CONSENTABLE, FINAL, MOVES, Status, chec
 # The design's picture of the states, said a second time and by hand.
 LEGAL = {
     "pending_validation": {"validated", "rejected", "disconnecting"},
-    "validated": {"connected", "client_rejected", "disconnecting"},
+    "validated": {"connected", "reauthorization_required", "client_rejected", "disconnecting"},
     "connected": {"degraded", "reauthorization_required", "client_rejected", "disconnecting"},
     "degraded": {"connected", "reauthorization_required", "client_rejected", "disconnecting"},
     "reauthorization_required": {"connected", "client_rejected", "disconnecting"},

@@ -27,12 +27,12 @@ from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer, TokensSecret, client_version_id
 from xero_connector.services import refresh_credential, store_tokens
 from xero_connector.services.end_grants import EndGrants
-from xero_connector.services.hold_lease import HeldLease
+from xero_connector.services.hold_lease import Change, HeldLease, unchanged
 from xero_connector.services.list_tenants import Listing
 from xero_connector.services.publish_events import PublishEvents
 from xero_connector.services.publishing_registry import PublishingRegistry
 from xero_connector.services.refresh_credential import RefreshCredential
-from xero_connector.services.store_tokens import Change, StoreTokens, Version, unchanged
+from xero_connector.services.store_tokens import StoreTokens, Version
 from xero_connector.services.vault_gate import VaultGate
 from xero_connector.use_cases import submit_credential
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret

@@ -252,7 +252,7 @@ def test_a_process_that_died_while_proving_is_followed_by_another(world: World) 
 def test_a_pair_that_the_reader_cannot_see_yet_is_not_judged(world: World) -> None:
     row = submit_unanswered(world, good=True)
     world.vault.unseen.add(row.client_version_id)
-    assert world.sweep_when_due() == {"store_unavailable": 1}
+    assert world.sweep_when_due() == {"pending_validation": 1}
     assert world.row().status is Status.PENDING_VALIDATION
     world.vault.unseen.clear()
     assert world.sweep_when_due() == {"validated": 1}

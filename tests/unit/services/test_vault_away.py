@@ -57,7 +57,7 @@ def test_without_a_key_to_seal_with_no_token_is_presented(world: World) -> None:
     assert world.xero.refresh_tokens == []
     assert (world.row().lease, world.row().attempt_started_at) == (None, None)
     world.seal.down = False
-    assert world.sweep() == {"refreshed": 1}
+    assert world.sweep_when_due() == {"refreshed": 1}
 
 
 def test_an_answer_that_the_vault_does_not_take_is_parked_and_stored_when_it_does(world: World) -> None:
@@ -74,6 +74,7 @@ def test_an_answer_that_the_vault_does_not_take_is_parked_and_stored_when_it_doe
     world.sweep()
     assert world.xero.refresh_tokens == ["refresh-1"]
     switch.on()
+    world.advance(60)
     assert world.sweep() == {"refreshed": 1}
     assert world.xero.refresh_tokens == ["refresh-1", "refresh-2"]
     assert (world.row().status, world.row().parked) == (Status.CONNECTED, None)

@@ -9,7 +9,7 @@ from tests.fakes.world import ADMIN, CLIENT_ID, NOON, World
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import Conflict, NotFound
 from xero_connector.domain.status import Status
-from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
+from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair
 
 
@@ -114,7 +114,7 @@ def test_while_xero_is_away_the_secrets_are_kept(world: World, kind: FailureKind
 
 def test_the_sweep_finishes_what_xero_kept_from_ending(world: World) -> None:
     world.connect()
-    world.xero.failures.extend([FailureKind.UNAVAILABLE] * 7)
+    world.xero.failures.extend([FailureKind.THROTTLED] * 7)
     disconnect(world)
     pauses = []
     for _ in range(6):
@@ -161,12 +161,68 @@ def test_a_pair_that_cannot_revoke_any_more_is_ended_and_says_what_is_left_to_do
     world: World, kind: FailureKind
 ) -> None:
     world.connect()
-    world.xero.failures.append(kind)
-    row = disconnect(world)
+    world.xero.failures.extend([kind] * 10)
+    disconnect(world)
+    while world.row().status is Status.DISCONNECTING:
+        assert world.vault.deleted == set()
+        world.sweep_when_due()
+    row = world.row()
     assert row.status is Status.DISCONNECTED
     assert row.last_error is not None
     assert "Connected apps" in row.last_error.detail
     assert world.vault.deleted == both_secrets(world)
+    assert world.now - NOON >= timedelta(minutes=20)
+
+
+@pytest.mark.parametrize("kind", [FailureKind.INVALID_CLIENT, FailureKind.UNAUTHORIZED_CLIENT])
+def test_a_pair_that_xero_refuses_for_minutes_revokes_all_the_same(world: World, kind: FailureKind) -> None:
+    world.connect()
+    world.xero.failures.extend([kind] * 3)
+    assert disconnect(world).status is Status.DISCONNECTING
+    while world.row().status is Status.DISCONNECTING:
+        world.sweep_when_due()
+    assert (world.row().status, world.row().last_error) == (Status.DISCONNECTED, None)
+    assert "refresh-1" in world.xero.dead
+
+
+def test_a_pair_that_was_refused_again_and_again_before_is_ended_at_once(world: World) -> None:
+    world.connect()
+    world.xero.secrets[CLIENT_ID] = "another"
+    for _ in range(4):
+        world.sweep_when_due()
+    assert world.row().status is Status.CLIENT_REJECTED
+    row = disconnect(world)
+    assert row.status is Status.DISCONNECTED
+    assert row.last_error is not None
+    assert row.last_error.code == FailureKind.INVALID_CLIENT
+
+
+@pytest.mark.parametrize(
+    "kind", [FailureKind.UNANSWERED, FailureKind.UNAVAILABLE, FailureKind.UNEXPECTED, FailureKind.EDGE_REFUSED]
+)
+def test_after_a_lost_exchange_there_are_several_tries_within_the_grace(world: World, kind: FailureKind) -> None:
+    world.connect()
+    world.advance(31 * 60)
+    world.xero.failures.append(kind)
+    disconnect(world)
+    lost_at = world.now
+    pause = TokenEndpointFailure(FailureKind.THROTTLED, retry_after=900)
+    world.xero.failures.extend([pause] * 3)
+    for _ in range(3):
+        assert world.sweep_when_due() == {"disconnecting": 1}
+    assert world.sweep_when_due() == {"disconnected": 1}
+    assert world.now - lost_at < timedelta(minutes=25)
+    assert world.row().last_error is None
+
+
+def test_after_the_grace_a_lost_exchange_is_no_reason_to_hurry(world: World) -> None:
+    world.connect()
+    world.advance(31 * 60)
+    world.xero.failures.extend([FailureKind.UNANSWERED] * 30)
+    disconnect(world)
+    while world.now < NOON + timedelta(hours=4):
+        world.sweep_when_due()
+    assert len(world.xero.refresh_tokens) < 30
 
 
 def test_a_refresh_that_was_cut_off_has_its_newer_grant_revoked(world: World) -> None:

@@ -21,10 +21,11 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from xero_connector.domain.checks import Check, CheckResult
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase
-from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease, ParkedGrant
+from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease
 from xero_connector.domain.ending import Ending, Leftover
 from xero_connector.domain.errors import RowUnreadable
 from xero_connector.domain.history import Action, HistoryEntry
+from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import tenants_from
 from xero_connector.domain.version_allowance import VersionAllowance
@@ -342,14 +343,16 @@ def _parked_from_item(item: Item) -> ParkedGrant:
 
 
 def _ending_to_item(ending: Ending) -> Item:
-    return {
+    item = {
         "since": ending.since.isoformat(),
         "exchanged": ending.exchanged,
         "revoked": ending.revoked,
         "suspected": ending.suspected,
+        "exchange_lost_at": _text(ending.exchange_lost_at),
         "grants_done": ending.grants_done,
         "leftovers": [{"code": one.code, "detail": one.detail} for one in ending.leftovers],
     }
+    return {name: value for name, value in item.items() if value is not None}
 
 
 def _ending_from_item(item: Item) -> Ending:
@@ -358,6 +361,7 @@ def _ending_from_item(item: Item) -> Ending:
         exchanged=item["exchanged"],
         revoked=item["revoked"],
         suspected=item["suspected"],
+        exchange_lost_at=_moment(item.get("exchange_lost_at")),
         grants_done=item["grants_done"],
         leftovers=tuple(Leftover(one["code"], one["detail"]) for one in item["leftovers"]),
     )

@@ -152,7 +152,7 @@ def postponed(reason: StoreUnavailable | TokenEndpointFailure) -> ConsentRefused
 def id_token_refused() -> ConsentRefused:
     """The ID token does not prove whose consent this is."""
     return ConsentRefused(
-        "Xero's answer could not be verified, and nothing of it was kept.",
+        "Xero's answer could not be verified, so it is not used.",
         code="id_token_refused",
         hint="Start again. If it happens again, tell your administrator.",
     )

@@ -11,6 +11,7 @@ from xero_connector.domain.checks import UNCHECKED, Check, CheckResult, merged
 from xero_connector.domain.ending import Ending
 from xero_connector.domain.errors import LeaseUnavailable
 from xero_connector.domain.history import CONNECTOR, Action, Note
+from xero_connector.domain.parked_grant import REFRESH_TOKEN_LIFETIME, ParkedGrant, within_limit
 from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER, PROMISED_LEFT, next_refresh
 from xero_connector.domain.status import CONSENTABLE, Status, check_move
 from xero_connector.domain.tenant import Tenant
@@ -19,8 +20,6 @@ from xero_connector.domain.version_allowance import VersionAllowance
 
 VERSION_ALLOWANCE = "version_allowance"
 """The code of the error that says that Secrets Manager takes no new version in time."""
-REFRESH_TOKEN_LIFETIME = timedelta(days=60)
-"""Unused for this long, a refresh token is dead (Xero, "Token types")."""
 
 
 class IntegrationType(StrEnum):
@@ -73,22 +72,6 @@ class ConsentGiven:
     def by(self) -> str:
         """Who did it, as the audit trail says it."""
         return "xero_user" if self.xero_user_id is None else f"xero_user:{self.xero_user_id}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParkedGrant:
-    """A refresh token that waits in the registry: the vault did not take it, or another grant took its place.
-
-    `sealed` is encrypted under the vault's key, and empty where the token could not be read any more. `consent` is
-    the authorization request that brought it (the hash of its state), None where it was refreshed. `xero_user_id`
-    is the user of its grant, None where that is not known. `scopes` are those that Xero granted with it.
-    """
-
-    sealed: str = field(repr=False)
-    obtained_at: datetime
-    consent: str | None = None
-    xero_user_id: str | None = None
-    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,7 +309,7 @@ class Credential:
 
     def _connected_by(self, consent: ConsentGiven) -> Note:
         before = self.xero_user_id
-        other = before is not None and before != consent.xero_user_id
+        other = before is not None and consent.xero_user_id is not None and before != consent.xero_user_id
         return Note(
             action=Action.CONNECTED,
             by=consent.by,
@@ -343,16 +326,18 @@ class Credential:
         failed = self.failed(code=code, detail=detail, now=now)
         if failed.status is Status.CONNECTED:
             failed = failed.move_to(Status.DEGRADED)
-        earlier = self.earlier_grants if self.parked is None else (*self.earlier_grants, self.parked)
         finished = failed.released(due_at=due_at, attempt_finished=True, now=now)
         superseded = grant.consent is not None
         return replace(
-            finished,
+            finished.leaving_behind(self.parked, now=now) if superseded and self.parked is not None else finished,
             parked=grant,
-            earlier_grants=earlier if superseded else self.earlier_grants,
             consenting=None if superseded else finished.consenting,
             consenting_since=None if superseded else finished.consenting_since,
         )
+
+    def leaving_behind(self, *grants: ParkedGrant, now: datetime) -> "Credential":
+        """Keep grants that live on at Xero beside the present one, for a disconnect to end."""
+        return replace(self, earlier_grants=within_limit((*self.earlier_grants, *grants), now))
 
     def failed(self, *, code: str, detail: str, now: datetime) -> "Credential":
         """Count a failure and keep its reason to be read."""

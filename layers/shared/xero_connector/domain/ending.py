@@ -42,7 +42,8 @@ class Ending:
 
     `exchanged` and `revoked` are about the grants of the user whose turn it is: their refresh token was exchanged
     for a living one, which waits sealed in the row; Xero took its revocation. `suspected` tells that Xero called
-    that token dead once. `grants_done` tells that only the secrets are left to be deleted. `leftovers` are told
+    that token dead once. `exchange_lost_at` is when an exchange of it was answered by nothing definite: its
+    successor may be unseen. `grants_done` tells that only the secrets are left to be deleted. `leftovers` are told
     when the credential has ended.
     """
 
@@ -50,6 +51,7 @@ class Ending:
     exchanged: bool = False
     revoked: bool = False
     suspected: bool = False
+    exchange_lost_at: datetime | None = None
     grants_done: bool = False
     leftovers: tuple[Leftover, ...] = ()
 
@@ -63,7 +65,7 @@ class Ending:
 
     def next_user(self) -> "Ending":
         """Go on with the grants of the next user."""
-        return replace(self, exchanged=False, revoked=False, suspected=False)
+        return replace(self, exchanged=False, revoked=False, suspected=False, exchange_lost_at=None)
 
     @property
     def leftover(self) -> Leftover | None:
@@ -95,6 +97,6 @@ def pause_before_next(
     pause = min(_FIRST_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
     if retry_after is not None:
         pause = max(pause, min(timedelta(seconds=retry_after), _LONGEST_PAUSE))
-    if unfinished_since is not None:
+    if unfinished_since is not None and now < unfinished_since + GRACE:
         pause = min(pause, (unfinished_since + GRACE - now) / 4)
     return max(pause, _FIRST_PAUSE)

@@ -101,6 +101,10 @@ class ConnectionsUnavailable(ConnectorError):
         self.unauthorized = unauthorized
 
 
+KEYS_UNAVAILABLE = "keys_unavailable"
+"""The code of an `IdTokenRefused` where the signing keys could not be fetched."""
+
+
 class IdTokenRefused(ConnectorError):
     """The ID token does not prove what it must (OpenID Connect Core §3.1.3.7)."""
 
@@ -126,6 +130,10 @@ class StoreUnavailable(ConnectorError):
         super().__init__(f"{operation} failed: {reason}.", code=code, hint=hint)
         self.operation = operation
         self.reason = reason
+
+
+UNUSABLE = frozenset({"UnreadableVersion", "MalformedSeal", "InvalidSeal", "InvalidCiphertextException"})
+"""Reasons that say that the store answered, and that what it holds is of no use: that is no outage."""
 
 
 class RowUnreadable(StoreUnavailable):

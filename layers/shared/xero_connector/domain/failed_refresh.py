@@ -2,12 +2,28 @@
 
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 
 from xero_connector.domain.checks import Check, CheckResult, refused_pair_check
 from xero_connector.domain.credential import VERSION_ALLOWANCE, Credential, IntegrationType
+from xero_connector.domain.errors import StoreUnavailable
+from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER, REACTIONS, VISIBLE_WITHIN, retry_at
+from xero_connector.domain.rejection import SECRET_KEPT
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
+from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
+
+SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - the name of an error
+CLIENT_SECRET_MISSING = "client_secret_missing"  # noqa: S105 - the name of an error
+
+
+class Secret(StrEnum):
+    """One of the two secrets of a credential."""
+
+    CLIENT = "client"
+    TOKENS = "tokens"
+
 
 _PAIR_GONE = "The client secret is no longer in Secrets Manager. Generate a new one at Xero and PUT it."
 _TOKENS_GONE = "The tokens are no longer in Secrets Manager. A new consent brings new ones: make a connect link."
@@ -63,26 +79,55 @@ def waiting_for_allowance(row: Credential, *, now: datetime, until: datetime) ->
     return failed.released(due_at=until, attempt_finished=True, now=now)
 
 
-def without_secret(row: Credential, *, pair_is_there: bool, now: datetime) -> Credential:
-    """Return the row of a credential whose secret cannot be read: it may lag for a while, and then it is gone."""
-    since = row.unreadable_since or now
+def blocked(row: Credential, trouble: StoreUnavailable, *, before: Credential, now: datetime) -> Credential:
+    """Return the row of a credential whose turn a store cut short, before anything was presented.
+
+    `before` is the row before the turn. The credential is tried again in a minute, behind those that are well.
+    """
+    failed = row.failed(code=trouble.code, detail=trouble.detail, now=now)
+    if failed.status is Status.CONNECTED:
+        failed = failed.move_to(Status.DEGRADED)
+    wait = max(LOOK_AGAIN_AFTER, row.allowance.wait_for(LOWEST_TO_REFRESH, now))
+    finished = before.attempt_started_at is None
+    return failed.released(due_at=now + wait, attempt_finished=finished, now=now).looking_for(before)
+
+
+def unreadable_since(row: Credential, now: datetime) -> datetime:
+    """Return since when a secret has been unreadable without a break: any other outcome in between begins anew."""
+    last = None if row.last_error is None else row.last_error.code
+    return now if row.unreadable_since is None or last != SECRET_UNREADABLE else row.unreadable_since
+
+
+def without_secret(row: Credential, *, missing: Secret | None, now: datetime) -> Credential:
+    """Return the row of a credential whose secret could not be read: it may lag for a while, and then it is gone.
+
+    `missing` is the secret that cannot be read at a second look either, None if it is there by now.
+    """
+    since = now if missing is None else unreadable_since(row, now)
     if now - since < VISIBLE_WITHIN:
         detail = "A secret of this credential cannot be read from Secrets Manager now. It is tried each minute."
-        failed = replace(row.failed(code="secret_unreadable", detail=detail, now=now), unreadable_since=since)
+        failed = replace(row.failed(code=SECRET_UNREADABLE, detail=detail, now=now), unreadable_since=since)
         if failed.status is Status.CONNECTED:
             failed = failed.move_to(Status.DEGRADED)
         return failed.released(
             due_at=now + LOOK_AGAIN_AFTER, attempt_finished=row.attempt_started_at is None, now=now
         )
-    if pair_is_there:
-        gone = row.failed(code="tokens_missing", detail=_TOKENS_GONE, now=now).move_to(
-            Status.REAUTHORIZATION_REQUIRED
-        )
-    else:
-        check = Check(CheckResult.FAIL, _PAIR_GONE, now)
-        gone = row.failed(code="client_secret_missing", detail=_PAIR_GONE, now=now).checked(pair=check)
-        gone = gone.move_to(Status.CLIENT_REJECTED)
-    return gone.released(due_at=None, attempt_finished=True, now=now)
+    if missing is Secret.TOKENS:
+        return given_up(row, code="tokens_missing", detail=_TOKENS_GONE, now=now)
+    check = Check(CheckResult.FAIL, _PAIR_GONE, now)
+    gone = row.failed(code=CLIENT_SECRET_MISSING, detail=_PAIR_GONE, now=now).checked(pair=check)
+    if row.status is Status.PENDING_VALIDATION:
+        # It is kept like any rejected pair: a new secret heals it.
+        return gone.move_to(Status.REJECTED).released(due_at=now + SECRET_KEPT, attempt_finished=True, now=now)
+    return gone.move_to(Status.CLIENT_REJECTED).released(due_at=None, attempt_finished=True, now=now)
+
+
+def given_up(row: Credential, *, code: str, detail: str, now: datetime) -> Credential:
+    """Return the row of a credential that only a new consent helps; a disconnect tries a token that was parked."""
+    failed = row.failed(code=code, detail=detail, now=now).move_to(Status.REAUTHORIZATION_REQUIRED)
+    if failed.parked is not None:
+        failed = replace(failed, parked=None).leaving_behind(failed.parked, now=now)
+    return failed.released(due_at=None, attempt_finished=True, now=now)
 
 
 def look_again_or_forget(row: Credential, now: datetime) -> Credential:
@@ -93,4 +138,8 @@ def look_again_or_forget(row: Credential, now: datetime) -> Credential:
         due_at = again if row.refresh_due_at is None or not row.has_grant else min(again, row.refresh_due_at)
         return row.released(due_at=due_at, attempt_finished=row.has_grant, now=now)
     forgotten = replace(row, consenting=None, consenting_since=None)
+    if row.consenting is not None:
+        # Xero may have given tokens for it all the same: a disconnect says so.
+        lost = ParkedGrant(sealed="", obtained_at=row.consenting_since or now, consent=row.consenting)
+        forgotten = forgotten.leaving_behind(lost, now=now)
     return forgotten.released(due_at=row.refresh_due_at if row.has_grant else None, attempt_finished=True, now=now)

@@ -25,14 +25,22 @@ def pair_kept_until(row: Credential) -> datetime | None:
     return None if row.last_error is None else row.last_error.at + SECRET_KEPT
 
 
+def is_refusal_sure(row: Credential, now: datetime) -> bool:
+    """Whether one more refusal by Xero confirms that the pair cannot work."""
+    since = row.refused_since
+    return since is not None and row.refusals + 1 >= REFUSALS_TO_REJECT and now >= since + REFUSED_FOR
+
+
+def counted_refusal(row: Credential, now: datetime) -> Credential:
+    """Count that Xero refused the pair."""
+    return replace(row, refused_since=row.refused_since or now, refusals=row.refusals + 1)
+
+
 def refused(row: Credential, *, code: str, detail: str, now: datetime) -> Credential:
     """Write down that Xero refuses a pending pair, and reject it once that is sure."""
-    since = row.refused_since or now
-    counted = replace(
-        row.failed(code=code, detail=detail, now=now), refused_since=since, refusals=row.refusals + 1
-    )
-    sure_at = since + REFUSED_FOR
-    if counted.refusals >= REFUSALS_TO_REJECT and now >= sure_at:
+    counted = counted_refusal(row.failed(code=code, detail=detail, now=now), now)
+    sure_at = (row.refused_since or now) + REFUSED_FOR
+    if is_refusal_sure(row, now):
         rejected = counted.move_to(Status.REJECTED)
         return rejected.released(due_at=now + SECRET_KEPT, attempt_finished=True, now=now)
     due_at = now + _pause(counted.failures)

@@ -26,7 +26,15 @@ class Status(StrEnum):
 MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
         Status.PENDING_VALIDATION: frozenset({Status.VALIDATED, Status.REJECTED, Status.DISCONNECTING}),
-        Status.VALIDATED: frozenset({Status.CONNECTED, Status.CLIENT_REJECTED, Status.DISCONNECTING}),
+        # Its first grant can be dead before the vault took it.
+        Status.VALIDATED: frozenset(
+            {
+                Status.CONNECTED,
+                Status.REAUTHORIZATION_REQUIRED,
+                Status.CLIENT_REJECTED,
+                Status.DISCONNECTING,
+            }
+        ),
         Status.CONNECTED: frozenset(
             {
                 Status.DEGRADED,

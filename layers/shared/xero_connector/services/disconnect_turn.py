@@ -9,6 +9,7 @@ from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, Ending, Leftover
 from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.ports import Clock
 from xero_connector.domain.refresh_policy import POST_BUDGET
+from xero_connector.domain.rejection import is_refusal_sure
 from xero_connector.services.hold_lease import HeldLease
 
 LONGEST_TURN = timedelta(seconds=25)
@@ -21,6 +22,7 @@ class PostponedError(Exception):
     """The turn ends here, and another goes on.
 
     `code` and `detail` say what stands in the way, None where only the time is up. `retry_after` is in seconds.
+    `client_refused` tells that Xero refused the pair.
     """
 
     def __init__(
@@ -30,12 +32,14 @@ class PostponedError(Exception):
         *,
         retry_after: int | None = None,
         unreadable_since: datetime | None = None,
+        client_refused: bool = False,
     ) -> None:
         super().__init__(code)
         self.code = code
         self.detail = detail
         self.retry_after = retry_after
         self.unreadable_since = unreadable_since
+        self.client_refused = client_refused
 
 
 @dataclass(slots=True)
@@ -64,6 +68,17 @@ class DisconnectTurn:
         return started_at is not None and started_at <= self.ending.since
 
     @property
+    def unfinished_since(self) -> datetime | None:
+        """Since when the newest refresh token may be rotated unseen, None if it is not."""
+        lost = (self.row.attempt_started_at if self.unfinished else None, self.ending.exchange_lost_at)
+        return min((moment for moment in lost if moment is not None), default=None)
+
+    @property
+    def is_refusal_sure(self) -> bool:
+        """Whether Xero has refused the pair often and for long enough."""
+        return is_refusal_sure(self.row, self.clock()) or self.given_up
+
+    @property
     def given_up(self) -> bool:
         """Whether the disconnect has gone on for too long to be postponed once more."""
         return self.ending.given_up(self.clock())
@@ -86,8 +101,15 @@ class DisconnectTurn:
         """Note something that could not be ended."""
         self.ending = self.ending.leaving(Leftover(code, detail))
 
-    def postpone_or_leave(self, failure: ConnectorError, *, retry_after: int | None = None) -> None:
-        """Try again in another turn, by raising `PostponedError`; after days of that, note what is left."""
+    def postpone_or_leave(
+        self, failure: ConnectorError, *, retry_after: int | None = None, exchange_lost: bool = False
+    ) -> None:
+        """Try again in another turn, by raising `PostponedError`; after days of that, note what is left.
+
+        `exchange_lost` tells that a refresh token was presented, and may have a successor that nobody has seen.
+        """
+        if exchange_lost and self.ending.exchange_lost_at is None:
+            self.ending = replace(self.ending, exchange_lost_at=self.clock())
         if not self.given_up:
             raise PostponedError(failure.code, failure.detail, retry_after=retry_after)
         self.leave(GRANT_NOT_CONFIRMED, f"{failure.detail} For three days a grant could not be ended.")

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from xero_connector.domain.checks import CheckResult
-from xero_connector.domain.credential import IntegrationType, ParkedGrant
+from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, still_listed
 from xero_connector.domain.errors import ConnectionsUnavailable, StoreUnavailable
+from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.ports import Seal, TokenEndpoint, XeroConnections
+from xero_connector.domain.refresh_policy import REACTIONS
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
@@ -23,6 +24,9 @@ _TIME_TO_EXCHANGE = timedelta(seconds=18)
 _TIME_FOR_ONE_MORE = timedelta(seconds=23)
 """A look that is not needed must leave the time for a call that is: each turn gets further than the last."""
 _DEAD = "Xero no longer accepts the refresh token of a grant, and whether it still lists connections is not known."
+
+
+_OF_THE_CLIENT = frozenset({FailureKind.INVALID_CLIENT, FailureKind.UNAUTHORIZED_CLIENT})
 
 
 class _State(StrEnum):
@@ -55,8 +59,7 @@ class EndGrants:
         row = turn.row
         custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
         # A Custom connection stands at Xero from the day it was set up, with tokens or without.
-        proven_custom = custom and row.checks["pair"].result is CheckResult.PASS
-        if not (proven_custom or self.users_grants.any_of(row)):
+        if not (custom or self.users_grants.any_of(row)):
             return
         pair = self.users_grants.pair(turn)
         if pair is None:
@@ -132,7 +135,7 @@ class EndGrants:
             answer = self.token_endpoint.refresh(pair, refresh_token=grants.refresh_tokens[-1])
         except TokenEndpointFailure as failure:
             if failure.kind is not FailureKind.INVALID_GRANT:
-                self._failed(turn, failure)
+                self._failed(turn, failure, exchanging=True)
                 return _State.UNKNOWN
             if not (confirmed or turn.ending.suspected or turn.ending.revoked):
                 # One word is not enough to give a grant up.
@@ -157,7 +160,9 @@ class EndGrants:
                 xero_user_id=newest.xero_user_id if newest else user_id,
                 scopes=grants.scopes,
             )
-            turn.ending = replace(turn.ending, exchanged=True, revoked=False, suspected=False)
+            turn.ending = replace(
+                turn.ending, exchanged=True, revoked=False, suspected=False, exchange_lost_at=None
+            )
             turn.save(lambda row, _: succeeded(row, grants, successor))
         except StoreUnavailable:
             # It is about to be revoked. If this turn dies first, the old token is good within the grace.
@@ -176,9 +181,16 @@ class EndGrants:
                 return
 
     @staticmethod
-    def _failed(turn: DisconnectTurn, failure: TokenEndpointFailure) -> None:
+    def _failed(turn: DisconnectTurn, failure: TokenEndpointFailure, *, exchanging: bool = False) -> None:
         if failure.kind in INCONCLUSIVE:
-            turn.postpone_or_leave(failure, retry_after=failure.retry_after)
+            turn.postpone_or_leave(
+                failure,
+                retry_after=failure.retry_after,
+                exchange_lost=exchanging and not REACTIONS[failure.kind].attempt_finished,
+            )
+        elif failure.kind in _OF_THE_CLIENT and not turn.is_refusal_sure:
+            # One word is not enough: Xero refuses a fresh secret for minutes.
+            raise PostponedError(failure.code, failure.detail, client_refused=True)
         else:
             # Asking again would not help.
             turn.leave(failure.code, f"{failure.detail} So a grant could not be ended with it.")

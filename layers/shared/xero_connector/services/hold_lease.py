@@ -9,9 +9,17 @@ from xero_connector.domain.errors import LeaseUnavailable, RevisionConflict, Sto
 from xero_connector.domain.ports import Clock, LeaseHolder, Pause, Registry
 from xero_connector.domain.refresh_policy import LEASE
 
+type Change = Callable[[Credential, datetime], Credential]
+"""Returns a row as it is to be written, given the row as it stands and the time."""
+
 _MOST_CONFLICTS = 5
 _WAIT_BETWEEN_TRIES = 0.5
 """Seconds."""
+
+
+def unchanged(row: Credential, _: datetime) -> Credential:
+    """Leave a row as it is."""
+    return row
 
 
 @dataclass(slots=True)
@@ -42,19 +50,20 @@ class HeldLease:
         """Start the lease's time anew, or raise `LeaseUnavailable` if it was taken over."""
         self.save(lambda row, now: row.leased(self.owner, now=now, duration=LEASE))
 
-    def give_back(self) -> Credential:
-        """Release a lease under which nothing came to be; earlier unfinished work stays as it was.
+    def give_back(self, change: Change = unchanged) -> Credential:
+        """Release a lease under which nothing else than `change` came to be; earlier unfinished work stays.
 
         A due time that was set by somebody else while the lease ran is kept, if it is the sooner one.
         """
-        return self.save(self._as_before)
+        return self.save(lambda row, now: self._as_before(change(row, now), now))
 
-    def give_back_if_possible(self) -> None:
-        """Release the lease; where the registry cannot be reached either, it ends by itself."""
+    def give_back_if_possible(self, change: Change = unchanged) -> bool:
+        """Release the lease; False where the registry cannot be reached either: it then ends after a minute."""
         try:
-            self.give_back()
+            self.give_back(change)
         except (LeaseUnavailable, RevisionConflict, StoreUnavailable):
-            return
+            return False
+        return True
 
     def _as_before(self, row: Credential, now: datetime) -> Credential:
         before = self.before
@@ -64,7 +73,7 @@ class HeldLease:
             due_at=min(due_times, default=None), attempt_finished=before.attempt_started_at is None, now=now
         ).looking_for(before)
 
-    def save(self, change: Callable[[Credential, datetime], Credential]) -> Credential:
+    def save(self, change: Change) -> Credential:
         """Write a change, or raise `LeaseUnavailable` if somebody took the lease over.
 
         A write that lost against one that needs no lease (a label, a check) is made again on the new row.

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 
-from xero_connector.domain.credential import REFRESH_TOKEN_LIFETIME, Credential, ParkedGrant
+from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import StoreUnavailable
+from xero_connector.domain.parked_grant import ParkedGrant, within_limit
 from xero_connector.domain.ports import Clock, Seal
 from xero_connector.services.read_secrets import ReadSecrets
-
-MOST_EARLIER_GRANTS = 20
-"""In a row; the oldest give way. Refresh tokens that nobody uses are dead after 60 days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +17,18 @@ class KeepEarlierGrant:
     seal: Seal
     clock: Clock
 
-    def __call__(self, row: Credential) -> tuple[ParkedGrant, ...]:
-        """Return the earlier grants of a row whose present grant is about to be replaced.
+    def __call__(self, row: Credential, *, by: str) -> tuple[ParkedGrant, ...]:
+        """Return the earlier grants of a row whose present grant is about to be replaced by that of a consent.
 
-        Where its token cannot be read or sealed, an entry without a token remains: a disconnect then says that it
-        could not be ended.
+        `by` is its authorization request: what waits of it in the row is no other grant. Where the present token
+        cannot be read or sealed, an entry without a token remains, and a disconnect says so.
         """
-        now = self.clock()
-        alive = [grant for grant in row.earlier_grants if grant.obtained_at + REFRESH_TOKEN_LIFETIME > now]
+        earlier = list(row.earlier_grants)
         if row.generation > 0:
-            alive.append(self._present(row))
+            earlier.append(self._present(row))
         if row.parked is not None:
-            alive.append(row.parked)
-        return tuple(alive[-MOST_EARLIER_GRANTS:])
+            earlier.append(row.parked)
+        return within_limit([grant for grant in earlier if grant.consent != by], self.clock())
 
     def _present(self, row: Credential) -> ParkedGrant:
         obtained_at = row.last_refreshed_at or self.clock()

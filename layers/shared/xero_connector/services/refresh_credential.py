@@ -1,15 +1,26 @@
 """Refresh one credential's tokens without ever losing the grant."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from xero_connector.domain.checks import granted_scopes_check
 from xero_connector.domain.credential import VERSION_ALLOWANCE, ConsentGiven, Credential, IntegrationType
-from xero_connector.domain.errors import LeaseUnavailable, SecretNotVisible, StoreUnavailable, VersionTaken
+from xero_connector.domain.errors import (
+    UNUSABLE,
+    LeaseUnavailable,
+    RevisionConflict,
+    SecretNotVisible,
+    StoreUnavailable,
+    VersionTaken,
+)
 from xero_connector.domain.failed_refresh import (
+    Secret,
     after_failure,
+    blocked,
+    given_up,
     look_again_or_forget,
     waiting_for_allowance,
     without_secret,
@@ -21,10 +32,10 @@ from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import OUTAGE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
-from xero_connector.services.hold_lease import HeldLease, HoldLease
+from xero_connector.services.hold_lease import Change, HeldLease, HoldLease, unchanged
 from xero_connector.services.list_tenants import Listing, ListTenants
 from xero_connector.services.read_secrets import ReadSecrets
-from xero_connector.services.store_tokens import Change, StoreTokens, unchanged
+from xero_connector.services.store_tokens import StoreTokens
 from xero_connector.services.vault_gate import VaultGate
 
 _OLDER_GENERATIONS = 2
@@ -110,12 +121,19 @@ class RefreshCredential:
             return self._go_on(turn)
         except SecretNotVisible:
             return self._unreadable(turn)
-        except StoreUnavailable:
-            if not turn.presented:
+        except StoreUnavailable as trouble:
+            if gate is not None and gate.closed and not turn.presented:
                 held.give_back_if_possible()
-                if gate is not None and gate.closed:
-                    return Refresh(Outcome.LEFT_FOR_LATER, row)
+                return Refresh(Outcome.LEFT_FOR_LATER, row)
+            if not turn.presented or row.integration_type is IntegrationType.CUSTOM_CONNECTION:
+                self._note_trouble(held, trouble)
             raise
+
+    @staticmethod
+    def _note_trouble(held: HeldLease, trouble: StoreUnavailable) -> None:
+        """Write down that a store stands in the way; where that is the registry, the lease ends after a minute."""
+        with suppress(LeaseUnavailable, RevisionConflict, StoreUnavailable):
+            held.save(lambda row, now: blocked(row, trouble, before=held.before, now=now))
 
     def _has_work(self, row: Credential, *, only_if_due: bool) -> bool:
         if row.status not in WORKS_ON or (only_if_due and not row.is_due(self.clock())):
@@ -147,7 +165,7 @@ class RefreshCredential:
         pair = self.read_secrets.pair(row)
         if row.integration_type is IntegrationType.CUSTOM_CONNECTION:
             return self._ask_anew(turn, pair)
-        current = self.read_secrets.tokens(row) if row.generation > 0 else None
+        current = self._stored(row)
         refresh_token = self._newest_refresh_token(row, current)
         if refresh_token is None:
             return self._without_refresh_token(held)
@@ -166,9 +184,27 @@ class RefreshCredential:
         )
         return self._kept(turn, answer.as_asked_for(row.granted_scopes or row.requested_scopes), known)
 
+    def _stored(self, row: Credential) -> StoredTokens | None:
+        """Return the tokens in the vault, None where all that the credential has waits in the row."""
+        if row.generation == 0:
+            return None
+        try:
+            return self.read_secrets.tokens(row)
+        except SecretNotVisible:
+            if row.parked is None:
+                raise
+            return None
+
     def _newest_refresh_token(self, row: Credential, current: StoredTokens | None) -> str | None:
         if row.parked is not None:
-            return self.seal.unseal(row.parked.sealed, context=row.seal_context)
+            try:
+                return self.seal.unseal(row.parked.sealed, context=row.seal_context)
+            except StoreUnavailable as trouble:
+                if trouble.reason not in UNUSABLE:
+                    raise
+            if current is None:
+                # Neither of the two can be read.
+                raise SecretNotVisible
         return None if current is None else current.secret.token.refresh_token
 
     def _admit(self, turn: "_Turn", current: StoredTokens | None) -> None:
@@ -247,6 +283,8 @@ class RefreshCredential:
 
     def _ask_anew(self, turn: "_Turn", pair: ClientPair) -> Refresh:
         row = turn.held.row
+        if wait := row.allowance.wait_for(LOWEST_TO_REFRESH, self.clock()):
+            return self._wait_for_allowance(turn.held, wait)
         try:
             answer = self._client_credentials(turn, pair)
         except TokenEndpointFailure as failure:
@@ -331,6 +369,8 @@ class RefreshCredential:
                 # The grant may live on in an older token: the suspicion stays, and all of it is tried again.
                 row = self._save_failure(held, failure)
             else:
+                # What was parked is dead with the rest.
+                held.row = replace(held.row, parked=None)
                 row = self._give_up(held, code=failure.code, detail=failure.detail)
         else:
             row = self._save_failure(held, failure)
@@ -356,28 +396,28 @@ class RefreshCredential:
         """Wait for a secret as long as it can lag; after that it is gone, and only a person can help."""
         held = turn.held
         self.observer.count("SecretUnreadable")
-        row = held.row
-        pair_is_there = self._sees_pair(row)
-        row = held.save(lambda row, now: without_secret(row, pair_is_there=pair_is_there, now=now))
+        missing = self._missing(held.row)
+        row = held.save(lambda row, now: without_secret(row, missing=missing, now=now))
         self.observer.event("secret_unreadable", client_id=row.client_id, status=row.status)
         return Refresh(Outcome.FAILED, row)
 
-    def _sees_pair(self, row: Credential) -> bool:
+    def _missing(self, row: Credential) -> Secret | None:
+        """Look once more which secret cannot be read."""
         try:
             self.read_secrets.pair(row)
         except SecretNotVisible:
-            return False
-        return True
+            return Secret.CLIENT
+        if row.integration_type is IntegrationType.CUSTOM_CONNECTION:
+            return None
+        try:
+            self._newest_refresh_token(row, self._stored(row))
+        except SecretNotVisible:
+            return Secret.TOKENS
+        return None
 
     def _give_up(self, held: HeldLease, *, code: str, detail: str) -> Credential:
         self.observer.count("ReauthorizationRequired")
-        return held.save(
-            lambda row, now: (
-                row.failed(code=code, detail=detail, now=now)
-                .move_to(Status.REAUTHORIZATION_REQUIRED)
-                .released(due_at=None, attempt_finished=True, now=now)
-            )
-        )
+        return held.save(lambda row, now: given_up(row, code=code, detail=detail, now=now))
 
     @staticmethod
     def _save_failure(held: HeldLease, failure: TokenEndpointFailure) -> Credential:

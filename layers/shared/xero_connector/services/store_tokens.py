@@ -4,20 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from xero_connector.domain.credential import ConsentGiven, Credential, ParkedGrant
+from xero_connector.domain.credential import ConsentGiven, Credential
 from xero_connector.domain.errors import LeaseUnavailable, SecretDeleted, StoreUnavailable, VersionTaken
+from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.ports import Clock, Deadline, Observer, Pause, Seal, Vault
 from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER, next_refresh
 from xero_connector.domain.status import FINAL
 from xero_connector.domain.tokens import StoredTokens, TokenAnswer, TokensSecret, consent_version_id
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
-from xero_connector.services.hold_lease import HeldLease
+from xero_connector.services.hold_lease import Change, HeldLease, unchanged
 from xero_connector.services.insist import Insist
 from xero_connector.services.keep_earlier_grant import KeepEarlierGrant
 from xero_connector.services.list_tenants import Listing, ListTenants
 from xero_connector.services.vault_gate import VaultGate
-
-type Change = Callable[[Credential, datetime], Credential]
 
 _MOST_TAKEN = 5
 _MOST_PUTS = 60
@@ -30,11 +29,6 @@ _TIME_TO_ANSWER = timedelta(seconds=1)
 _LONGEST_PAUSE = 5.0
 _OF_ONE_SECRET = frozenset({"LimitExceededException"})
 """What stands in the way of one secret's writes, and says nothing about the vault."""
-
-
-def unchanged(row: Credential, _: datetime) -> Credential:
-    """Leave a row as it is."""
-    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +280,9 @@ class StoreTokens:
         consent: ConsentGiven | None,
     ) -> Credential:
         stored = version.stored
-        earlier = self.keep_earlier_grant(held.row) if consent is not None else held.row.earlier_grants
+        earlier = (
+            held.row.earlier_grants if consent is None else self.keep_earlier_grant(held.row, by=consent.request)
+        )
 
         def change(row: Credential, now: datetime) -> Credential:
             due_at = max(

@@ -4,21 +4,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from xero_connector.domain.credential import REFRESH_TOKEN_LIFETIME, Credential, ParkedGrant
+from xero_connector.domain.credential import Credential
 from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, SECRET_MISSING
-from xero_connector.domain.errors import SecretDeleted, SecretNotVisible, StoreUnavailable
+from xero_connector.domain.errors import UNUSABLE, SecretDeleted, SecretNotVisible, StoreUnavailable
+from xero_connector.domain.failed_refresh import SECRET_UNREADABLE, unreadable_since
+from xero_connector.domain.parked_grant import REFRESH_TOKEN_LIFETIME, ParkedGrant
 from xero_connector.domain.ports import Clock, Seal, Vault
 from xero_connector.domain.refresh_policy import VISIBLE_WITHIN
 from xero_connector.domain.tokens import ClientPair, StoredTokens, consent_version_id
 from xero_connector.services.disconnect_turn import DisconnectTurn, PostponedError
 
 _MOST_NEWER = 5
+_CUT_OFF = "The answer to a consent was lost, and whether Xero connected anything is not known."
+_NOT_KEPT = "The token of an earlier consent was not kept, so it could not be revoked."
 _TIME_TO_READ = timedelta(seconds=5)
 """One call of AWS, and another to write down what came of it."""
 _LONG_ENOUGH = timedelta(minutes=2)
 """A turn, and a clock that is a minute off."""
-_UNREADABLE = frozenset({"UnreadableVersion", "MalformedSeal", "InvalidSeal", "InvalidCiphertextException"})
-"""The store answered, and what it holds is of no use: that is no outage."""
 
 
 @dataclass(slots=True)
@@ -97,9 +99,7 @@ class UsersGrants:
         tokens = self._unsealed(turn, grants)
         readable = [grant for grant, _ in tokens]
         if not any(grant.sealed for grant in grants):
-            turn.leave(
-                GRANT_NOT_CONFIRMED, "The token of an earlier consent was not kept, so it could not be revoked."
-            )
+            turn.leave(GRANT_NOT_CONFIRMED, _CUT_OFF if grants[-1].consent is not None else _NOT_KEPT)
         return GrantsAtHand(
             refresh_tokens=[token for _, token in tokens],
             access_token=None,
@@ -130,9 +130,7 @@ class UsersGrants:
         row = turn.row
         stored = self._seen(turn, consent_version_id(row.incarnation, request))
         if stored is None:
-            turn.leave(
-                GRANT_NOT_CONFIRMED, "A consent was cut off, and whether Xero connected anything is not known."
-            )
+            turn.leave(GRANT_NOT_CONFIRMED, _CUT_OFF)
             return GrantsAtHand([], None, sealed=(), newest=None)
         return self._stored(turn, stored)
 
@@ -243,11 +241,11 @@ class UsersGrants:
             return read()
         except StoreUnavailable as trouble:
             now = self.clock()
-            if isinstance(trouble, SecretNotVisible) or trouble.reason in _UNREADABLE:
-                since = turn.row.unreadable_since or now
+            if isinstance(trouble, SecretNotVisible) or trouble.reason in UNUSABLE:
+                since = unreadable_since(turn.row, now)
                 if now - since < VISIBLE_WITHIN:
                     detail = f"{what} cannot be read now. It is tried each minute, for 15 minutes."
-                    raise PostponedError("secret_unreadable", detail, unreadable_since=since) from None
+                    raise PostponedError(SECRET_UNREADABLE, detail, unreadable_since=since) from None
             elif not turn.given_up:
                 raise PostponedError(trouble.code, trouble.detail) from None
             turn.leave(SECRET_MISSING, f"{what} cannot be read any more, so a grant could not be ended with it.")

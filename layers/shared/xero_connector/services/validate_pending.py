@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import LeaseUnavailable
+from xero_connector.domain.errors import LeaseUnavailable, SecretNotVisible
+from xero_connector.domain.failed_refresh import Secret, without_secret
 from xero_connector.domain.ports import Clock, Observer, Registry, Vault
 from xero_connector.domain.proof import decided
 from xero_connector.domain.rejection import pair_kept_until
@@ -41,9 +42,19 @@ class ValidatePending:
         held = self.hold_lease(row)
         if row.status is Status.REJECTED:
             return self._delete_secret(held)
-        proof = self.prove_pair.again(self.read_secrets.pair(row), row)
+        try:
+            pair = self.read_secrets.pair(row)
+        except SecretNotVisible:
+            return self._unreadable(held)
+        proof = self.prove_pair.again(pair, row)
         self.observer.event("pair_proven", client_id=row.client_id, verdict=proof.verdict)
         return held.save(lambda row, now: decided(row, proof, now))
+
+    def _unreadable(self, held: HeldLease) -> Credential:
+        self.observer.count("SecretUnreadable")
+        row = held.save(lambda row, now: without_secret(row, missing=Secret.CLIENT, now=now))
+        self.observer.event("secret_unreadable", client_id=row.client_id, status=row.status)
+        return row
 
     def _delete_secret(self, held: HeldLease) -> Credential:
         """Delete the secret of a rejected credential; bring it back where it turns out that it was healed."""

@@ -7,14 +7,27 @@ from xero_connector.domain.errors import StoreUnavailable
 
 _FAILED_PROBES = 2
 """Two credentials whose secrets take no write are the vault's trouble, and not theirs."""
+_OF_ONE_SECRET = frozenset(
+    {
+        "AccessDeniedException",
+        "DecryptionFailure",
+        "EncryptionFailure",
+        "InvalidParameterException",
+        "InvalidRequestException",
+        "LimitExceededException",
+        "ResourceNotFoundException",
+    }
+)
+"""What a single secret can have by itself. Where all have it, the probe of each keeps its token."""
 
 
 class VaultGate:
     """Lets tokens be presented while the vault takes writes; one for each sweep, shared by its threads.
 
-    A token that is presented is used up. The first credential of a sweep therefore writes something that changes
-    nothing. An answer that the vault does not take closes the gate for all; an answer that it takes opens it
-    again. Each sweep begins with a new gate, so that a vault that is back is noticed within a minute.
+    A token that is presented is used up. The first credentials of a sweep therefore write something that changes
+    nothing, until one of them succeeds. An answer that the vault does not take closes the gate for all. An answer
+    that it takes opens the gate again. Each sweep begins with a new gate, so that a vault that is back is noticed
+    within a minute.
     """
 
     def __init__(self) -> None:
@@ -48,8 +61,8 @@ class VaultGate:
                 return
             try:
                 probe()
-            except StoreUnavailable:
-                self._failed_probes += 1
+            except StoreUnavailable as trouble:
+                self._failed_probes += trouble.reason not in _OF_ONE_SECRET
                 if not self._probed and self._failed_probes >= _FAILED_PROBES:
                     self._close()
                 raise

@@ -17,19 +17,24 @@ from xero_connector.domain.checks import (
 from xero_connector.domain.consent import AuthorizationRequest, BrowserBinding, RequestPhase, digest, is_token
 from xero_connector.domain.credential import ConsentGiven, Credential
 from xero_connector.domain.errors import (
+    KEYS_UNAVAILABLE,
     ConsentRefused,
     IdTokenRefused,
     LeaseUnavailable,
     RevisionConflict,
+    SecretNotVisible,
     StoreUnavailable,
 )
+from xero_connector.domain.failed_refresh import Secret, without_secret
 from xero_connector.domain.history import Action
+from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.ports import (
     Clock,
     Consents,
     Deadline,
     IdTokens,
     Observer,
+    Pause,
     Registry,
     Seal,
     TokenEndpoint,
@@ -37,7 +42,7 @@ from xero_connector.domain.ports import (
 from xero_connector.domain.refresh_policy import LEASE, POST_BUDGET, time_to_ask
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
-from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
+from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.services.change_credential import ChangeCredential
 from xero_connector.services.hold_lease import HeldLease, HoldLease
@@ -55,6 +60,10 @@ _LEAST_ALLOWANCE = -5
 _NOT_PRESENTED = frozenset({FailureKind.NOT_SENT, FailureKind.THROTTLED})
 """The code is certainly not used up."""
 _RECHECK_REFUSED_PAIR = timedelta(minutes=5)
+_TIME_TO_LOOK_AGAIN = timedelta(seconds=15)
+"""Fetching the keys once more takes 5 s at most; after it there has to be time to store."""
+_PAUSE = 1.0
+"""Seconds between two tries to fetch the keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +109,7 @@ class CompleteConsent:
     change_credential: ChangeCredential
     clock: Clock
     deadline: Deadline
+    pause: Pause
     observer: Observer
     redirect_uri: str
 
@@ -171,7 +181,9 @@ class CompleteConsent:
     def _connectable(self, request: AuthorizationRequest) -> Credential:
         row = self.registry.get(request.client_id)
         if row is None or not row.takes_consent or request.created_at < row.created_at:
-            self._end(request.failed())
+            if row is None or row.status is not Status.CLIENT_REJECTED:
+                self._end(request.failed())
+            # A new client secret makes the same callback work, while its code lasts.
             raise consent_refusals.not_connectable()
         return row
 
@@ -236,35 +248,79 @@ class CompleteConsent:
             self.id_tokens.load_keys()
             held.ensure(POST_BUDGET)
             within = self._time_to_exchange()
+        except SecretNotVisible as unreadable:
+            raise self._without_pair(held, claimed, unreadable) from None
         except (StoreUnavailable, TokenEndpointFailure) as unavailable:
             raise self._postponed(held, claimed, unavailable) from None
         try:
             answer = self._present_code(held, pair, code, browser.code_verifier(state), within)
-            user_id = self.id_tokens.verify_id_token(
-                answer.id_token, client_id=row.client_id, nonce=browser.nonce(state)
-            )
         except TokenEndpointFailure as failure:
             if failure.kind in _NOT_PRESENTED:
                 # The code is still good: the same callback may be opened again.
                 postponed = self._postponed(held, claimed, failure)
                 throttled = failure.kind is FailureKind.THROTTLED
                 raise (consent_refusals.throttled() if throttled else postponed) from None
-            self._note_failed_exchange(held, failure)
-            self._end(claimed.failed())
+            self._note_failed_exchange(held, claimed, failure)
+            # Xero looks at the client before the code: a code that came with a refused pair is still good.
+            client_refused = failure.kind is FailureKind.INVALID_CLIENT
+            self._end(claimed.reopened() if client_refused else claimed.failed())
             raise consent_refusals.exchange_failed(failure) from None
+        try:
+            user_id = self._verified(answer, client_id=row.client_id, nonce=browser.nonce(state))
         except IdTokenRefused as refused:
-            held.give_back_if_possible()
-            self._end(claimed.failed())
+            self._leave_behind(held, claimed, answer)
             self.observer.count("IdTokenRefused")
             self.observer.event("id_token_refused", client_id=row.client_id, reason=refused.code)
             raise consent_refusals.id_token_refused() from None
         if answer.token.refresh_token is None:
             # A grant that cannot be kept alive must not take the place of one that is.
-            held.give_back_if_possible()
-            self._end(claimed.failed())
+            self._leave_behind(held, claimed, answer)
             self.observer.event("refresh_token_missing", client_id=row.client_id, status=row.status)
             raise consent_refusals.refresh_token_missing()
         return self._keep(held, claimed, answer.as_asked_for(row.requested_scopes), user_id=user_id)
+
+    def _verified(self, answer: TokenAnswer, *, client_id: str, nonce: str) -> str:
+        """Return the user's id, waiting for the keys as long as there is time: the code is used up."""
+        while True:
+            try:
+                return self.id_tokens.verify_id_token(answer.id_token, client_id=client_id, nonce=nonce)
+            except IdTokenRefused as refused:
+                if refused.code != KEYS_UNAVAILABLE or self.deadline() - self.clock() < _TIME_TO_LOOK_AGAIN:
+                    raise
+            self.pause(_PAUSE)
+
+    def _leave_behind(self, held: HeldLease, claimed: AuthorizationRequest, answer: TokenAnswer | None) -> None:
+        """Refuse a consent whose grant may live at Xero; a disconnect ends it, or says that it could not."""
+        token = None if answer is None else answer.token.refresh_token
+        try:
+            sealed = "" if token is None else self.seal.seal(token, context=held.row.seal_context)
+        except StoreUnavailable:
+            sealed = ""
+        grant = ParkedGrant(sealed=sealed, obtained_at=self.clock(), consent=claimed.state_hash)
+        # Where this cannot be written, the row still says that a consent was at work, and the schedule notes it.
+        held.give_back_if_possible(lambda row, now: row.leaving_behind(grant, now=now))
+        self._end(claimed.failed())
+
+    def _without_pair(
+        self, held: HeldLease, claimed: AuthorizationRequest, unreadable: SecretNotVisible
+    ) -> ConsentRefused:
+        """Wait for the pair as long as it can lag; after that it is gone, and only an admin can help."""
+        due_at = held.before.due_at
+
+        def noted(row: Credential, now: datetime) -> Credential:
+            noted = without_secret(row, missing=Secret.CLIENT, now=now).looking_for(held.before)
+            waiting = noted.status is not Status.CLIENT_REJECTED
+            return replace(noted, due_at=due_at) if waiting else noted
+
+        try:
+            row = held.save(noted)
+        except StoreUnavailable:
+            return self._postponed(held, claimed, unreadable)
+        self._end(claimed.reopened())
+        self.observer.count("SecretUnreadable")
+        self.observer.event("secret_unreadable", client_id=row.client_id, status=row.status)
+        gone = row.status is Status.CLIENT_REJECTED
+        return consent_refusals.not_connectable() if gone else consent_refusals.postponed(unreadable)
 
     def _time_to_exchange(self) -> timedelta:
         within = time_to_ask(self.deadline() - self.clock())
@@ -339,7 +395,9 @@ class CompleteConsent:
 
         self.change_credential(client_id, refused)
 
-    def _note_failed_exchange(self, held: HeldLease, failure: TokenEndpointFailure) -> None:
+    def _note_failed_exchange(
+        self, held: HeldLease, claimed: AuthorizationRequest, failure: TokenEndpointFailure
+    ) -> None:
         self.observer.count("ExchangeFailed")
         self.observer.event(
             "exchange_failed",
@@ -351,6 +409,9 @@ class CompleteConsent:
             # Both calls carried the same redirect URI, byte for byte; only the token endpoint compares case.
             check = redirect_uri_refused_check(self.redirect_uri, self.clock())
             held.save(lambda row, _: row.checked(redirect_uri=check))
+        if failure.kind in INCONCLUSIVE:
+            self._leave_behind(held, claimed, None)
+            return
         if failure.kind is not FailureKind.INVALID_CLIENT:
             held.give_back_if_possible()
             return

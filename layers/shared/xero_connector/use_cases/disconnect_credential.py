@@ -10,6 +10,7 @@ from xero_connector.domain.errors import Conflict, LeaseUnavailable, RevisionCon
 from xero_connector.domain.history import CONNECTOR
 from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Vault
 from xero_connector.domain.refresh_policy import LEASE
+from xero_connector.domain.rejection import REFUSALS_TO_REJECT, REFUSED_FOR, counted_refusal
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.services.disconnect_turn import (
@@ -150,10 +151,12 @@ class DisconnectCredential:
             pause = pause_before_next(
                 0 if postponed.unreadable_since else row.failures,
                 retry_after=postponed.retry_after,
-                unfinished_since=row.attempt_started_at if unfinished else None,
+                unfinished_since=turn.unfinished_since,
                 now=now,
             )
             failed = row.failed(code=postponed.code, detail=postponed.detail, now=now)
+            if postponed.client_refused:
+                failed = counted_refusal(failed, now)
             return replace(failed, unreadable_since=postponed.unreadable_since or row.unreadable_since).released(
                 due_at=now + pause, attempt_finished=not unfinished, now=now
             )
@@ -172,7 +175,16 @@ def _seems_dead(row: Credential) -> bool:
 def _begun(row: Credential, *, before: Credential, by: str) -> Credential:
     # Trouble from before says nothing about the disconnect; an attempt whose answer was lost says a lot.
     moved = row.move_to(Status.DISCONNECTING, by=by)
-    return replace(moved, last_error=None, failures=0, attempt_started_at=before.attempt_started_at)
+    # A pair that Xero refused again and again before needs no more confirmation.
+    sure = before.status is Status.CLIENT_REJECTED and before.failures >= REFUSALS_TO_REJECT
+    return replace(
+        moved,
+        last_error=None,
+        failures=0,
+        refused_since=moved.updated_at - REFUSED_FOR if sure else None,
+        refusals=before.failures if sure else 0,
+        attempt_started_at=before.attempt_started_at,
+    )
 
 
 def _grants_done(row: Credential) -> Credential:
@@ -187,6 +199,7 @@ def _ended(row: Credential, ending: Ending, now: datetime) -> Credential:
         refresh_token_expires_at=None,
         unreadable_since=None,
         refused_since=None,
+        refusals=0,
         ending=None,
         last_error=None if leftover is None else LastError(leftover.code, leftover.detail, now),
     ).released(due_at=None, attempt_finished=True, now=now)

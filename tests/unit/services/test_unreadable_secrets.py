@@ -1,0 +1,200 @@
+"""A secret that cannot be read: it may lag for a while; after that it is gone, and that is said."""
+
+import pytest
+
+from tests.fakes.world import ADMIN, CLIENT_ID, World
+from xero_connector.domain.credential import IntegrationType
+from xero_connector.domain.errors import Conflict, ConsentRefused, StoreUnavailable
+from xero_connector.domain.status import Status
+from xero_connector.domain.token_endpoint import FailureKind
+
+CUSTOM, WEB = IntegrationType.CUSTOM_CONNECTION, IntegrationType.WEB_APP
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def connect(world: World, integration_type: IntegrationType) -> None:
+    if integration_type is CUSTOM:
+        world.xero.custom_connections.add(CLIENT_ID)
+        world.submit(integration_type=CUSTOM)
+    else:
+        world.connect()
+
+
+def blink(world: World, secret: str) -> None:
+    """Have the next read of a secret find nothing, as a reader that lags does."""
+    method, row = f"get_{secret}", world.row()
+    unseen = row.client_version_id if secret == "client_pair" else row.tokens_version_id(row.generation)
+    read = getattr(world.vault, method)
+
+    def lagging(client_id: str, *, version_id: str) -> object:
+        if version_id != unseen:
+            return read(client_id, version_id=version_id)
+        setattr(world.vault, method, read)
+        return None
+
+    setattr(world.vault, method, lagging)
+
+
+def a_quarter_of_failures(world: World) -> None:
+    for _ in range(16):
+        world.xero.failures.append(FailureKind.NOT_SENT)
+        world.xero.failures.append(FailureKind.NOT_SENT)
+        world.sweep_when_due()
+    assert world.row().failures >= 16
+
+
+@pytest.mark.parametrize(
+    ("integration_type", "secret"), [(WEB, "client_pair"), (WEB, "tokens"), (CUSTOM, "client_pair")]
+)
+def test_two_moments_of_lag_are_no_absence(world: World, integration_type: IntegrationType, secret: str) -> None:
+    connect(world, integration_type)
+    blink(world, secret)
+    world.sweep_when_due()
+    a_quarter_of_failures(world)
+    blink(world, secret)
+    world.sweep_when_due()
+    assert world.row().status is Status.DEGRADED
+    world.sweep_when_due()
+    assert (world.row().status, world.row().unreadable_since) == (Status.CONNECTED, None)
+
+
+def test_a_custom_connection_is_never_sent_to_a_consent(world: World) -> None:
+    connect(world, CUSTOM)
+    world.vault.versions[world.vault.client_secret_name(CLIENT_ID)].clear()
+    for _ in range(30):
+        world.sweep_when_due() if world.row().due_at else None
+    row = world.row()
+    assert row.status is Status.CLIENT_REJECTED
+    assert row.last_error is not None
+    assert row.last_error.code == "client_secret_missing"
+
+
+def test_an_old_moment_of_lag_does_not_make_a_disconnect_give_up(world: World) -> None:
+    world.connect()
+    blink(world, "client_pair")
+    world.sweep_when_due()
+    a_quarter_of_failures(world)
+    blink(world, "client_pair")
+    assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTING
+    assert world.sweep_when_due() == {"disconnected": 1}
+    assert world.row().last_error is None
+    assert "refresh-1" in world.xero.dead
+
+
+def test_a_pending_pair_that_is_gone_is_said(world: World) -> None:
+    world.xero.failures.append(FailureKind.UNAVAILABLE)
+    assert world.submit().status is Status.PENDING_VALIDATION
+    world.vault.versions.clear()
+    for _ in range(40):
+        if world.row().status is not Status.PENDING_VALIDATION:
+            break
+        world.sweep_when_due()
+    row = world.row()
+    assert row.status is Status.REJECTED
+    assert row.last_error is not None
+    assert row.last_error.code == "client_secret_missing"
+    assert "CredentialRejected" in [event.event_type for event in world.event_bus.published]
+    healed = world.app.replace_client_secret(CLIENT_ID, world.xero.secrets[CLIENT_ID], by=ADMIN)
+    assert healed.status is Status.VALIDATED
+
+
+def test_a_proof_that_finds_no_pair_says_so_in_the_end(world: World) -> None:
+    world.submit()
+    world.vault.versions.clear()
+    with pytest.raises(StoreUnavailable):
+        world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    world.advance(16 * 60)
+    with pytest.raises(Conflict) as caught:
+        world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    assert caught.value.code == "client_secret_missing"
+    assert world.row().status is Status.CLIENT_REJECTED
+
+
+def test_a_consent_without_a_pair_says_so_in_the_end(world: World) -> None:
+    world.submit()
+    world.vault.versions.clear()
+    browser, state = world.open_link()
+    world.xero.codes.add("code")
+    with pytest.raises(ConsentRefused) as caught:
+        world.call_back(browser, state, code="code")
+    assert caught.value.code == "store_unavailable"
+    world.advance(9 * 60)
+    browser, state = world.open_link()
+    with pytest.raises(ConsentRefused) as caught:
+        world.call_back(browser, state, code="code")
+    world.advance(7 * 60)
+    browser, state = world.open_link()
+    with pytest.raises(ConsentRefused) as caught:
+        world.call_back(browser, state, code="code")
+    assert caught.value.code == "not_connectable"
+    assert world.row().status is Status.CLIENT_REJECTED
+    assert "code" in world.xero.codes
+
+
+def park(world: World, *, first: bool) -> None:
+    """Have a grant wait in the row: that of the first consent, or of a refresh."""
+    put = world.vault.put_tokens
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreUnavailable("PutSecretValue", "InternalServiceError")
+
+    if first:
+        world.submit()
+        world.vault.put_tokens = refuse  # type: ignore[assignment, method-assign]
+        browser, state = world.open_link()
+        world.xero.codes.add("code")
+        world.call_back(browser, state, code="code")
+    else:
+        world.connect()
+        world.advance(20 * 60)
+        repeated = iter([True])
+
+        def refuse_new(secret: object, *, version_id: str) -> object:
+            return put(secret, version_id=version_id) if next(repeated, False) else refuse()  # type: ignore[arg-type, func-returns-value]
+
+        world.vault.put_tokens = refuse_new  # type: ignore[assignment, method-assign]
+        world.sweep()
+    assert world.row().parked is not None
+    world.vault.put_tokens = put  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first consent", "refresh"])
+def test_a_parked_grant_that_cannot_be_unsealed_ends_in_a_new_consent(world: World, *, first: bool) -> None:
+    park(world, first=first)
+
+    def broken(_: str, *, context: str) -> str:
+        del context
+        raise StoreUnavailable("Decrypt", "InvalidCiphertextException")
+
+    world.seal.unseal = broken  # type: ignore[assignment, method-assign]
+    world.advance(31 * 60)
+    if not first:
+        world.xero.dead.add("refresh-1")
+    for _ in range(30):
+        if world.row().due_at is not None:
+            world.sweep_when_due()
+    assert world.row().status is Status.REAUTHORIZATION_REQUIRED
+    assert "ReauthorizationRequired" in [event.event_type for event in world.event_bus.published]
+
+
+def test_a_parked_grant_outlives_the_tokens_secret(world: World) -> None:
+    park(world, first=False)
+    world.vault.versions[world.vault.tokens_secret_name(CLIENT_ID)].clear()
+    world.advance(60)
+    assert world.sweep() == {"refreshed": 1}
+    assert world.row().status is Status.CONNECTED
+
+
+def test_a_first_grant_that_dies_while_it_is_parked_asks_for_a_new_consent(world: World) -> None:
+    park(world, first=True)
+    world.xero.dead.add("refresh-1")
+    for _ in range(4):
+        if world.row().due_at is not None:
+            world.sweep_when_due()
+    row = world.row()
+    assert (row.status, row.due_at, row.parked) == (Status.REAUTHORIZATION_REQUIRED, None, None)
+    assert world.consent().status is Status.CONNECTED
