@@ -18,12 +18,15 @@ from joserfc.jwk import RSAKey
 
 from local.xero_simulator.apps import OIDC_SCOPES
 from local.xero_simulator.identity_server import IdentityServer, TokenError
+from tests.doubles.dynamodb import StrictDynamoDB
+from tests.doubles.eventbridge import StrictEventBridge
+from tests.doubles.faults import AwsFault
+from tests.doubles.secrets_manager import StrictSecretsManager, Version
 from tests.fakes.interruptions import ProcessDied
 from tests.fakes.stores import InMemorySeal
 from tests.fakes.world import NOON, SETTINGS
 from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
 from tests.prove import trail
-from tests.prove.doubles import AwsFault, StrictDynamoDB, StrictEventBridge, StrictSecretsManager, Version
 from tests.prove.progress import Progress
 from tests.prove.trail import Broken, StatusChanges
 from tests.prove.weather import DAY, MINUTE, Spell, Trouble, Weather

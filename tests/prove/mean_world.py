@@ -24,17 +24,14 @@ from urllib3.exceptions import NewConnectionError, ProtocolError
 
 from local.xero_simulator import apps
 from local.xero_simulator.users import User
+from tests.doubles.dynamodb import StrictDynamoDB
+from tests.doubles.eventbridge import StrictEventBridge
+from tests.doubles.faults import refusal
+from tests.doubles.kms import StrictKms
+from tests.doubles.secrets_manager import StrictSecretsManager, Version
 from tests.fakes.interruptions import ProcessDied
 from tests.fakes.world import NOON, SETTINGS, RecordingObserver
 from tests.prove import trail
-from tests.prove.doubles import (
-    StrictDynamoDB,
-    StrictEventBridge,
-    StrictKms,
-    StrictSecretsManager,
-    Version,
-    refusal,
-)
 from tests.prove.long_run import in_turn
 from tests.prove.mean_weather import Fate, MeanWeather, Trouble, reshaped
 from tests.prove.progress import Progress

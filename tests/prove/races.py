@@ -10,8 +10,10 @@ from enum import StrEnum
 from random import Random
 from typing import Any
 
+from tests.doubles.dynamodb import no_conflict
+from tests.doubles.faults import AwsFault, Wire, no_faults
+from tests.doubles.secrets_manager import Version
 from tests.prove.crash import Recovery
-from tests.prove.doubles import AwsFault, Version, Wire, no_conflict, no_faults
 from tests.prove.progress import Progress
 from tests.prove.trail import Broken
 from tests.prove.world import ADMIN, Life, World

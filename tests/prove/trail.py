@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
-from tests.prove.doubles import Event, StrictDynamoDB, StrictEventBridge, Wire
+from tests.doubles.dynamodb import StrictDynamoDB
+from tests.doubles.eventbridge import Event, StrictEventBridge
+from tests.doubles.faults import Wire
 from xero_connector.adapters.dynamodb_items import HISTORY_PREFIX, entry_from_item, from_wire
 from xero_connector.domain.history import Action, HistoryEntry
 from xero_connector.domain.status import Status

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
+from tests.doubles.dynamodb import StrictDynamoDB
+from tests.doubles.eventbridge import StrictEventBridge
+from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.interruptions import ProcessDied
 from tests.fakes.stores import InMemorySeal
 from tests.fakes.world import NOON, SETTINGS, RecordingObserver
 from tests.prove import trail
-from tests.prove.doubles import StrictDynamoDB, StrictEventBridge, StrictSecretsManager
 from tests.prove.trail import StatusChanges, Trail
 from tests.prove.xero import InProcessXero
 from xero_connector.adapters.dynamodb_items import shard_of

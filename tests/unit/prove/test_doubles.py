@@ -9,9 +9,12 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.doubles.dynamodb import StrictDynamoDB
+from tests.doubles.eventbridge import StrictEventBridge
+from tests.doubles.faults import AwsFault, Wire
+from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.builders import a_credential
 from tests.fakes.world import CLIENT_ID, NOON
-from tests.prove.doubles import AwsFault, StrictDynamoDB, StrictEventBridge, StrictSecretsManager, Wire
 from tests.prove.world import HandClock
 from xero_connector.adapters.aws_errors import error_code
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
