@@ -1,17 +1,24 @@
-"""The in-memory stores and the real adapters, for suites that run on both."""
+"""What the contract suites run on: the doubles of AWS, a simulated Xero and a canned one.
+
+There are two doubles of each service of AWS.
+moto is independent of this project, and runs behind botocore.
+The strict one of `tests/doubles` is the one that the experiments of `make prove` rest on.
+Where moto accepts what AWS refuses, a test carries the mark `moto_is_kinder`.
+It then has to fail on moto: the mark goes when moto becomes as strict.
+"""
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 from moto import mock_aws
 
 from local.xero_simulator.server import XeroSimulator
+from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.canned_server import CannedServer
 from tests.fakes.registry_table import create_registry_table
-from tests.fakes.strict_secrets_manager import StrictSecretsManager
 from tests.fakes.world import NOON
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 
@@ -34,6 +41,30 @@ class Clock:
 
     def __call__(self) -> "datetime":
         return self.now
+
+
+class ClientOfOneTest:
+    """A client that is dear to make: whatever a test steps in on is gone with the test."""
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as boto3's
+        return getattr(self._client, name)
+
+
+def double_of(request: pytest.FixtureRequest, service: str) -> Any:  # noqa: ANN401 - a client of any service
+    """Return the double that a fixture's parameter names: the value of the fixture `moto_…` or `strict_…`."""
+    if request.param == "moto":
+        for mark in request.node.iter_markers("moto_is_kinder"):
+            request.applymarker(pytest.mark.xfail(reason=f"moto is kinder than AWS: {mark.args[0]}", strict=True))
+    return request.getfixturevalue(f"{request.param}_{service}")
+
+
+def vault_on(client: "SecretsManagerClient") -> SecretsManagerVault:
+    # A prefix of its own: every test finds an empty vault.
+    key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    return SecretsManagerVault(client, f"tests/{next(_serial)}", key_arn, lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +90,13 @@ def queues(_cloud: None) -> "SQSClient":
 
 
 @pytest.fixture(scope="module")
-def moto_secrets_manager(_cloud: None) -> "SecretsManagerClient":
+def _moto_secrets_manager(_cloud: None) -> "SecretsManagerClient":
     return boto3.client("secretsmanager")
+
+
+@pytest.fixture
+def moto_secrets_manager(_moto_secrets_manager: "SecretsManagerClient") -> "SecretsManagerClient":
+    return cast("SecretsManagerClient", ClientOfOneTest(_moto_secrets_manager))
 
 
 @pytest.fixture
@@ -77,16 +113,24 @@ def table(dynamodb: "DynamoDBClient") -> str:
 
 
 @pytest.fixture
-def secrets_manager(moto_secrets_manager: "SecretsManagerClient", clock: Clock) -> StrictSecretsManager:
-    return StrictSecretsManager(moto_secrets_manager, clock)
+def strict_secrets_manager(clock: Clock) -> StrictSecretsManager:
+    return StrictSecretsManager(clock)
+
+
+@pytest.fixture(params=["moto", "strict"])
+def secrets_manager(request: pytest.FixtureRequest) -> "SecretsManagerClient":
+    client: SecretsManagerClient = double_of(request, "secrets_manager")
+    return client
 
 
 @pytest.fixture
-def strict_vault(secrets_manager: StrictSecretsManager) -> SecretsManagerVault:
-    # A prefix of its own: every test finds an empty vault.
-    client = cast("SecretsManagerClient", secrets_manager)
-    key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
-    return SecretsManagerVault(client, f"tests/{next(_serial)}", key_arn, lambda _: None)
+def secrets_manager_vault(secrets_manager: "SecretsManagerClient") -> SecretsManagerVault:
+    return vault_on(secrets_manager)
+
+
+@pytest.fixture
+def strict_vault(strict_secrets_manager: StrictSecretsManager) -> SecretsManagerVault:
+    return vault_on(cast("SecretsManagerClient", strict_secrets_manager))
 
 
 @pytest.fixture(scope="session")

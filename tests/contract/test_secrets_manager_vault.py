@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore import xform_name
 
 from tests.contract.conftest import Clock
+from tests.doubles.faults import MESSAGE, refusal
+from tests.doubles.secrets_manager import MOST_VERSIONS, StrictSecretsManager
 from tests.fakes.builders import INCARNATION, a_token, a_tokens_secret
 from tests.fakes.interruptions import step_in
-from tests.fakes.strict_secrets_manager import MOST_VERSIONS, StrictSecretsManager
 from tests.fakes.world import CLIENT_ID
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.domain.errors import StoreUnavailable, VersionTaken
@@ -34,48 +36,57 @@ def put_generation(vault: SecretsManagerVault, generation: int) -> TokensSecret:
     return secret
 
 
+def fail_once(client: "SecretsManagerClient", operation: str, code: str) -> None:
+    """Have the next call of an operation fail before it has an effect."""
+
+    def fail() -> None:
+        raise refusal(operation, code)
+
+    step_in(client, xform_name(operation), before=fail)
+
+
 def test_what_a_consumer_of_the_standard_label_reads(
-    strict_vault: SecretsManagerVault, moto_secrets_manager: "SecretsManagerClient"
+    secrets_manager_vault: SecretsManagerVault, secrets_manager: "SecretsManagerClient"
 ) -> None:
     for generation in (1, 2):
-        secret = put_generation(strict_vault, generation)
-    found = moto_secrets_manager.get_secret_value(SecretId=strict_vault.tokens_secret_name(CLIENT_ID))
+        secret = put_generation(secrets_manager_vault, generation)
+    found = secrets_manager.get_secret_value(SecretId=secrets_manager_vault.tokens_secret_name(CLIENT_ID))
     assert TokensSecret.from_json(found["SecretString"]) == secret
     assert found["VersionId"] == tokens_version_id(INCARNATION, 2)
 
 
 def test_how_a_pair_is_kept(
-    strict_vault: SecretsManagerVault, moto_secrets_manager: "SecretsManagerClient"
+    secrets_manager_vault: SecretsManagerVault, secrets_manager: "SecretsManagerClient"
 ) -> None:
-    strict_vault.put_client_pair(PAIR, version_id=FIRST)
-    found = moto_secrets_manager.get_secret_value(SecretId=f"{strict_vault.prefix}/{CLIENT_ID}/client")
+    secrets_manager_vault.put_client_pair(PAIR, version_id=FIRST)
+    found = secrets_manager.get_secret_value(SecretId=f"{secrets_manager_vault.prefix}/{CLIENT_ID}/client")
     assert json.loads(found["SecretString"]) == {"client_id": CLIENT_ID, "client_secret": "s3cr3t"}
 
 
 def test_both_secrets_have_the_deployment_s_own_key_and_say_what_they_are(
-    strict_vault: SecretsManagerVault, moto_secrets_manager: "SecretsManagerClient"
+    secrets_manager_vault: SecretsManagerVault, secrets_manager: "SecretsManagerClient"
 ) -> None:
-    strict_vault.put_client_pair(PAIR, version_id=FIRST)
-    strict_vault.put_tokens(TOKENS, version_id=TOKENS_ID)
+    secrets_manager_vault.put_client_pair(PAIR, version_id=FIRST)
+    secrets_manager_vault.put_tokens(TOKENS, version_id=TOKENS_ID)
     for name in ("client", "tokens"):
-        secret = moto_secrets_manager.describe_secret(SecretId=f"{strict_vault.prefix}/{CLIENT_ID}/{name}")
-        assert secret["KmsKeyId"] == strict_vault.kms_key_arn
+        secret = secrets_manager.describe_secret(SecretId=f"{secrets_manager_vault.prefix}/{CLIENT_ID}/{name}")
+        assert secret["KmsKeyId"] == secrets_manager_vault.kms_key_arn
         assert secret["Description"]
 
 
 def test_what_is_deleted_can_be_recovered_for_thirty_days(
-    strict_vault: SecretsManagerVault, moto_secrets_manager: "SecretsManagerClient"
+    secrets_manager_vault: SecretsManagerVault, secrets_manager: "SecretsManagerClient"
 ) -> None:
-    strict_vault.put_client_pair(PAIR, version_id=FIRST)
-    strict_vault.delete_client_pair(CLIENT_ID)
-    scheduled = moto_secrets_manager.describe_secret(SecretId=f"{strict_vault.prefix}/{CLIENT_ID}/client")
+    secrets_manager_vault.put_client_pair(PAIR, version_id=FIRST)
+    secrets_manager_vault.delete_client_pair(CLIENT_ID)
+    scheduled = secrets_manager.describe_secret(SecretId=f"{secrets_manager_vault.prefix}/{CLIENT_ID}/client")
     assert scheduled["DeletedDate"] - scheduled["LastChangedDate"] >= timedelta(days=29, hours=23)
 
 
 def test_a_version_that_was_just_written_may_not_be_seen_yet(
-    strict_vault: SecretsManagerVault, secrets_manager: StrictSecretsManager, clock: Clock
+    strict_vault: SecretsManagerVault, strict_secrets_manager: StrictSecretsManager, clock: Clock
 ) -> None:
-    secrets_manager.lag = timedelta(seconds=5)
+    strict_secrets_manager.read_lag = lambda: timedelta(seconds=5)
     strict_vault.put_tokens(TOKENS, version_id=TOKENS_ID)
     assert strict_vault.get_tokens(CLIENT_ID, version_id=TOKENS_ID) is None
     clock.now += timedelta(seconds=5)
@@ -83,9 +94,9 @@ def test_a_version_that_was_just_written_may_not_be_seen_yet(
 
 
 def test_a_version_that_nobody_can_see_yet_is_taken_all_the_same(
-    strict_vault: SecretsManagerVault, secrets_manager: StrictSecretsManager
+    strict_vault: SecretsManagerVault, strict_secrets_manager: StrictSecretsManager
 ) -> None:
-    secrets_manager.lag = timedelta(seconds=5)
+    strict_secrets_manager.read_lag = lambda: timedelta(seconds=5)
     strict_vault.put_tokens(TOKENS, version_id=TOKENS_ID)
     assert strict_vault.get_tokens(CLIENT_ID, version_id=TOKENS_ID) is None
     with pytest.raises(VersionTaken):
@@ -104,68 +115,74 @@ def test_the_hundred_and_first_version_of_a_day_is_an_outage_and_not_a_loss(
     put_generation(strict_vault, MOST_VERSIONS + 1)
 
 
-def test_an_answer_that_is_too_large_is_an_outage(strict_vault: SecretsManagerVault) -> None:
+@pytest.mark.moto_is_kinder("it takes a value of any length")
+def test_an_answer_that_is_too_large_is_an_outage(secrets_manager_vault: SecretsManagerVault) -> None:
     large = replace(TOKENS, token=a_token(access_token="x" * 70_000))
     with pytest.raises(StoreUnavailable) as unavailable:
-        strict_vault.put_tokens(large, version_id=TOKENS_ID)
+        secrets_manager_vault.put_tokens(large, version_id=TOKENS_ID)
     assert unavailable.value.reason == "ValidationException"
 
 
 def test_somebody_who_creates_the_secret_meanwhile_does_no_harm(
-    strict_vault: SecretsManagerVault, secrets_manager: StrictSecretsManager
+    secrets_manager_vault: SecretsManagerVault, secrets_manager: "SecretsManagerClient"
 ) -> None:
     step_in(
         secrets_manager,
         "create_secret",
-        before=lambda: strict_vault.put_client_pair(PAIR, version_id=FIRST),
+        before=lambda: secrets_manager_vault.put_client_pair(PAIR, version_id=FIRST),
     )
     other = ClientPair(CLIENT_ID, "another")
-    strict_vault.put_client_pair(other, version_id=SECOND)
-    assert strict_vault.get_client_pair(CLIENT_ID, version_id=FIRST) == PAIR
-    assert strict_vault.get_client_pair(CLIENT_ID, version_id=SECOND) == other
+    secrets_manager_vault.put_client_pair(other, version_id=SECOND)
+    assert secrets_manager_vault.get_client_pair(CLIENT_ID, version_id=FIRST) == PAIR
+    assert secrets_manager_vault.get_client_pair(CLIENT_ID, version_id=SECOND) == other
 
 
 def test_of_two_who_create_the_same_version_one_wins(
-    strict_vault: SecretsManagerVault, secrets_manager: StrictSecretsManager
+    secrets_manager_vault: SecretsManagerVault, secrets_manager: "SecretsManagerClient"
 ) -> None:
     step_in(
         secrets_manager,
         "create_secret",
-        before=lambda: strict_vault.put_client_pair(PAIR, version_id=FIRST),
+        before=lambda: secrets_manager_vault.put_client_pair(PAIR, version_id=FIRST),
     )
     with pytest.raises(VersionTaken):
-        strict_vault.put_client_pair(ClientPair(CLIENT_ID, "another"), version_id=FIRST)
-    assert strict_vault.get_client_pair(CLIENT_ID, version_id=FIRST) == PAIR
+        secrets_manager_vault.put_client_pair(ClientPair(CLIENT_ID, "another"), version_id=FIRST)
+    assert secrets_manager_vault.get_client_pair(CLIENT_ID, version_id=FIRST) == PAIR
 
 
+@pytest.mark.moto_is_kinder("it puts into a secret that is scheduled for deletion")
 def test_a_secret_that_is_deleted_again_and_again_is_given_up_in_the_end(
-    strict_vault: SecretsManagerVault, secrets_manager: StrictSecretsManager
+    secrets_manager_vault: SecretsManagerVault, secrets_manager: "SecretsManagerClient"
 ) -> None:
-    strict_vault.put_client_pair(PAIR, version_id=FIRST)
-    strict_vault.delete_client_pair(CLIENT_ID)
+    secrets_manager_vault.put_client_pair(PAIR, version_id=FIRST)
+    secrets_manager_vault.delete_client_pair(CLIENT_ID)
 
     def spite() -> None:
-        secrets_manager.delete_secret(SecretId=f"{strict_vault.prefix}/{CLIENT_ID}/client", RecoveryWindowInDays=7)
+        secrets_manager.delete_secret(
+            SecretId=f"{secrets_manager_vault.prefix}/{CLIENT_ID}/client", RecoveryWindowInDays=7
+        )
         step_in(secrets_manager, "restore_secret", after=spite)
 
     step_in(secrets_manager, "restore_secret", after=spite)
     with pytest.raises(StoreUnavailable) as unavailable:
-        strict_vault.put_client_pair(PAIR, version_id=SECOND)
+        secrets_manager_vault.put_client_pair(PAIR, version_id=SECOND)
     assert unavailable.value.reason == "InvalidRequestException"
 
 
 def test_a_creation_that_was_cut_off_is_completed(
-    strict_vault: SecretsManagerVault, secrets_manager: StrictSecretsManager
+    secrets_manager_vault: SecretsManagerVault, secrets_manager: "SecretsManagerClient"
 ) -> None:
     # The secret is there, without a version: the second put did not get through.
     step_in(
-        secrets_manager, "create_secret", after=lambda: secrets_manager.failures.append("InternalServiceError")
+        secrets_manager,
+        "create_secret",
+        after=lambda: fail_once(secrets_manager, "PutSecretValue", "InternalServiceError"),
     )
     with pytest.raises(StoreUnavailable):
-        strict_vault.put_client_pair(PAIR, version_id=FIRST)
-    assert strict_vault.get_client_pair(CLIENT_ID, version_id=FIRST) is None
-    strict_vault.put_client_pair(PAIR, version_id=FIRST)
-    assert strict_vault.get_client_pair(CLIENT_ID, version_id=FIRST) == PAIR
+        secrets_manager_vault.put_client_pair(PAIR, version_id=FIRST)
+    assert secrets_manager_vault.get_client_pair(CLIENT_ID, version_id=FIRST) is None
+    secrets_manager_vault.put_client_pair(PAIR, version_id=FIRST)
+    assert secrets_manager_vault.get_client_pair(CLIENT_ID, version_id=FIRST) == PAIR
 
 
 @pytest.mark.parametrize(
@@ -183,28 +200,30 @@ def test_a_creation_that_was_cut_off_is_completed(
     ],
 )
 def test_trouble_at_aws_is_told_by_its_code_alone(
-    strict_vault: SecretsManagerVault,
-    secrets_manager: StrictSecretsManager,
+    secrets_manager_vault: SecretsManagerVault,
+    secrets_manager: "SecretsManagerClient",
     code: str,
     operation: str,
     call: "Callable[[SecretsManagerVault], object]",
 ) -> None:
-    secrets_manager.failures.append(code)
+    fail_once(secrets_manager, operation, code)
     with pytest.raises(StoreUnavailable) as unavailable:
-        call(strict_vault)
+        call(secrets_manager_vault)
     error = unavailable.value
     assert (error.operation, error.reason) == (operation, code)
     told = error.detail + error.hint + "".join(traceback.TracebackException.from_exception(error).format())
     assert "s3cr3t" not in told
-    assert "the-message-of-the-service" not in told
+    assert MESSAGE not in told
 
 
 def test_trouble_while_creating_or_restoring(
-    strict_vault: SecretsManagerVault, secrets_manager: StrictSecretsManager
+    secrets_manager_vault: SecretsManagerVault, secrets_manager: "SecretsManagerClient"
 ) -> None:
-    secrets_manager.failures.extend(["ResourceNotFoundException", "ThrottlingException"])
+    fail_once(secrets_manager, "PutSecretValue", "ResourceNotFoundException")
+    fail_once(secrets_manager, "CreateSecret", "ThrottlingException")
     with pytest.raises(StoreUnavailable, match="CreateSecret failed: ThrottlingException"):
-        strict_vault.put_client_pair(PAIR, version_id=FIRST)
-    secrets_manager.failures.extend(["InvalidRequestException", "ThrottlingException"])
+        secrets_manager_vault.put_client_pair(PAIR, version_id=FIRST)
+    fail_once(secrets_manager, "PutSecretValue", "InvalidRequestException")
+    fail_once(secrets_manager, "RestoreSecret", "ThrottlingException")
     with pytest.raises(StoreUnavailable, match="RestoreSecret failed: ThrottlingException"):
-        strict_vault.put_client_pair(PAIR, version_id=FIRST)
+        secrets_manager_vault.put_client_pair(PAIR, version_id=FIRST)

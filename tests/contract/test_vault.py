@@ -1,9 +1,10 @@
-"""What every `Vault` does: the fake that the other tests trust, and the one on Secrets Manager."""
+"""What every `Vault` does: the fake that the other tests trust, and the one on each double of Secrets Manager."""
 
 from uuid import UUID
 
 import pytest
 
+from tests.contract.conftest import double_of, vault_on
 from tests.fakes.builders import INCARNATION, a_tokens_secret
 from tests.fakes.stores import InMemoryVault
 from tests.fakes.world import CLIENT_ID
@@ -18,12 +19,12 @@ TOKENS = {number: a_tokens_secret(generation=number) for number in (1, 2, 3)}
 IDS = {number: tokens_version_id(INCARNATION, number) for number in (1, 2, 3)}
 
 
-@pytest.fixture(params=["in_memory", "secrets_manager"])
+PUTS_INTO_DELETED = pytest.mark.moto_is_kinder("it puts into a secret that is scheduled for deletion")
+
+
+@pytest.fixture(params=["in_memory", "moto", "strict"])
 def vault(request: pytest.FixtureRequest) -> Vault:
-    if request.param == "in_memory":
-        return InMemoryVault()
-    vault: Vault = request.getfixturevalue("strict_vault")
-    return vault
+    return InMemoryVault() if request.param == "in_memory" else vault_on(double_of(request, "secrets_manager"))
 
 
 def test_nothing_is_there(vault: Vault) -> None:
@@ -117,6 +118,7 @@ def test_deleting_twice_or_nothing_does_no_harm(vault: Vault) -> None:
         vault.delete_tokens(CLIENT_ID)
 
 
+@PUTS_INTO_DELETED
 def test_a_write_brings_a_deleted_secret_back(vault: Vault) -> None:
     vault.put_tokens(TOKENS[1], version_id=IDS[1])
     vault.put_client_pair(PAIR, version_id=FIRST)
@@ -131,6 +133,7 @@ def test_a_write_brings_a_deleted_secret_back(vault: Vault) -> None:
     assert vault.get_client_pair(CLIENT_ID, version_id=FIRST) == PAIR
 
 
+@PUTS_INTO_DELETED
 def test_the_same_again_brings_a_deleted_secret_back_too(vault: Vault) -> None:
     vault.put_client_pair(PAIR, version_id=FIRST)
     vault.delete_client_pair(CLIENT_ID)

@@ -409,12 +409,16 @@ class MeanWorld:
             case "disconnect":
                 self._disconnect(app, customer)
             case _:
-                secret = self.secrets.secrets.get(
-                    f"{SETTINGS.secret_prefix}/{client_id}/{'tokens' if act == 'delete tokens' else 'client'}"
-                )
-                if secret is not None:
-                    secret.deleted = True
-                    self.figures.outcomes[act] += 1
+                self._delete_by_hand(act, client_id)
+
+    def _delete_by_hand(self, act: str, client_id: str) -> None:
+        name = f"{SETTINGS.secret_prefix}/{client_id}/{'tokens' if act == 'delete tokens' else 'client'}"
+        secret = self.secrets.secrets.get(name)
+        if secret is None:
+            return
+        if not secret.deleted:
+            self.secrets.delete_secret(SecretId=name, RecoveryWindowInDays=30)
+        self.figures.outcomes[act] += 1
 
     def _swap(self, app: Application, customer: Customer) -> None:
         secret = self.xero.server.add_secret(customer.client_id)

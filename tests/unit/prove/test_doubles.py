@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
-from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,7 +11,6 @@ from botocore.exceptions import ClientError
 from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.eventbridge import StrictEventBridge
 from tests.doubles.faults import AwsFault, Wire
-from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.builders import a_credential
 from tests.fakes.world import CLIENT_ID, NOON
 from tests.prove.world import HandClock
@@ -28,13 +26,6 @@ from xero_connector.domain.history import Action
 @pytest.fixture
 def clock() -> HandClock:
     return HandClock()
-
-
-@pytest.fixture
-def secrets(clock: HandClock) -> StrictSecretsManager:
-    double = StrictSecretsManager(clock)
-    double.create_secret(Name="s", KmsKeyId="k", Description="")
-    return double
 
 
 @pytest.fixture
@@ -57,56 +48,10 @@ def told(history: DynamoDBHistory) -> list[str]:
     return [entry.by for entry in history.page(CLIENT_ID, limit=100, next_token=None).items]
 
 
-def put(secrets: StrictSecretsManager, content: str = "one", token: str | None = None) -> None:
-    secrets.put_secret_value(SecretId="s", ClientRequestToken=token or str(uuid4()), SecretString=content)
-
-
 def refused(call: Any, *arguments: Any, **named: Any) -> str:  # noqa: ANN401 - any call
     with pytest.raises(ClientError) as error:
         call(*arguments, **named)
     return error_code(error.value)
-
-
-def test_a_request_token_holds_one_content_only(secrets: StrictSecretsManager) -> None:
-    token = str(uuid4())
-    put(secrets, "one", token)
-    put(secrets, "two")
-    put(secrets, "one", token)
-    assert secrets.secrets["s"].current is not None
-    assert secrets.secrets["s"].current.content == "two"
-    assert refused(put, secrets, "other", token) == "ResourceExistsException"
-
-
-def test_a_hundred_versions_in_a_day_are_the_most(secrets: StrictSecretsManager, clock: HandClock) -> None:
-    for _ in range(100):
-        put(secrets)
-    assert refused(put, secrets) == "LimitExceededException"
-    clock.advance(86_401)
-    put(secrets)
-    assert len(secrets.secrets["s"].versions) == 100
-
-
-def test_a_secret_has_a_largest_size(secrets: StrictSecretsManager) -> None:
-    assert refused(put, secrets, "x" * 65_537) == "InvalidParameterException"
-
-
-def test_a_version_is_not_seen_at_once(secrets: StrictSecretsManager, clock: HandClock) -> None:
-    secrets.read_lag = lambda: timedelta(seconds=5)
-    token = str(uuid4())
-    put(secrets, "one", token)
-    assert refused(secrets.get_secret_value, SecretId="s", VersionId=token) == "ResourceNotFoundException"
-    clock.advance(5)
-    assert secrets.get_secret_value(SecretId="s", VersionId=token)["SecretString"] == "one"
-
-
-def test_a_deleted_secret_answers_nobody_until_it_is_restored(secrets: StrictSecretsManager) -> None:
-    secrets.delete_secret(SecretId="s", RecoveryWindowInDays=30)
-    assert refused(put, secrets) == "InvalidRequestException"
-    create = {"Name": "s", "KmsKeyId": "k", "Description": ""}
-    assert refused(secrets.create_secret, **create) == "InvalidRequestException"
-    secrets.restore_secret(SecretId="s")
-    put(secrets)
-    assert refused(secrets.create_secret, **create) == "ResourceExistsException"
 
 
 def test_the_registry_recognises_its_own_write_after_a_lost_answer(clock: HandClock) -> None:
