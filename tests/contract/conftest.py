@@ -9,6 +9,7 @@ It then has to fail on moto: the mark goes when moto becomes as strict.
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -16,6 +17,7 @@ import pytest
 from moto import mock_aws
 
 from local.xero_simulator.server import XeroSimulator
+from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.canned_server import CannedServer
 from tests.fakes.registry_table import create_registry_table
@@ -75,7 +77,7 @@ def _cloud() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def dynamodb(_cloud: None) -> "DynamoDBClient":
+def _moto_dynamodb(_cloud: None) -> "DynamoDBClient":
     return boto3.client("dynamodb")
 
 
@@ -104,12 +106,45 @@ def clock() -> Clock:
     return Clock()
 
 
+@dataclass(frozen=True, slots=True)
+class DynamoDBTable:
+    """A new table of the template's shape."""
+
+    client: "DynamoDBClient"
+    name: str
+
+
 @pytest.fixture
-def table(dynamodb: "DynamoDBClient") -> str:
-    """Return the name of a new table of the template's shape."""
+def moto_table(_moto_dynamodb: "DynamoDBClient") -> DynamoDBTable:
     name = f"registry-{next(_serial)}"
-    create_registry_table(dynamodb, name)
-    return name
+    create_registry_table(_moto_dynamodb, name)
+    return DynamoDBTable(_moto_dynamodb, name)
+
+
+@pytest.fixture
+def strict_dynamodb(clock: Clock) -> StrictDynamoDB:
+    return StrictDynamoDB(clock, table_name=f"registry-{next(_serial)}")
+
+
+@pytest.fixture
+def strict_table(strict_dynamodb: StrictDynamoDB) -> DynamoDBTable:
+    return DynamoDBTable(cast("DynamoDBClient", strict_dynamodb), strict_dynamodb.table_name)
+
+
+@pytest.fixture(params=["moto", "strict"])
+def dynamodb_table(request: pytest.FixtureRequest) -> DynamoDBTable:
+    table: DynamoDBTable = double_of(request, "table")
+    return table
+
+
+@pytest.fixture
+def dynamodb(dynamodb_table: DynamoDBTable) -> "DynamoDBClient":
+    return dynamodb_table.client
+
+
+@pytest.fixture
+def table(dynamodb_table: DynamoDBTable) -> str:
+    return dynamodb_table.name
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""What every `Consents` does: the fake that the other tests trust, and the one on DynamoDB."""
+"""What every `Consents` does: the fake that the other tests trust, and the one on each double of DynamoDB."""
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contract.conftest import DynamoDBTable, double_of
 from tests.fakes.builders import a_request, a_ticket
 from tests.fakes.stores import InMemoryConsents
 from tests.fakes.world import NOON
@@ -15,18 +15,15 @@ from xero_connector.domain.consent import RequestPhase
 from xero_connector.domain.errors import RevisionConflict
 from xero_connector.domain.ports import Consents
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-
 HASH = "d" * 64
 
 
-@pytest.fixture(params=["in_memory", "dynamodb"])
+@pytest.fixture(params=["in_memory", "moto", "strict"])
 def consents(request: pytest.FixtureRequest) -> Consents:
     if request.param == "in_memory":
         return InMemoryConsents()
-    client: DynamoDBClient = request.getfixturevalue("dynamodb")
-    return DynamoDBConsents(client, request.getfixturevalue("table"))
+    table: DynamoDBTable = double_of(request, "table")
+    return DynamoDBConsents(table.client, table.name)
 
 
 def test_nothing_is_there(consents: Consents) -> None:

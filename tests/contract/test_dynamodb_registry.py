@@ -4,15 +4,19 @@ import base64
 import json
 import traceback
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
+from tests.doubles.dynamodb import StrictDynamoDB
+from tests.doubles.faults import AwsFault
 from tests.fakes.builders import a_credential, a_request, a_ticket
 from tests.fakes.world import CLIENT_ID, NOON
 from xero_connector.adapters import dynamodb_items as items
@@ -31,6 +35,10 @@ if TYPE_CHECKING:
 
 A_MINUTE = timedelta(minutes=1)
 SECRET = "s3cr3t"
+IF_NEW: Any = {
+    "ConditionExpression": "attribute_not_exists(pk)",
+    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+}
 
 
 @pytest.fixture
@@ -39,8 +47,14 @@ def registry(dynamodb: "DynamoDBClient", table: str) -> DynamoDBRegistry:
 
 
 @pytest.fixture
-def losing_client(_cloud: None) -> "DynamoDBClient":
+def losing_client(dynamodb: "DynamoDBClient") -> "DynamoDBClient":
     """Return a client of which each first answer to a write is lost: botocore sends the same request again."""
+    strict: object = dynamodb
+    if isinstance(strict, StrictDynamoDB):
+        # A second client of the same table: a shallow copy shares the items.
+        losing = copy(strict)
+        losing.faults = lambda _: AwsFault.ANSWER_LOST
+        return cast("DynamoDBClient", losing)
     client = boto3.client("dynamodb", config=CLIENT_CONFIG)
 
     def wait(attempts: int, **_: object) -> int | None:
@@ -68,7 +82,7 @@ def test_the_client_does_send_a_lost_write_again(losing_client: "DynamoDBClient"
     arguments: dict[str, Any] = {
         "TableName": table,
         "Item": {"pk": {"S": "a"}, "sk": {"S": "a"}},
-        "ConditionExpression": "attribute_not_exists(pk)",
+        **IF_NEW,
     }
     with pytest.raises(ClientError, match="ConditionalCheckFailed"):
         losing_client.put_item(**arguments)
@@ -153,17 +167,27 @@ def test_a_claim_is_recognised(losing_client: "DynamoDBClient", table: str, dyna
 # Writes that meet somebody else's
 
 
+class RefusingClient:
+    """A client of which one operation is refused."""
+
+    def __init__(self, client: "DynamoDBClient", operation: str, refusal: ClientError) -> None:
+        self._client = client
+        self._method = xform_name(operation)
+        self._refusal = refusal
+
+    def __getattr__(self, method: str) -> Any:  # noqa: ANN401 - as boto3's
+        return self._refuse if method == self._method else getattr(self._client, method)
+
+    def _refuse(self, **_: object) -> None:
+        raise self._refusal
+
+
 @pytest.fixture
-def refusing(_cloud: None, table: str) -> Callable[[str, ClientError], DynamoDBRegistry]:
+def refusing(dynamodb: "DynamoDBClient", table: str) -> Callable[[str, ClientError], DynamoDBRegistry]:
     """Return what makes a registry of which one operation is refused."""
 
     def registry(operation: str, refusal: ClientError) -> DynamoDBRegistry:
-        client = boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
-
-        def refuse(**_: object) -> None:
-            raise refusal
-
-        client.meta.events.register(f"before-call.dynamodb.{operation}", refuse)
+        client = cast("DynamoDBClient", RefusingClient(dynamodb, operation, refusal))
         return DynamoDBRegistry(client, table, shards=8)
 
     return registry
@@ -251,15 +275,14 @@ def test_a_row_and_its_entries_are_one_write(
 
 
 def test_what_is_kept_of_an_entry(dynamodb: "DynamoDBClient", table: str, registry: DynamoDBRegistry) -> None:
+    def stored(key: items.Item) -> dict[str, Any]:
+        answer = dynamodb.get_item(TableName=table, Key=items.to_wire(key), ConsistentRead=True)
+        return answer["Item"]
+
     row = a_credential().noted(Action.SUBMITTED, by="me").noted(Action.VALIDATED)
     registry.create(row, replacing=None)
     submitted, validated = [
-        items.from_wire(
-            dynamodb.get_item(TableName=table, Key=items.to_wire(items.history_key(CLIENT_ID, 1, position)))[
-                "Item"
-            ]
-        )
-        for position in (0, 1)
+        items.from_wire(stored(items.history_key(CLIENT_ID, 1, position))) for position in (0, 1)
     ]
     assert validated["pk"] == f"CREDENTIAL#{CLIENT_ID}"
     assert validated["sk"] == "HISTORY#000000000001#01"
@@ -268,8 +291,7 @@ def test_what_is_kept_of_an_entry(dynamodb: "DynamoDBClient", table: str, regist
     assert validated["ttl"] == submitted["ttl"] == int(NOON.timestamp()) + 400 * 86_400
     assert json.loads(validated["event"])["sequence"] == 11
     assert {"event", "due_shard", "due_at", "detail"}.isdisjoint(submitted)
-    stored = dynamodb.get_item(TableName=table, Key=items.to_wire(items.credential_key(CLIENT_ID)))["Item"]
-    assert "notes" not in stored
+    assert "notes" not in stored(items.credential_key(CLIENT_ID))
 
 
 def test_an_audit_trail_of_more_than_a_megabyte_is_read_to_its_end(
@@ -278,7 +300,7 @@ def test_an_audit_trail_of_more_than_a_megabyte_is_read_to_its_end(
     for revision in range(1, 13):
         row = a_credential(revision=revision).noted(Action.REFRESH_REQUESTED, by=f"{revision:02d}" + "x" * 150_000)
         (entry,) = entries_of(row)
-        dynamodb.put_item(TableName=table, Item=items.to_wire(items.entry_to_item(entry, shards=8)))
+        dynamodb.put_item(TableName=table, Item=items.to_wire(items.entry_to_item(entry, shards=8)), **IF_NEW)
     assert [by[:2] for by in told(history)] == [f"{revision:02d}" for revision in range(12, 0, -1)]
 
 

@@ -1,13 +1,13 @@
-"""What every `History` does with what a `Registry` wrote: the fakes, and the adapters on DynamoDB."""
+"""What every `History` does with what a `Registry` wrote: the fakes, and the ones on each double of DynamoDB."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 import pytest
 
+from tests.contract.conftest import DynamoDBTable, double_of
 from tests.fakes.builders import INCARNATION, a_credential
 from tests.fakes.stores import InMemoryHistory, InMemoryRegistry
 from tests.fakes.world import ADMIN, CLIENT_ID, NOON
@@ -20,9 +20,6 @@ from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import CONNECTOR, Action, HistoryEntry
 from xero_connector.domain.ports import History, Registry
 from xero_connector.domain.status import Status
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 A_SECOND = timedelta(seconds=1)
 HALF_A_MINUTE = timedelta(seconds=30)
@@ -56,14 +53,15 @@ class Store:
         return list(self.history.unpublished(shard="0", now=NOON + after, limit=limit))
 
 
-@pytest.fixture(params=["in_memory", "dynamodb"])
+@pytest.fixture(params=["in_memory", "moto", "strict"])
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "in_memory":
         registry = InMemoryRegistry()
         return Store(registry, InMemoryHistory(registry))
-    client: DynamoDBClient = request.getfixturevalue("dynamodb")
-    table: str = request.getfixturevalue("table")
-    return Store(DynamoDBRegistry(client, table, shards=1), DynamoDBHistory(client, table, shards=1))
+    table: DynamoDBTable = double_of(request, "table")
+    return Store(
+        DynamoDBRegistry(table.client, table.name, shards=1), DynamoDBHistory(table.client, table.name, shards=1)
+    )
 
 
 def actions(entries: list[HistoryEntry]) -> list[Action]:

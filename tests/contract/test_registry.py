@@ -1,12 +1,12 @@
-"""What every `Registry` does: the fake that the other tests trust, and the one on DynamoDB."""
+"""What every `Registry` does: the fake that the other tests trust, and the one on each double of DynamoDB."""
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 
+from tests.contract.conftest import DynamoDBTable, double_of
 from tests.fakes.builders import a_credential
 from tests.fakes.stores import InMemoryRegistry
 from tests.fakes.world import CLIENT_ID, NOON
@@ -18,18 +18,15 @@ from xero_connector.domain.errors import MalformedRequest, RevisionConflict
 from xero_connector.domain.ports import Registry
 from xero_connector.domain.status import Status
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-
 A_MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(params=["in_memory", "dynamodb"])
+@pytest.fixture(params=["in_memory", "moto", "strict"])
 def registry(request: pytest.FixtureRequest) -> Registry:
     if request.param == "in_memory":
         return InMemoryRegistry()
-    client: DynamoDBClient = request.getfixturevalue("dynamodb")
-    return DynamoDBRegistry(client, request.getfixturevalue("table"), shards=1)
+    table: DynamoDBTable = double_of(request, "table")
+    return DynamoDBRegistry(table.client, table.name, shards=1)
 
 
 def listed(registry: Registry, *, limit: int, status: Status | None = None) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,10 @@ from tests.doubles.faults import Faults, Now, Wire, no_faults, refusal, with_fau
 type Key = tuple[str, str]
 
 MOST_ACTIONS = 100
+"""Of one transaction."""
+LARGEST_ITEM = 400 * 1024
+LARGEST_PAGE = 1024 * 1024
+"""Bytes of the items that one query reads."""
 _AFTER_ALL_KEYS = ("\uffff", "")
 
 
@@ -22,14 +26,40 @@ def no_conflict(_: str) -> bool:
 
 
 class StrictDynamoDB:
-    """One table with the two indexes of the template; `index_lag` is how far an index is behind.
+    """One table with the two indexes of the template; `index_lag` is how far the index of due items is behind.
 
     `conflicts` decides, given the name of an operation that writes, whether another transaction is at one of
-    its items just then: AWS refuses such a write, whatever its condition.
+    its items at that moment: AWS refuses such a write, whatever its condition.
+
+    Error codes are those of the "Errors" of each action. A request that breaks a limit is a `ValidationException`
+    (DynamoDB Developer Guide, "Quotas", and "Common Errors" of the API reference).
+
+    Kinder than AWS:
+
+    - The index of credentials is never behind.
+    - No item ever expires: DynamoDB removes expired items within days.
+    - There is no throughput limit, and no limit of 4 MB for the items of a transaction.
+    - Attribute values are not checked, beyond the size of the item, nor are names that DynamoDB reserves.
+
+    Stricter than AWS, by an `AssertionError` where the product breaks a rule of its own:
+
+    - Items are read consistently. Audit trails are read consistently, and backwards.
+    - Writes are conditional, and ask for the item that was there: a writer has to recognise its own write.
+    - Transactions only put. Nothing but the three queries of the product is answered.
+    - A repeated transaction is not recognised by its token, as AWS recognises it for ten minutes.
+      The writer has to recognise it.
     """
 
-    def __init__(self, now: Now, *, faults: Faults = no_faults, index_lag: timedelta = timedelta()) -> None:
+    def __init__(
+        self,
+        now: Now,
+        *,
+        table_name: str,
+        faults: Faults = no_faults,
+        index_lag: timedelta = timedelta(),
+    ) -> None:
         self._now = now
+        self.table_name = table_name
         self.faults = faults
         self.index_lag = index_lag
         self.conflicts: Callable[[str], bool] = no_conflict
@@ -42,11 +72,11 @@ class StrictDynamoDB:
         """The sort keys of each audit trail, in order."""
 
     def get_item(self, *, TableName: str, Key: Wire, ConsistentRead: bool) -> Wire:  # noqa: N803
-        del TableName
         if not ConsistentRead:
             raise AssertionError("the registry is read consistently, or not at all")
 
         def effect() -> Wire:
+            self._be_there("GetItem", TableName)
             found = self.items.get(_key(Key))
             return {} if found is None else {"Item": dict(found)}
 
@@ -61,11 +91,13 @@ class StrictDynamoDB:
         ExpressionAttributeValues: Wire | None = None,  # noqa: N803
         ReturnValuesOnConditionCheckFailure: str,  # noqa: N803
     ) -> Wire:
-        del TableName
         if ReturnValuesOnConditionCheckFailure != "ALL_OLD":
             raise AssertionError("a writer has to be able to recognise its own write")
 
         def effect() -> Wire:
+            self._be_there("PutItem", TableName)
+            if _size(Item) > LARGEST_ITEM:
+                raise refusal("PutItem", "ValidationException")
             present = self.items.get(_key(Item))
             if self.conflicts("PutItem"):
                 raise refusal("PutItem", "TransactionConflictException")
@@ -77,18 +109,20 @@ class StrictDynamoDB:
         return with_faults("PutItem", self.faults, effect)
 
     def transact_write_items(self, *, TransactItems: Sequence[Wire], ClientRequestToken: str) -> Wire:  # noqa: N803
-        """Put all items or none.
-
-        AWS recognises a repetition by its token, for ten minutes. Here nobody does: the writer has to.
-        """
-        if not 0 < len(TransactItems) <= MOST_ACTIONS or not 0 < len(ClientRequestToken) <= 36:
-            raise refusal("TransactWriteItems", "ValidationException")
+        """Put all items or none."""
+        operation = "TransactWriteItems"
         puts = [_only_put(action) for action in TransactItems]
-        if len({_key(put["Item"]) for put in puts}) < len(puts):
-            raise refusal("TransactWriteItems", "ValidationException", "multiple operations on one item")
 
         def effect() -> Wire:
-            if self.conflicts("TransactWriteItems"):
+            if not 0 < len(puts) <= MOST_ACTIONS or not 0 < len(ClientRequestToken) <= 36:
+                raise refusal(operation, "ValidationException")
+            if len({_key(put["Item"]) for put in puts}) < len(puts):
+                raise refusal(operation, "ValidationException")
+            for put in puts:
+                self._be_there(operation, put["TableName"])
+                if _size(put["Item"]) > LARGEST_ITEM:
+                    raise _cancellation([_too_large(put) for put in puts])
+            if self.conflicts(operation):
                 raise _cancellation([{"Code": "TransactionConflict"}, *({"Code": "None"} for _ in puts[1:])])
             reasons = [self._reason_against(put) for put in puts]
             if any(reason is not None for reason in reasons):
@@ -97,7 +131,11 @@ class StrictDynamoDB:
                 self._put(put["Item"])
             return {}
 
-        return with_faults("TransactWriteItems", self.faults, effect)
+        return with_faults(operation, self.faults, effect)
+
+    def _be_there(self, operation: str, table_name: str) -> None:
+        if table_name != self.table_name:
+            raise refusal(operation, "ResourceNotFoundException")
 
     def _reason_against(self, put: Wire) -> Wire | None:
         if "ConditionExpression" not in put:
@@ -127,13 +165,14 @@ class StrictDynamoDB:
         ConditionExpression: str,  # noqa: N803
         ExpressionAttributeValues: Wire,  # noqa: N803
     ) -> Wire:
-        del TableName
-
         def effect() -> Wire:
+            self._be_there("DeleteItem", TableName)
             key = _key(Key)
             if not _holds(ConditionExpression, self.items.get(key), ExpressionAttributeValues):
                 raise refusal("DeleteItem", "ConditionalCheckFailedException")
-            self.items.pop(key, None)
+            if self.items.pop(key, None) is not None and key[1].startswith("HISTORY#"):
+                self._history[key[0]].remove(key[1])
+            self._index(key, {})
             return {}
 
         return with_faults("DeleteItem", self.faults, effect)
@@ -148,15 +187,26 @@ class StrictDynamoDB:
         IndexName: str | None = None,  # noqa: N803
         **more: Any,  # noqa: ANN401 - what only some queries may say
     ) -> Wire:
-        del TableName
+        values = ExpressionAttributeValues
+        find: Callable[[], Wire]
         match IndexName, KeyConditionExpression:
-            case "due", "due_shard = :shard AND due_at <= :now" if not more:
-                return with_faults("Query", self.faults, lambda: self._due_now(ExpressionAttributeValues, Limit))
+            case "due", "due_shard = :shard AND due_at <= :now":
+                find = lambda: self._due_now(values, Limit, **more)  # noqa: E731 - one of three
+            case "credentials", "listing = :listing":
+                find = lambda: self._listed(values, Limit, **more)  # noqa: E731 - one of three
             case None, "pk = :pk AND begins_with(sk, :history)":
-                return with_faults(
-                    "Query", self.faults, lambda: self._newest_first(ExpressionAttributeValues, Limit, **more)
-                )
-        raise AssertionError(f"no query that this table is asked: {IndexName}, {KeyConditionExpression}, {more}")
+                find = lambda: self._newest_first(values, Limit, **more)  # noqa: E731 - one of three
+            case _:
+                raise AssertionError(f"no query that this table is asked: {IndexName}, {KeyConditionExpression}")
+
+        def effect() -> Wire:
+            self._be_there("Query", TableName)
+            if IndexName is not None and more.pop("ConsistentRead", False):
+                # "Strongly consistent reads are not supported on global secondary indexes" (API reference, Query).
+                raise refusal("Query", "ValidationException")
+            return find()
+
+        return with_faults("Query", self.faults, effect)
 
     def _due_now(self, values: Wire, limit: int) -> Wire:
         """Answer with the keys alone, as the index projects them."""
@@ -188,14 +238,44 @@ class StrictDynamoDB:
         if ExclusiveStartKey is not None:
             before = _key(ExclusiveStartKey)
             if before[0] != pk:
-                raise refusal("Query", "ValidationException", "the start is outside of the query")
+                # "The provided starting key is outside query boundaries".
+                raise refusal("Query", "ValidationException")
             end = bisect_left(trail, before[1])
-        start = max(0, end - limit)
-        answer: Wire = {"Items": [dict(self.items[pk, sk]) for sk in reversed(trail[start:end])]}
-        # AWS says that there may be more as soon as the limit is reached.
-        if end - start == limit:
-            answer["LastEvaluatedKey"] = {"pk": {"S": pk}, "sk": {"S": trail[start]}}
-        return answer
+        return self._page(((pk, trail[at]) for at in range(end - 1, -1, -1)), limit, ("pk", "sk"))
+
+    def _listed(
+        self,
+        values: Wire,
+        limit: int,
+        *,
+        ExclusiveStartKey: Wire | None = None,  # noqa: N803
+    ) -> Wire:
+        listed = sorted(
+            (item["client_id"]["S"], key)
+            for key, item in self.items.items()
+            if item.get("listing") == values[":listing"]
+        )
+        if ExclusiveStartKey is not None:
+            after = (ExclusiveStartKey["client_id"]["S"], _key(ExclusiveStartKey))
+            listed = listed[bisect_right(listed, after) :]
+        return self._page((key for _, key in listed), limit, ("pk", "sk", "listing", "client_id"))
+
+    def _page(self, keys: Iterable[Key], limit: int, key_names: Sequence[str]) -> Wire:
+        """Answer with items up to the limit, or up to a megabyte."""
+        page: list[Wire] = []
+        size = 0
+        for key in keys:
+            item = self.items[key]
+            size += _size(item)
+            if size > LARGEST_PAGE:
+                break
+            page.append(dict(item))
+            # AWS says that there may be more as soon as the limit is reached.
+            if len(page) == limit:
+                break
+        else:
+            return {"Items": page}
+        return {"Items": page, "LastEvaluatedKey": {name: page[-1][name] for name in key_names}}
 
     def _index(self, key: Key, item: Wire) -> None:
         entry = (item["due_shard"]["S"], int(item["due_at"]["N"])) if "due_shard" in item else None
@@ -228,6 +308,33 @@ def _only_put(action: Wire) -> Wire:
         raise AssertionError("a transaction of the registry puts items, and does nothing else")
     put: Wire = action["Put"]
     return put
+
+
+def _too_large(put: Wire) -> Wire:
+    # "An item size becomes too large" cancels a transaction (API reference, TransactWriteItems).
+    return {"Code": "ValidationError" if _size(put["Item"]) > LARGEST_ITEM else "None"}
+
+
+def _size(item: Wire) -> int:
+    """How DynamoDB counts (Developer Guide, "DynamoDB item sizes and formats")."""
+    return sum(len(name.encode()) + _size_of(value) for name, value in item.items())
+
+
+def _size_of(value: Wire) -> int:
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return len(content.encode())
+        case "N":
+            # One byte for each two significant digits, and one more.
+            return len(content.strip("-").replace(".", "").strip("0")) // 2 + 2
+        case "L":
+            return 3 + sum(1 + _size_of(element) for element in content)
+        case "M":
+            return 3 + len(content) + _size(content)
+        case "BOOL" | "NULL":
+            return 1
+    raise AssertionError(f"no type that an item has: {kind}")
 
 
 def _cancellation(reasons: list[Wire]) -> ClientError:

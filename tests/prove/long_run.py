@@ -334,7 +334,7 @@ class Simulation:
             first_successor_survives=run.first_successor_survives,
             signing_key=UnsignedKey.import_key(signing_key().as_dict(private=True)),
         )
-        self.dynamodb = StrictDynamoDB(self.clock, faults=self._aws_fault)
+        self.dynamodb = StrictDynamoDB(self.clock, table_name=SETTINGS.table_name, faults=self._aws_fault)
         self.status_changes = StatusChanges()
         self.dynamodb.on_put = self.status_changes
         self.events = StrictEventBridge(SETTINGS.event_bus_name, faults=self._aws_fault)

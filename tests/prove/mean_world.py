@@ -253,7 +253,7 @@ class MeanWorld:
         self.gate = Gate(self)
         self.xero = xero or InProcessXero()
         self.xero.restart(self.clock, first_successor_survives=run.first_successor_survives)
-        self.dynamodb = StrictDynamoDB(self.clock, index_lag=timedelta(seconds=1))
+        self.dynamodb = StrictDynamoDB(self.clock, table_name=SETTINGS.table_name, index_lag=timedelta(seconds=1))
         self.status_changes = StatusChanges()
         self.dynamodb.on_put = self._on_row
         self.secrets = StrictSecretsManager(self.clock, on_put=self._on_version)

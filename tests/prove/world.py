@@ -123,7 +123,7 @@ class World:
         self.xero = xero
         self.integration_type = integration_type
         xero.restart(self.clock, first_successor_survives=first_successor_survives)
-        self.dynamodb = StrictDynamoDB(self.clock, index_lag=timedelta(seconds=1))
+        self.dynamodb = StrictDynamoDB(self.clock, table_name=SETTINGS.table_name, index_lag=timedelta(seconds=1))
         self.secrets = StrictSecretsManager(self.clock)
         self.events = StrictEventBridge(SETTINGS.event_bus_name)
         self.status_changes = StatusChanges()

