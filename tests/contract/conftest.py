@@ -18,6 +18,7 @@ from moto import mock_aws
 
 from local.xero_simulator.server import XeroSimulator
 from tests.doubles.dynamodb import StrictDynamoDB
+from tests.doubles.kms import StrictKms
 from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.canned_server import CannedServer
 from tests.fakes.registry_table import create_registry_table
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_events.client import EventBridgeClient
+    from mypy_boto3_kms.client import KMSClient
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sqs.client import SQSClient
 
@@ -166,6 +168,32 @@ def secrets_manager_vault(secrets_manager: "SecretsManagerClient") -> SecretsMan
 @pytest.fixture
 def strict_vault(strict_secrets_manager: StrictSecretsManager) -> SecretsManagerVault:
     return vault_on(cast("SecretsManagerClient", strict_secrets_manager))
+
+
+@dataclass(frozen=True, slots=True)
+class KmsKey:
+    """A new symmetric key."""
+
+    client: "KMSClient"
+    arn: str
+
+
+@pytest.fixture
+def moto_kms_key(_cloud: None) -> KmsKey:
+    client = boto3.client("kms")
+    return KmsKey(client, client.create_key()["KeyMetadata"]["Arn"])
+
+
+@pytest.fixture
+def strict_kms_key() -> KmsKey:
+    arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    return KmsKey(cast("KMSClient", StrictKms(arn)), arn)
+
+
+@pytest.fixture(params=["moto", "strict"])
+def kms_key(request: pytest.FixtureRequest) -> KmsKey:
+    key: KmsKey = double_of(request, "kms_key")
+    return key
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What every `EventBus` does, as a subscriber sees it: the fake that other tests trust, and EventBridge."""
+"""What every `EventBus` does, as a subscriber sees it: the fake that other tests trust, and each EventBridge."""
 
 import json
 import traceback
@@ -6,13 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
+from tests.contract.conftest import double_of
+from tests.doubles.eventbridge import StrictEventBridge
 from tests.fakes.stores import InMemoryEventBus
 from tests.fakes.world import NOON
 from xero_connector.adapters.aws_errors import CLIENT_CONFIG
@@ -50,15 +52,35 @@ class Subscriber:
         return [(body["detail-type"], body["detail"], datetime.fromisoformat(body["time"])) for body in bodies]
 
 
-@pytest.fixture(params=["in_memory", "eventbridge"])
-def bus(request: pytest.FixtureRequest) -> tuple[EventBus, Callable[[], list[Received]]]:
-    """Return a bus, and what its subscribers received."""
+type Bus = tuple[EventBus, Callable[[], list[Received]]]
+"""A bus, and what its subscribers received."""
+
+
+@pytest.fixture
+def strict_bus() -> Bus:
+    strict = StrictEventBridge("bus")
+    bus = EventBridgeEventBus(lambda: cast("EventBridgeClient", strict), strict.bus_name)
+    return bus, lambda: [(event.detail_type, event.detail, event.at) for event in strict.published]
+
+
+@pytest.fixture
+def moto_bus(subscriber: "Subscriber", events: "EventBridgeClient") -> Bus:
+    return EventBridgeEventBus(lambda: events, subscriber.bus_name), subscriber.received
+
+
+@pytest.fixture(params=["moto", "strict"])
+def eventbridge_bus(request: pytest.FixtureRequest) -> Bus:
+    bus: Bus = double_of(request, "bus")
+    return bus
+
+
+@pytest.fixture(params=["in_memory", "moto", "strict"])
+def bus(request: pytest.FixtureRequest) -> Bus:
     if request.param == "in_memory":
         fake = InMemoryEventBus()
         return fake, lambda: [(event.event_type, dict(event.detail), event.at) for event in fake.published]
-    subscriber: Subscriber = request.getfixturevalue("subscriber")
-    events: EventBridgeClient = request.getfixturevalue("events")
-    return EventBridgeEventBus(lambda: events, subscriber.bus_name), subscriber.received
+    bus: Bus = double_of(request, "bus")
+    return bus
 
 
 @pytest.fixture
@@ -82,11 +104,11 @@ def failing_client(_cloud: None) -> Callable[[Exception], "EventBridgeClient"]:
     return failing
 
 
-def test_nothing_is_published_by_itself(bus: tuple[EventBus, Callable[[], list[Received]]]) -> None:
+def test_nothing_is_published_by_itself(bus: Bus) -> None:
     assert bus[1]() == []
 
 
-def test_subscribers_get_what_was_published(bus: tuple[EventBus, Callable[[], list[Received]]]) -> None:
+def test_subscribers_get_what_was_published(bus: Bus) -> None:
     published, received = bus
     detail = {
         "label": "Elektro-Land · Ünicode 株式会社 😀",
@@ -99,17 +121,23 @@ def test_subscribers_get_what_was_published(bus: tuple[EventBus, Callable[[], li
     assert received() == [("CredentialConnected", detail, NOON)]
 
 
-def test_each_event_arrives_by_itself(bus: tuple[EventBus, Callable[[], list[Received]]]) -> None:
+def test_each_event_arrives_by_itself(bus: Bus) -> None:
     published, received = bus
     for number in range(3):
         published.publish("TenantsChanged", {"sequence": number}, at=NOON)
     assert sorted(detail["sequence"] for _, detail, _ in received()) == [0, 1, 2]
 
 
-def test_a_moment_is_the_same_in_every_time_zone(bus: tuple[EventBus, Callable[[], list[Received]]]) -> None:
+def test_a_moment_is_the_same_in_every_time_zone(bus: Bus) -> None:
     published, received = bus
     somewhere = NOON.astimezone(timezone(timedelta(hours=11)))
     published.publish("TenantsChanged", {}, at=somewhere)
+    assert [at for _, _, at in received()] == [NOON]
+
+
+def test_eventbridge_delivers_moments_to_the_second(eventbridge_bus: Bus) -> None:
+    published, received = eventbridge_bus
+    published.publish("TenantsChanged", {}, at=NOON + timedelta(milliseconds=700))
     assert [at for _, _, at in received()] == [NOON]
 
 

@@ -1,47 +1,33 @@
-"""`Seal`, on the fake and on KMS."""
+"""What every `Seal` does: the fake that the other tests trust, and the one on each double of KMS."""
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from tests.contract.conftest import Clock
+from tests.contract.conftest import Clock, KmsKey, double_of
 from tests.fakes.stores import InMemorySeal
 from xero_connector.adapters.kms_seal import DATA_KEY_LIVES, KmsSeal
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.ports import Seal
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mypy_boto3_kms.client import KMSClient
-
 CONTEXT = "client/incarnation"
 TOKEN = "a-refresh-token"
 
 
-@pytest.fixture
-def kms() -> "Iterator[KMSClient]":
-    with mock_aws():
-        yield boto3.client("kms")
+def seal_under(key: KmsKey) -> KmsSeal:
+    return KmsSeal(lambda: key.client, key.arn, Clock())
 
 
 @pytest.fixture
-def key_arn(kms: "KMSClient") -> str:
-    return kms.create_key()["KeyMetadata"]["Arn"]
+def real(kms_key: KmsKey) -> KmsSeal:
+    return seal_under(kms_key)
 
 
-@pytest.fixture
-def real(kms: "KMSClient", key_arn: str) -> KmsSeal:
-    return KmsSeal(lambda: kms, key_arn, Clock())
-
-
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture(params=["in_memory", "moto", "strict"])
 def seal(request: pytest.FixtureRequest) -> Seal:
-    return InMemorySeal() if request.param == "fake" else request.getfixturevalue("real")
+    return InMemorySeal() if request.param == "in_memory" else seal_under(double_of(request, "kms_key"))
 
 
 def test_what_was_sealed_is_unsealed(seal: Seal) -> None:
@@ -69,13 +55,23 @@ def test_what_was_altered_is_refused(real: KmsSeal) -> None:
         real.unseal(json.dumps(parts), context=CONTEXT)
 
 
-def test_a_prepared_seal_needs_no_call(kms: "KMSClient", key_arn: str, real: KmsSeal) -> None:
+def test_a_prepared_seal_needs_no_call(kms_key: KmsKey, real: KmsSeal) -> None:
     real.prepare()
-    key_id = key_arn.rpartition("/")[2]
-    kms.disable_key(KeyId=key_id)
+    key_id = kms_key.arn.rpartition("/")[2]
+    kms_key.client.disable_key(KeyId=key_id)
     sealed = real.seal(TOKEN, context=CONTEXT)
-    kms.enable_key(KeyId=key_id)
+    kms_key.client.enable_key(KeyId=key_id)
     assert real.unseal(sealed, context=CONTEXT) == TOKEN
+
+
+@pytest.mark.moto_is_kinder("a key that is disabled works on")
+def test_while_the_key_is_disabled_nothing_can_be_prepared_or_unsealed(kms_key: KmsKey, real: KmsSeal) -> None:
+    sealed = real.seal(TOKEN, context=CONTEXT)
+    kms_key.client.disable_key(KeyId=kms_key.arn.rpartition("/")[2])
+    for call in (seal_under(kms_key).prepare, lambda: real.unseal(sealed, context=CONTEXT)):
+        with pytest.raises(StoreUnavailable) as unavailable:
+            call()
+        assert unavailable.value.reason == "DisabledException"
 
 
 class Incomplete:
@@ -89,16 +85,16 @@ class Incomplete:
         return {}
 
 
-def test_an_answer_that_was_cut_off_is_a_failure(key_arn: str) -> None:
+def test_an_answer_that_was_cut_off_is_a_failure() -> None:
     incomplete: Any = Incomplete()
     with pytest.raises(StoreUnavailable):
-        KmsSeal(lambda: incomplete, key_arn, Clock()).prepare()
+        KmsSeal(lambda: incomplete, "key", Clock()).prepare()
 
 
-def test_one_data_key_serves_for_minutes(kms: "KMSClient", key_arn: str) -> None:
+def test_one_data_key_serves_for_minutes(kms_key: KmsKey) -> None:
     clock = Clock()
     keys: set[str] = set()
-    seal = KmsSeal(lambda: kms, key_arn, clock)
+    seal = KmsSeal(lambda: kms_key.client, kms_key.arn, clock)
     for passed in (timedelta(), DATA_KEY_LIVES / 2, DATA_KEY_LIVES):
         clock.now += passed
         seal.prepare()

@@ -107,7 +107,7 @@ def look_at(dynamodb: StrictDynamoDB, bus: StrictEventBridge, changes: StatusCha
 def _differs(event: Event, entry: HistoryEntry) -> bool:
     may_be_there = _MADE_WHEN_PUBLISHED if entry.action is Action.REAUTHORIZATION_REQUIRED else frozenset()
     said: dict[str, Any] = {name: value for name, value in event.detail.items() if name not in may_be_there}
-    return (event.detail_type, said, event.at) != (entry.event_type, entry.event, entry.at)
+    return (event.detail_type, said, event.at) != (entry.event_type, entry.event, entry.at.replace(microsecond=0))
 
 
 def _untold(entries: list[HistoryEntry], changes: StatusChanges) -> int:
