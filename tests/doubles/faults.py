@@ -20,7 +20,11 @@ MESSAGE = "the-message-of-the-service"
 
 
 class AwsFault(StrEnum):
-    """What goes wrong with one call, after botocore has tried what it tries."""
+    """What goes wrong with one call, after botocore has tried what it tries.
+
+    Every service fails by the codes of Secrets Manager.
+    On AWS, `InternalServiceError` is `InternalServerError` in DynamoDB and `InternalException` in EventBridge.
+    """
 
     THROTTLED = "throttled"  # no effect, and an error
     ANSWER_LOST = "answer_lost"  # the effect, and botocore's retry of the same call
@@ -35,8 +39,8 @@ def no_faults(_: str) -> AwsFault | None:
     return None
 
 
-def refusal(operation: str, code: str, message: str = MESSAGE, *, item: Wire | None = None) -> ClientError:
-    response: Any = {"Error": {"Code": code, "Message": message}}
+def refusal(operation: str, code: str, *, item: Wire | None = None) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": MESSAGE}}
     if item is not None:
         response["Item"] = item
     return ClientError(response, operation)
