@@ -1,34 +1,19 @@
-"""Disconnects with the real adapters: whose grants are alive afterwards, the simulator says."""
+"""A disconnect ends the grants: whose are alive afterwards, the simulator says."""
 
-from collections.abc import Iterator
 from http import HTTPStatus
 from urllib.parse import parse_qsl, urlsplit
 
-import pytest
 import requests
 
-from local.xero_simulator.server import XeroSimulator
 from local.xero_simulator.user import XeroUser
 from tests.fakes.simulated_world import SimulatedWorld
-from tests.fakes.world import ADMIN, NOON
+from tests.fakes.world import ADMIN
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.status import Status
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import ClientPair
 
 FIRST, SECOND = "first@example.com", "second@example.com"
-
-
-@pytest.fixture(scope="module")
-def running_simulator() -> Iterator[XeroSimulator]:
-    with XeroSimulator(now=lambda: NOON) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def world(running_simulator: XeroSimulator) -> SimulatedWorld:
-    running_simulator.reset()
-    return SimulatedWorld(running_simulator)
 
 
 def submit(world: SimulatedWorld) -> ClientPair:
