@@ -217,17 +217,40 @@ def test_a_simulator_may_stand_in_for_xero(url: str) -> None:
     assert Settings.from_env({**ENVIRONMENT, "XERO_IDENTITY_URL": url}).xero_identity_url == url
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["javascript:alert(1)", "http://console.test", "https://", 'https://a.test/"><b>', "https://u@a.test", "/"],
-)
+BAD_CONSOLES = [
+    "javascript:alert(1)",
+    "http://console.test",
+    "https://",
+    'https://a.test/"><b>',
+    "https://u@a.test",
+    "/",
+]
+GOOD_CONSOLES = ["http://localhost:3000/", "https://a.test/xero?tab=1", "https://a.test"]
+
+
+@pytest.mark.parametrize("url", BAD_CONSOLES)
 def test_a_console_that_no_page_may_link_to_is_refused(url: str) -> None:
     assert "CONSOLE_URL" in problem(CONSOLE_URL=url).detail
 
 
-@pytest.mark.parametrize("url", ["http://localhost:3000/", "https://a.test/xero?tab=1", "https://a.test"])
+@pytest.mark.parametrize("url", GOOD_CONSOLES)
 def test_a_console_may_have_a_path_and_a_query(url: str) -> None:
     assert Settings.from_env({**ENVIRONMENT, "CONSOLE_URL": url}).console_url == url
+
+
+def test_the_template_accepts_the_same_consoles_and_none() -> None:
+    pattern = re.compile(TEMPLATE["Parameters"]["ConsoleUrl"]["AllowedPattern"])
+    assert [url for url in ["", *GOOD_CONSOLES] if not pattern.fullmatch(url)] == []
+    assert [url for url in BAD_CONSOLES if pattern.fullmatch(url)] == []
+
+
+def test_the_template_sets_what_is_read_and_nothing_else() -> None:
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert {name for name in variables if not name.startswith("POWERTOOLS_")} == set(ENVIRONMENT)
+
+
+def test_the_console_is_the_template_s_parameter() -> None:
+    assert "\n        CONSOLE_URL: !Ref ConsoleUrl\n" in (ROOT / "template.yaml").read_text()
 
 
 @pytest.mark.parametrize("blank", ["  ", "\n", "\t", "\r\n ", "\u00a0"])
