@@ -15,10 +15,10 @@ from xero_connector.domain.credential import (
     IntegrationType,
     LastError,
     Lease,
-    ParkedGrant,
 )
 from xero_connector.domain.errors import IllegalMove
 from xero_connector.domain.history import Action
+from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import StoredTokens
 
@@ -222,12 +222,16 @@ def test_a_consent_of_the_first_user_or_of_the_same_one_replaces_no_user(before:
     assert (note.detail, note.replaced_user_id) == (None, None)
 
 
-@pytest.mark.parametrize(("user", "by"), [("user-2", "xero_user:user-2"), (None, "xero_user")])
-def test_a_consent_of_another_user_says_whose_grant_it_replaces(user: str | None, by: str) -> None:
-    note = consented(a_credential(xero_user_id="user-1"), user=user).notes[-1]
-    assert (note.by, note.replaced_user_id) == (by, "user-1")
+def test_a_consent_of_another_user_says_whose_grant_it_replaces() -> None:
+    note = consented(a_credential(xero_user_id="user-1"), user="user-2").notes[-1]
+    assert (note.by, note.replaced_user_id) == ("xero_user:user-2", "user-1")
     assert note.detail is not None
     assert "Another Xero user" in note.detail
+
+
+def test_a_consent_of_an_unknown_user_is_not_said_to_be_another_s() -> None:
+    note = consented(a_credential(xero_user_id="user-1"), user=None).notes[-1]
+    assert (note.by, note.detail, note.replaced_user_id) == ("xero_user", None, None)
 
 
 @pytest.mark.parametrize(
