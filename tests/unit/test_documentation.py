@@ -1,55 +1,431 @@
 """The documentation says what the code does, where a machine can tell."""
 
 import ast
+import json
 import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
+from xero_connector.domain.events import iso_time
+from xero_connector.domain.history import EVENTS
 from xero_connector.domain.proof import Verdict
+from xero_connector.domain.refresh_policy import REACTIONS, retry_at
+from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
+from xero_connector.services.refresh_credential import Outcome
 
 ROOT = Path(__file__).parents[2]
-CODE = sorted((ROOT / "layers/shared/xero_connector").rglob("*.py"))
+PACKAGE = ROOT / "layers/shared/xero_connector"
+CODE = sorted(PACKAGE.rglob("*.py"))
+HANDLERS = sorted((ROOT / "functions").rglob("*.py"))
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+# Decision records tell of their day; the changelog tells of what was.
+PRESENT = [path for path in DOCS if path.parent.name != "decisions" and path.name != "CHANGELOG.md"]
 GIVEN_TO_NOBODY = {Verdict.GOOD}
+A_MINUTE = timedelta(minutes=1)
+
+type Row = list[str]
 
 
-def codes_of_the_source() -> set[str]:
-    """Every string that the source passes, or gives as a default, as `code=`."""
-    found = {str(kind) for kind in FailureKind} | {str(verdict) for verdict in Verdict} - GIVEN_TO_NOBODY
-    for path in CODE:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if (
-                isinstance(node, ast.keyword)
-                and node.arg == "code"
-                and isinstance(node.value, ast.Constant)
-                and isinstance(node.value.value, str)
-            ):
-                found.add(node.value.value)
+def text_of(path: str) -> str:
+    return (ROOT / path).read_text()
+
+
+def section(path: str, heading: str) -> str:
+    """Return what stands under a heading, up to the next one that is not below it."""
+    level = heading.partition(" ")[0]
+    text = text_of(path)
+    assert f"\n{heading}\n" in text, f"{path} has no heading {heading!r}"
+    below = text.partition(f"\n{heading}\n")[2]
+    return re.split(rf"^#{{1,{len(level)}}} ", below, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def tables(text: str) -> list[list[Row]]:
+    """Return each Markdown table as its rows of cells, without the header."""
+    found: list[list[Row]] = []
+    lines: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        if line.lstrip().startswith("|"):
+            lines.append(line.strip())
+        elif lines:
+            cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", one)[1:-1]] for one in lines]
+            found.append(cells[2:])
+            lines = []
     return found
 
 
-def test_every_error_code_is_explained() -> None:
-    explained = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs/api.md").read_text()))
-    assert codes_of_the_source() <= explained
+def table(path: str, heading: str) -> list[Row]:
+    """Return the first table under a heading."""
+    return tables(section(path, heading))[0]
 
 
-def test_every_template_parameter_alarm_and_metric_is_explained() -> None:
-    operations = (ROOT / "docs/operations.md").read_text()
-    template = (ROOT / "template.yaml").read_text()
-    parameters = template.partition("\nParameters:\n")[2].partition("\nRules:\n")[0]
-    for name in re.findall(r"^  ([A-Z]\w+):$", parameters, re.MULTILINE):
-        assert f"`{name}`" in operations, name
-    for name in re.findall(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm", template, re.MULTILINE):
-        assert name in operations, name
+def names(cell: str) -> list[str]:
+    """Return what a cell names in code font, without what it explains in brackets."""
+    return re.findall(r"`([^`]+)`", re.sub(r"\([^)]*\)", "", cell))
+
+
+# --- what the source says ----------------------------------------------------------------------------------------
+
+
+def nodes() -> Iterator[ast.AST]:
     for path in CODE:
-        for name in re.findall(r"observer\.(?:count|measure)\(\"(\w+)\"", path.read_text()):
-            assert name in operations, name
+        yield from ast.walk(ast.parse(path.read_text()))
+
+
+@cache
+def constants() -> Mapping[str, str]:
+    """Every name in capitals that a module gives a string to."""
+    return {
+        target.id: node.value.value
+        for node in nodes()
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id.isupper()
+    }
+
+
+def strings_of(node: ast.expr | None) -> set[str]:
+    """Return the strings that an expression can be, as far as the source says so in place."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return {node.value}
+    if isinstance(node, ast.Name) and node.id in constants():
+        return {constants()[node.id]}
+    if isinstance(node, ast.IfExp):
+        return strings_of(node.body) | strings_of(node.orelse)
+    return set()
+
+
+def calls(*called: str) -> Iterator[ast.Call]:
+    for node in nodes():
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in called:
+                yield node
+
+
+def codes_of_the_source() -> set[str]:
+    """Every string that the source passes, or gives as a default, as `code`."""
+    found = {str(kind) for kind in FailureKind} | {str(verdict) for verdict in Verdict} - GIVEN_TO_NOBODY
+    for node in nodes():
+        if isinstance(node, ast.keyword) and node.arg == "code":
+            found |= strings_of(node.value)
+        if isinstance(node, ast.FunctionDef):
+            for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+                if argument.arg == "code":
+                    found |= strings_of(default)
+    for call in calls("Leftover", "leave", "PostponedError"):
+        found |= strings_of(call.args[0] if call.args else None)
+    return found
+
+
+def metrics_of_the_source() -> set[tuple[str, str]]:
+    """Every metric with its unit; a part that is filled in is written as {kind}."""
+    found = set()
+    for call in calls("count", "measure"):
+        if isinstance(call.func, ast.Attribute) and "observer" in ast.unparse(call.func.value):
+            (name, unit) = (call.args[0], {"count": "count", "measure": "seconds"}[call.func.attr])
+            if isinstance(name, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "{kind}" for part in name.values]
+                found.add(("".join(map(str, parts)), unit))
+            else:
+                assert strings_of(name), ast.unparse(call)
+                found |= {(one, unit) for one in strings_of(name)}
+    return found
+
+
+def lines_of_the_source() -> dict[str, set[str]]:
+    """Every message of the log, with the fields that it can have."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for call in calls("event"):
+        if not isinstance(call.func, ast.Attribute) or "observer" not in ast.unparse(call.func.value):
+            continue
+        fields = {keyword.arg for keyword in call.keywords if keyword.arg is not None}
+        if isinstance(call.args[0], ast.Name):
+            assert call.args[0].id == "outcome", ast.unparse(call)
+            messages = outcomes_that_are_logged()
+        else:
+            messages = strings_of(call.args[0])
+        assert messages, ast.unparse(call)
+        for message in messages:
+            found[message] |= fields
+    return dict(found)
+
+
+def outcomes_that_are_logged() -> set[str]:
+    found = {ast.unparse(call.args[0]).removeprefix("Outcome.") for call in calls("_done")}
+    return {str(Outcome[name]) for name in found}
+
+
+class _Template(yaml.SafeLoader):
+    """Reads CloudFormation's tags as the values that they stand before."""
+
+
+def _plain(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    assert isinstance(node, yaml.MappingNode)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Template.add_multi_constructor("!", _plain)
+
+
+@cache
+def template() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = yaml.load(text_of("template.yaml"), _Template)  # noqa: S506 - a SafeLoader
+    return found
+
+
+def alarms() -> Mapping[str, Mapping[str, Any]]:
+    return {
+        name: resource["Properties"]
+        for name, resource in template()["Resources"].items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
+
+
+# --- error codes -------------------------------------------------------------------------------------------------
+
+
+def explained_codes() -> set[str]:
+    """Every code that one of the tables of errors has a row for."""
+    rows = [
+        row
+        for heading in ("## Errors", "### `DELETE /credentials/{client_id}`")
+        for rows in tables(section("docs/api.md", heading))
+        for row in rows
+    ]
+    return {name for row in rows for name in names(row[1] if re.fullmatch(r"\d(\d\d|xx)", row[0]) else row[0])}
+
+
+def gateway_codes() -> set[str]:
+    answers = template()["Resources"]["Api"]["Properties"]["GatewayResponses"]
+    return {
+        code
+        for answer in answers.values()
+        for code in re.findall(r'"code":"(\w+)"', answer["ResponseTemplates"]["application/json"])
+    }
+
+
+def test_every_error_code_of_the_source_is_explained() -> None:
+    assert codes_of_the_source() | gateway_codes() <= explained_codes()
+
+
+def test_every_error_code_that_is_explained_is_one_of_the_source() -> None:
+    given = codes_of_the_source() | gateway_codes()
+    # A refresh that finds something definite answers with the status that it leads to.
+    given |= {Status.REAUTHORIZATION_REQUIRED, Status.CLIENT_REJECTED}
+    # The names of query parameters are filled in: malformed_status, malformed_limit, malformed_next_token.
+    given |= {f"malformed_{name}" for name in ("status", "limit", "next_token")}
+    assert explained_codes() <= given
+
+
+# --- metrics, log messages, alarms, parameters -------------------------------------------------------------------
+
+
+def test_the_table_of_metrics_is_that_of_the_source() -> None:
+    described = {(name, row[1]) for row in table("docs/operations.md", "## Metrics") for name in names(row[0])}
+    assert described == metrics_of_the_source()
+
+
+def test_the_kinds_of_a_failed_refresh_are_those_of_the_source() -> None:
+    (meaning,) = [row[2] for row in table("docs/operations.md", "## Metrics") if "{kind}" in row[0]]
+    assert names(meaning) == [str(kind) for kind in FailureKind]
+
+
+def test_the_table_of_log_messages_is_that_of_the_source() -> None:
+    described = {
+        message: set(names(row[1])) for row in table("docs/operations.md", "## Logs") for message in names(row[0])
+    }
+    assert described == lines_of_the_source()
+
+
+def test_the_table_of_alarms_is_that_of_the_template() -> None:
+    described = [name.strip() for row in table("docs/operations.md", "## Alarms") for name in row[0].split(",")]
+    assert described == list(alarms())
+
+
+def test_every_alarm_looks_at_a_metric_that_exists() -> None:
+    ours = {alarm["MetricName"] for alarm in alarms().values() if "XeroConnector" in alarm["Namespace"]}
+    assert ours
+    assert ours <= {name for name, _ in metrics_of_the_source()}
+
+
+def test_the_table_of_parameters_is_that_of_the_template() -> None:
+    described = {name: row[1] for row in table("docs/operations.md", "## Parameters") for name in names(row[0])}
+    parameters = template()["Parameters"]
+    assert set(described) == set(parameters)
+    for name, default in described.items():
+        value = str(parameters[name]["Default"])
+        expected = {"": "empty"}.get(value, f"`{value}`")
+        if default == "Xero's":
+            assert value.endswith(".xero.com")
+        else:
+            assert default in {expected, value}, name
+
+
+# --- what a failed refresh leads to ------------------------------------------------------------------------------
+
+
+def minutes(pause: timedelta) -> str:
+    return f"{pause // A_MINUTE} min"
+
+
+def test_the_table_of_reactions_is_the_policy() -> None:
+    described = {names(row[0])[0]: row[1:] for row in table("docs/architecture.md", "### What a failure leads to")}
+    expected = {}
+    for kind, reaction in REACTIONS.items():
+        pause = minutes(reaction.first_pause)
+        if reaction.longest_pause > reaction.first_pause:
+            pause += f", doubling to {minutes(reaction.longest_pause)}"
+        finished = "yes" if reaction.attempt_finished else "no"
+        expected[str(kind)] = [f"`{reaction.status}`", pause, finished]
+    assert described == expected
+
+
+def test_the_limits_of_a_retry_after_are_those_of_the_policy() -> None:
+    now = datetime.fromisoformat("2026-11-23T12:00:00Z")
+    for_ever = 10**6
+    longest = [
+        retry_at(FailureKind.THROTTLED, failures=1, retry_after=for_ever, now=now, unfinished_since=since) - now
+        for since in (None, now)
+    ]
+    text = section("docs/architecture.md", "### What a failure leads to")
+    found = re.findall(r"(?:up to|longer than) (\d+) minutes", text)
+    assert [timedelta(minutes=int(number)) for number in found] == longest
+
+
+# --- who may do what ---------------------------------------------------------------------------------------------
+
+FUNCTIONS = {
+    "CredentialApiRole": "credential_api",
+    "OAuthCallbackRole": "oauth_callback",
+    "TokenRefreshRole": "token_refresh",
+}
+ALL_THREE = "all three"
+RESOURCES = {
+    "Registry": "Registry",
+    "ListCredentials": "Registry, index `credentials`",
+    "Due": "Registry, index `due`",
+    "ClientSecrets": "client secrets",
+    "TokenSecrets": "token secrets",
+    "DomainEvents": "event bus",
+    "VaultKeyThroughSecretsManagerOnly": "vault key",
+    "ParkedGrants": "vault key, sealing only",
+    "FailedTicks": "FailedTicks queue",
+    "Logs": "the function's own log group",
+    "Traces": "`*`",
+}
+
+
+def permissions_of_the_template() -> set[tuple[str, str, str]]:
+    return {
+        (function, action, RESOURCES[statement["Sid"]])
+        for role, function in FUNCTIONS.items()
+        for policy in template()["Resources"][role]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in statement["Action"]
+    }
+
+
+def test_the_table_of_permissions_is_that_of_the_template() -> None:
+    described = set()
+    for function, action, resource, _ in table("docs/permissions.md", "## Functions"):
+        for one in FUNCTIONS.values() if function == ALL_THREE else [function]:
+            described.add((one, action.strip("`"), resource))
+    assert described == permissions_of_the_template()
+
+
+# --- domain events -----------------------------------------------------------------------------------------------
+
+
+def schema(event: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(text_of(f"docs/events/{event}.v1.json"))
+    return found
+
+
+def test_the_table_of_events_is_that_of_the_source_and_of_the_schemas() -> None:
+    common = {names(row[0])[0] for row in tables(section("docs/events.md", "## What arrives"))[0]}
+    described = {names(row[0])[0]: set(names(row[3])) for row in table("docs/events.md", "## The events")}
+    assert described == {event: set(schema(event)["properties"]) - common for event in EVENTS.values()}
+
+
+def test_the_example_of_an_event_is_of_its_schema_and_writes_times_as_events_do() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", section("docs/events.md", "## What arrives"), re.DOTALL)
+    envelope = json.loads(example)
+    detail = envelope["detail"]
+    assert list(Draft202012Validator(schema(envelope["detail-type"])).iter_errors(detail)) == []
+    written = re.findall(r'"(\d{4}-\d\d-\d\dT[^"]+)"', json.dumps(detail))
+    assert written
+    assert written == [iso_time(datetime.fromisoformat(moment)) for moment in written]
+
+
+# --- folders, files, links ---------------------------------------------------------------------------------------
+
+
+def folders(parent: str) -> set[str]:
+    return {
+        f"{parent}/{path.name}/"
+        for path in (ROOT / parent).iterdir()
+        if path.is_dir() and not path.name.startswith(("__", "."))
+    }
+
+
+def test_the_table_of_test_folders_is_that_of_the_disk() -> None:
+    described = {name for row in table("CONTRIBUTING.md", "## How tests are written") for name in names(row[0])}
+    assert described == folders("tests") | {"local/*/tests/"}
+
+
+def test_the_rooms_of_the_package_are_those_of_the_disk() -> None:
+    drawn = re.findall(r"(\w+)/ ", section("docs/architecture.md", "## The layers of the code"))
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("__")}
+    assert rooms <= set(drawn)
+
+
+def test_a_handler_function_is_as_short_as_contributing_says() -> None:
+    (limit,) = re.findall(r"handler function .* at most (\d+) lines", text_of("CONTRIBUTING.md"))
+    lengths = [
+        (node.end_lineno or 0) - node.lineno + 1
+        for path in HANDLERS
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    ]
+    assert max(lengths) == int(limit)
+
+
+@pytest.mark.parametrize("path", PRESENT, ids=lambda path: path.name)
+def test_every_file_that_is_named_is_there(path: Path) -> None:
+    rooms = "domain|services|use_cases|adapters|web"
+    for name in re.findall(r"`((?:tests|local|functions|layers|docs|events)/[\w./-]*)`", path.read_text()):
+        assert (ROOT / name).exists(), name
+    for name in re.findall(rf"`((?:{rooms})/\w+\.py)`", path.read_text()):
+        assert (PACKAGE / name).exists(), name
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_every_link_inside_the_repository_leads_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
+    for target, _, anchor in re.findall(r"\]\(([^)#\s]*)(#([^)\s]*))?\)", path.read_text()):
         if not target.startswith(("http://", "https://", "mailto:")):
-            assert (path.parent / target).exists(), target
+            led_to = path.parent / target if target else path
+            assert led_to.exists(), target
+            if anchor and led_to.suffix == ".md":
+                assert anchor in anchors(led_to), f"{target}#{anchor}"
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    prose = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

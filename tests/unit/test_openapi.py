@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-import yaml
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
@@ -28,7 +27,7 @@ from tests.handlers.openapi_document import (
     resolved,
     validator,
 )
-from tests.unit.test_documentation import codes_of_the_source
+from tests.unit.test_documentation import codes_of_the_source, template
 from xero_connector.domain.checks import UNCHECKED, CheckResult
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import MalformedRequest
@@ -56,21 +55,7 @@ CUSTOM = {**PAIR, "integration_type": "custom_connection"}
 type Json = dict[str, Any]
 
 
-class _Template(yaml.SafeLoader):
-    """Reads CloudFormation's tags as the values that they stand before."""
-
-
-def _plain(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> object:
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    assert isinstance(node, yaml.MappingNode)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Template.add_multi_constructor("!", _plain)
-RESOURCES: Json = yaml.load((ROOT / "template.yaml").read_text(), _Template)["Resources"]  # noqa: S506 - a SafeLoader
+RESOURCES: Json = template()["Resources"]
 
 
 def schema(name: str) -> Json:
