@@ -348,6 +348,27 @@ def test_the_table_of_permissions_is_that_of_the_template() -> None:
     assert described == permissions_of_the_template()
 
 
+@pytest.mark.parametrize(
+    ("what", "secrets"), [("client secret", "client secrets"), ("access token", "token secrets")]
+)
+def test_the_readers_of_a_secret_are_those_whom_the_template_lets_read_it(what: str, secrets: str) -> None:
+    (row,) = [
+        row for row in table("SECURITY.md", "## What is secret, and where it lives") if row[0].startswith(what)
+    ]
+    readers = {
+        function
+        for function, action, resource in permissions_of_the_template()
+        if action == "secretsmanager:GetSecretValue" and resource == secrets
+    }
+    assert set(names(row[2])) & set(FUNCTIONS.values()) == readers
+
+
+def test_the_traces_hold_addresses_exactly_if_the_stage_is_traced() -> None:
+    """API Gateway's own segment has the whole address of a request, whatever the code does."""
+    traced = template()["Resources"]["Api"]["Properties"].get("TracingEnabled", False)
+    assert ("the full URL of the request" in section("SECURITY.md", "## What traces hold")) == traced
+
+
 # --- domain events -----------------------------------------------------------------------------------------------
 
 
