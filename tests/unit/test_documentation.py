@@ -393,6 +393,19 @@ def test_the_example_of_an_event_is_of_its_schema_and_writes_times_as_events_do(
     assert written == [iso_time(datetime.fromisoformat(moment)) for moment in written]
 
 
+# --- how Xero behaves --------------------------------------------------------------------------------------------
+
+
+def test_every_fact_about_xero_has_a_grade_and_says_what_rests_on_it() -> None:
+    grades, *facts = tables(text_of("docs/xero-behaviour.md"))
+    known = {row[0] for row in grades}
+    rows = [row for rows in facts for row in rows]
+    assert len(rows) > len(known)
+    for *_, fact, grade, rests in rows:
+        assert re.split(r"[ ,(]", grade)[0] in known, fact
+        assert rests, fact
+
+
 # --- folders, files, links ---------------------------------------------------------------------------------------
 
 
