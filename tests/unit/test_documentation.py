@@ -393,6 +393,16 @@ def test_the_example_of_an_event_is_of_its_schema_and_writes_times_as_events_do(
     assert written == [iso_time(datetime.fromisoformat(moment)) for moment in written]
 
 
+# --- what the demo shows -----------------------------------------------------------------------------------------
+
+
+def test_the_steps_that_the_readme_shows_are_those_of_the_demo() -> None:
+    shown = re.findall(r"^\[[^\]]*\] \d+\. (.*)$", text_of("README.md"), re.MULTILINE)
+    told = re.findall(r'_tell\("(.*)"\)', text_of("local/stack/demo.py"))
+    assert shown
+    assert set(shown) <= set(told)
+
+
 # --- how Xero behaves --------------------------------------------------------------------------------------------
 
 
