@@ -14,6 +14,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from xero_connector.domain.checks import GRANULAR_SCOPES
 from xero_connector.domain.events import iso_time
 from xero_connector.domain.history import EVENTS
 from xero_connector.domain.proof import Verdict
@@ -391,6 +392,45 @@ def test_the_example_of_an_event_is_of_its_schema_and_writes_times_as_events_do(
     written = re.findall(r'"(\d{4}-\d\d-\d\dT[^"]+)"', json.dumps(detail))
     assert written
     assert written == [iso_time(datetime.fromisoformat(moment)) for moment in written]
+
+
+# --- sentences that people read ----------------------------------------------------------------------------------
+
+
+@cache
+def sentences_of_the_source() -> str:
+    """Every string of the source, one a line; what is filled in is an ellipsis."""
+    found = []
+    for node in nodes():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append(node.value)
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+            found.append("".join(map(str, parts)))
+    return "\n".join(found)
+
+
+def quoted_sentences() -> Iterator[str]:
+    checks = tables(section("docs/xero-setup.md", "## What the checks tell you"))[0]
+    for row in [*checks, *table("docs/xero-setup.md", "## If something does not work")]:
+        for cell in row:
+            if not cell.startswith("On Xero's page"):
+                yield from re.findall(r"(?<![*\w])\*([^*]+)\*(?![*\w])", cell)
+
+
+def test_the_sentences_that_the_guide_quotes_are_those_of_the_source() -> None:
+    assert len(set(quoted_sentences())) > len(FailureKind)
+    for sentence in quoted_sentences():
+        for part in sentence.split("…"):
+            assert part.strip(" ,") in sentences_of_the_source(), sentence
+
+
+def test_the_table_of_retired_scopes_is_that_of_the_source() -> None:
+    described = {
+        names(retired)[0]: tuple(names(instead))
+        for retired, instead in table("docs/xero-setup.md", "### Retired scopes")
+    }
+    assert described == dict(GRANULAR_SCOPES)
 
 
 # --- what the demo shows -----------------------------------------------------------------------------------------
