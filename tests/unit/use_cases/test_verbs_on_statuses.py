@@ -9,7 +9,8 @@ import pytest
 from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, World
 from xero_connector.domain.consent import digest
 from xero_connector.domain.credential import Credential, IntegrationType, Lease
-from xero_connector.domain.errors import ConnectorError
+from xero_connector.domain.errors import ConnectorError, StoreUnavailable
+from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.status import MOVES, Status
 
 type Verb = Callable[[World], object]
@@ -222,3 +223,62 @@ def test_whoever_dies_healing_a_rejected_pair_does_not_cost_its_secret() -> None
     assert world.vault.deleted == set()
     assert replace_secret(world) is not None
     assert world.row().status is Status.VALIDATED
+
+
+def _parked(world: World, *, by_consent: bool) -> None:
+    """Have the newest token of a credential wait in its row, one that the vault does not have."""
+    token = "refresh-parked"
+    world.xero.owner_of[token] = (CLIENT_ID, world.xero.user)
+    world.seal.prepare()
+    row = world.row()
+    grant = ParkedGrant(
+        sealed=world.seal.seal(token, context=row.seal_context),
+        obtained_at=world.now,
+        consent=digest("its state") if by_consent else None,
+    )
+    world.registry.rows[CLIENT_ID] = replace(row, parked=grant, due_at=world.now)
+
+
+def _dead(world: World) -> None:
+    world.xero.dead |= {token for token in world.xero.owner_of if token.startswith("refresh-")}
+
+
+def _unsealable(world: World) -> None:
+    def unseal(sealed: str, *, context: str) -> str:
+        del sealed, context
+        raise StoreUnavailable("Decrypt", "InvalidCiphertextException")
+
+    world.seal.unseal = unseal  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("trouble", [lambda _: None, _dead, _unsealable], ids=["alive", "dead", "unsealable"])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "submit"])
+@pytest.mark.parametrize(
+    ("status", "by_consent"),
+    [
+        (Status.VALIDATED, True),
+        (Status.CONNECTED, False),
+        (Status.DEGRADED, False),
+        (Status.DEGRADED, True),
+        (Status.REAUTHORIZATION_REQUIRED, True),
+    ],
+)
+def test_a_parked_grant_comes_to_an_end_in_every_status(
+    status: Status, verb: str, trouble: Callable[[World], None], *, by_consent: bool
+) -> None:
+    world = a_world(status, WEB)
+    _parked(world, by_consent=by_consent)
+    trouble(world)
+    before = world.row()
+    assert outcome(world, verb) != "illegal_move"
+    check_what_must_always_hold(before, world)
+    for _ in range(60):
+        world.advance(60)
+        outcomes = world.sweep()
+        assert "illegal_move" not in outcomes
+        if world.row().parked is None:
+            break
+    row = world.row()
+    assert row.parked is None
+    assert row.status in {Status.CONNECTED, Status.REAUTHORIZATION_REQUIRED, Status.DISCONNECTED}
+    assert (row.lease, row.attempt_started_at) == (None, None)
