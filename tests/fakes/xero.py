@@ -16,6 +16,7 @@ DEMO_COMPANY = Tenant(
     tenant_id="t-1", tenant_name="Demo Company (UK)", tenant_type="ORGANISATION", connection_id="c-1"
 )
 ELECTRO_LAND = Tenant(tenant_id="t-2", tenant_name="Electro Land", tenant_type="ORGANISATION", connection_id="c-2")
+_ID_TOKEN = "id-token"
 GRANTED = "offline_access openid accounting.contacts"
 
 type Owner = tuple[str, str]
@@ -124,9 +125,11 @@ class ScriptedXero:
         self.dead |= {token for token, its in self.owner_of.items() if its == owner and token.startswith(ends)}
 
     def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
-        del id_token, client_id, nonce
-        if self.id_token_code is not None:
-            raise IdTokenRefused("Not acceptable.", code=self.id_token_code)
+        del client_id, nonce
+        if not id_token:
+            raise IdTokenRefused("Xero sent no ID token.", code="id_token_missing")
+        if self.id_token_code is not None or id_token != _ID_TOKEN:
+            raise IdTokenRefused("Not acceptable.", code=self.id_token_code or "id_token_malformed")
         return self.user
 
     def tenants(self, access_token: str, *, auth_event_id: str | None) -> tuple[Tenant, ...]:
@@ -187,6 +190,6 @@ class ScriptedXero:
                 scope=self.granted,
             ),
             obtained_at=now,
-            id_token="id-token",
+            id_token=_ID_TOKEN,
             auth_event_id="event-1",
         )
