@@ -9,7 +9,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from xero_connector.bootstrap import application, invocation, observer
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.status import Status
-from xero_connector.domain.submission import parse_secret_body, parse_submission
 from xero_connector.observability import flushing
 from xero_connector.web import problem_details, rest_requests
 from xero_connector.web.credential_resource import (
@@ -17,6 +16,7 @@ from xero_connector.web.credential_resource import (
     credential_resource,
     history_entry_resource,
 )
+from xero_connector.web.submission_body import parse_secret_body, parse_submission
 
 app = problem_details.resolver(lambda error: application().report(error))
 

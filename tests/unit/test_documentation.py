@@ -14,11 +14,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from xero_connector.domain.checks import GRANULAR_SCOPES
 from xero_connector.domain.events import iso_time
 from xero_connector.domain.history import EVENTS
 from xero_connector.domain.proof import Verdict
 from xero_connector.domain.refresh_policy import REACTIONS, retry_at
+from xero_connector.domain.scopes import GRANULAR_SCOPES
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.services.refresh_credential import Outcome

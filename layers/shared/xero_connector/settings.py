@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from xero_connector.domain.errors import ConfigurationError
-from xero_connector.domain.submission import FORBIDDEN_SCOPE, REQUIRED_SCOPES, is_scope
+from xero_connector.domain.scopes import FORBIDDEN_SCOPE, REQUIRED_SCOPES, is_scope
 
 CALLBACK_PATH = "/oAuth2CallBack"
 STAGE_PATH = "/v1"

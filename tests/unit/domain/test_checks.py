@@ -4,7 +4,8 @@ import pytest
 
 from tests.fakes.world import NOON
 from xero_connector.domain import checks
-from xero_connector.domain.checks import GRANULAR_SCOPES, UNCHECKED, AuthorizeFinding, Check, CheckResult
+from xero_connector.domain.checks import UNCHECKED, AuthorizeFinding, Check, CheckResult
+from xero_connector.domain.scopes import GRANULAR_SCOPES
 
 REDIRECT_URI = "https://cloudmanager.oneenterprise.com/oAuth2CallBack"
 SCOPES = ("offline_access", "openid", "profile", "email", "accounting.contacts", "accounting.settings")

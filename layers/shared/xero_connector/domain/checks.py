@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from xero_connector.domain.scopes import GRANULAR_SCOPES, OF_A_USER
+
 
 class CheckResult(StrEnum):
     """What a check found; `unknown` never counts against a pair."""
@@ -47,32 +49,6 @@ class AuthorizeFinding(StrEnum):
     """Anything else: bot protection, an outage, an answer that is not documented."""
 
 
-GRANULAR_SCOPES: Mapping[str, tuple[str, ...]] = {
-    "accounting.transactions": (
-        "accounting.invoices",
-        "accounting.payments",
-        "accounting.banktransactions",
-        "accounting.manualjournals",
-    ),
-    "accounting.transactions.read": (
-        "accounting.invoices.read",
-        "accounting.payments.read",
-        "accounting.banktransactions.read",
-        "accounting.manualjournals.read",
-    ),
-    "accounting.reports.read": (
-        "accounting.reports.aged.read",
-        "accounting.reports.balancesheet.read",
-        "accounting.reports.banksummary.read",
-        "accounting.reports.budgetsummary.read",
-        "accounting.reports.executivesummary.read",
-        "accounting.reports.profitandloss.read",
-        "accounting.reports.trialbalance.read",
-    ),
-}
-"""The scopes that apps made on or after 2 March 2026 do not have, and what they have instead (Xero, "Scopes")."""
-
-_OF_EVERY_APP = frozenset({"openid", "profile", "email", "offline_access"})
 _REDIRECT_URI_IS_GOOD = frozenset(
     {AuthorizeFinding.ACCEPTED, AuthorizeFinding.SCOPE_UNKNOWN, AuthorizeFinding.SCOPE_NOT_ALLOWED}
 )
@@ -149,7 +125,7 @@ def _scopes_advice(scopes: Sequence[str]) -> str:
     retired = _instead_of(scopes)
     if retired:
         return retired
-    asked_for = " ".join(scope for scope in scopes if scope not in _OF_EVERY_APP)
+    asked_for = " ".join(scope for scope in scopes if scope not in OF_A_USER)
     return (
         f"Xero does not allow this app at least one of these scopes: {asked_for}. Enable all of them for the app "
         "in Xero's portal, or submit the pair again with those that it has (DELETE the credential first)."

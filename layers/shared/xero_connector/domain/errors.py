@@ -25,9 +25,12 @@
     └── ConfigurationError        fix the deployment
 """
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from xero_connector.domain.checks import Check
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xero_connector.domain.checks import Check
 
 
 class ConnectorError(Exception):
@@ -66,7 +69,7 @@ class Conflict(RequestRefused):
 class PairRefused(RequestRefused):
     """Xero gave a definite answer against the pair: nothing of it is kept; `checks` holds what was found."""
 
-    def __init__(self, detail: str, *, code: str, hint: str, checks: Mapping[str, Check]) -> None:
+    def __init__(self, detail: str, *, code: str, hint: str, checks: "Mapping[str, Check]") -> None:
         super().__init__(detail, code=code, hint=hint)
         self.checks = checks
 

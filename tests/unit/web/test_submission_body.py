@@ -8,15 +8,9 @@ from hypothesis import strategies as st
 
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import MalformedRequest
-from xero_connector.domain.submission import (
-    LONGEST_LABEL,
-    LONGEST_SECRET,
-    MOST_SCOPES,
-    parse_client_id,
-    parse_client_secret,
-    parse_secret_body,
-    parse_submission,
-)
+from xero_connector.domain.scopes import MOST_SCOPES
+from xero_connector.domain.submission import LONGEST_LABEL, LONGEST_SECRET, parse_client_id, parse_client_secret
+from xero_connector.web.submission_body import parse_secret_body, parse_submission
 
 ID = "0123456789ABCDEF0123456789ABCDEF"
 SECRET = "hunter2-hunter2-hunter2"
