@@ -293,6 +293,22 @@ def test_a_key_that_is_not_understood_does_not_void_the_others(
     xero.verify(xero.token())
 
 
+DEEP = "[" * 10_000 + "]" * 10_000
+
+
+@pytest.mark.parametrize(
+    "keys",
+    ['\ufeff{"keys": [KEY]}', '{"keys": [KEY], "x": DEEP}', '{"keys": [{"kty": "RSA", "n": DEEP}, KEY]}'],
+)
+def test_however_oddly_the_keys_are_spelt_they_are_read(
+    xero: Xero, canned: CannedServer, key: RSAKey, keys: str
+) -> None:
+    published = json.dumps(key.as_dict(private=False))
+    body = keys.replace("KEY", published).replace("DEEP", DEEP)
+    canned.answer = Answer(body, 200, {"Content-Type": "application/json"})
+    xero.verify(xero.token())
+
+
 def test_a_token_that_names_no_key_is_taken_if_one_of_them_signed_it(
     xero: Xero, canned: CannedServer, key: RSAKey, next_key: RSAKey
 ) -> None:

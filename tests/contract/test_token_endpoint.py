@@ -30,7 +30,7 @@ from xero_connector.domain.errors import IdTokenRefused
 from xero_connector.domain.ports import TokenEndpoint
 from xero_connector.domain.proof import Verdict
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
-from xero_connector.domain.tokens import ClientPair, TokenAnswer, TokensSecret
+from xero_connector.domain.tokens import LARGEST_VERSION, ClientPair, TokenAnswer, TokensSecret
 from xero_connector.services.prove_pair import ProvePair
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -583,6 +583,115 @@ def test_whatever_is_odd_beside_the_tokens_costs_no_grant(
     assert TokensSecret.from_json(secret.to_json()) == secret
 
 
+BOTH = '"access_token": "a.b.c", "refresh_token": "r2", "expires_in": 1800'
+DEEP = "[" * 10_000 + "]" * 10_000
+ODD_SPELLINGS = {
+    "byte order mark": f"\ufeff{{{BOTH}}}",
+    "raw tab in a text": f'{{{BOTH}, "scope": "a\tb"}}',
+    "comment after the end": f"{{{BOTH}}}\n<!-- t -->{{",
+    "zero byte after the end": f"{{{BOTH}}}\0",
+    "number of 5,000 digits": f'{{{BOTH}, "x": {"1" * 5_000}}}',
+    "number that is none": f'{{{BOTH}, "x": NaN}}',
+    "deep sibling": f'{{"x": {DEEP}, {BOTH}}}',
+    "deep in a sibling": f'{{"x": {{"y": {DEEP}}}, {BOTH}}}',
+    "sibling that is no JSON": f'{{"x": oops, {BOTH}}}',
+    "cut off after the tokens": f'{{{BOTH}, "scope": "a',
+}
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "text/plain"])
+@pytest.mark.parametrize("body", ODD_SPELLINGS.values(), ids=ODD_SPELLINGS.keys())
+def test_however_oddly_an_answer_is_spelt_its_tokens_are_kept(
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer, body: str, content_type: str
+) -> None:
+    canned.answer = Answer(body, 200, {"Content-Type": content_type})
+    token = refresh(canned_endpoint).token
+    assert (token.access_token, token.refresh_token, token.expires_in) == ("a.b.c", "r2", 1800)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        # Without its refresh token it would seem that the old one stays good.
+        ('{"access_token": "a", "expires_in": 1800, "refresh_tok', FailureKind.EDGE_REFUSED),
+        ('{"access_token": "a", "refresh_token": "r', FailureKind.EDGE_REFUSED),
+        ('{"access_token": "a", "refresh_token": "r\\"', FailureKind.EDGE_REFUSED),
+        # It is there, and it cannot be kept: within the grace Xero is asked again.
+        ('{"access_token": "a", "refresh_token": r}', FailureKind.UNEXPECTED),
+        ('{"access_token": "a", "refresh_token": "r\\u0007"}', FailureKind.UNEXPECTED),
+        ('{"access_token": "a", "refresh_token": "\ufffd"}', FailureKind.UNEXPECTED),
+        ({"access_token": "a", "refresh_token": "r" * 20_000}, FailureKind.UNEXPECTED),
+        ({"access_token": "a" * 50_000, "refresh_token": "r"}, FailureKind.UNEXPECTED),
+        # Tokens that stand elsewhere are nobody's.
+        (f'{{"x": {{"access_token": "a", "refresh_token": "r"}}, "y": {DEEP}}}', FailureKind.UNEXPECTED),
+    ],
+)
+def test_tokens_that_are_not_whole_are_not_taken(
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer, body: object, kind: FailureKind
+) -> None:
+    canned.answer = Answer(body, 200, {"Content-Type": "application/json"})
+    assert failure(lambda: refresh(canned_endpoint)).kind is kind
+
+
+@pytest.mark.parametrize("left_out", [None, "", " ", False, [], {}], ids=repr)
+def test_a_refresh_token_may_be_left_out_in_any_form(
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer, left_out: object
+) -> None:
+    canned.answer = Answer({"access_token": "a", "refresh_token": left_out})
+    assert refresh(canned_endpoint).token.refresh_token == "r3fr3sh"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"scope": "s" * 70_000},
+        {"scope": "scope " * 100_000},
+        {"scope": ["scope"] * 100_000},
+        {"scope": "é" * 250 + " " + "ü " * 50_000},
+        {"token_type": "B" * 70_000},
+    ],
+    ids=["long scope", "many scopes", "list of scopes", "scopes of any language", "type"],
+)
+def test_the_largest_tokens_fit_into_a_secret_whatever_is_beside_them(
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer, odd: dict[str, object]
+) -> None:
+    canned.answer = Answer({"access_token": "a" * 39_998, "refresh_token": "r" * 15_998, **odd})
+    token = refresh(canned_endpoint).token
+    assert (len(token.access_token), len(token.refresh_token or "")) == (39_998, 15_998)
+    assert len(a_tokens_secret(token=token).to_json().encode()) <= LARGEST_VERSION
+
+
+def test_of_many_scopes_the_first_are_kept(canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer) -> None:
+    scopes = ["openid", "x" * 5_000, *(f"scope.{number}" for number in range(1_000))]
+    canned.answer = Answer({"access_token": "a", "scope": " ".join(scopes)})
+    kept = refresh(canned_endpoint).token.scopes
+    assert kept[:3] == ("openid", "scope.0", "scope.1")
+    assert 500 < len(kept) < 1_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '\ufeff{"error": "invalid_grant"}',
+        '{"error": "invalid_grant", "error_description": "a\tb"}',
+        f'{{"error": "invalid_grant", "x": {DEEP}}}',
+        '{"error": "invalid_grant"}\n<!-- t -->',
+    ],
+    ids=["byte order mark", "raw tab", "deep sibling", "comment"],
+)
+@every_call
+def test_however_oddly_an_error_is_spelt_it_is_understood(
+    canned_endpoint: AuthlibTokenEndpoint,
+    canned: CannedServer,
+    endpoint: Endpoint,
+    call: Callable[[AuthlibTokenEndpoint, ClientPair], object],
+    body: str,
+) -> None:
+    del endpoint
+    canned.answer = Answer(body, 400, {"Content-Type": "application/json"})
+    assert failure(lambda: call(canned_endpoint, ClientPair("id", "s"))).kind is FailureKind.INVALID_GRANT
+
+
 def test_a_life_that_the_answer_leaves_out_is_read_from_the_token(
     canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer
 ) -> None:
@@ -715,7 +824,7 @@ def test_a_page_with_200_revokes_nothing(
     assert failure(revoke).kind is FailureKind.EDGE_REFUSED
 
 
-@pytest.mark.parametrize("content", ["", " \n", "{}", '{"ok": true}'])
+@pytest.mark.parametrize("content", ["", " \n", "{}", '{"ok": true}', "\ufeff", "\ufeff{}"])
 def test_an_empty_answer_with_200_is_a_revocation(
     canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer, content: str
 ) -> None:

@@ -1,5 +1,6 @@
 """`/connections` over real HTTP."""
 
+import json
 from datetime import timedelta
 from uuid import uuid4
 
@@ -157,6 +158,38 @@ def test_one_odd_connection_does_not_void_the_list(canned: CannedServer, odd: ob
     canned.answer = Answer([odd, GOOD, {"tenantId": 7, "tenantName": 12}], 200, {})
     found = RequestsXeroConnections(api_url=canned.url).tenants("token", auth_event_id=None)
     assert [(tenant.tenant_id, tenant.tenant_name) for tenant in found] == [("t", "Demo"), ("7", "12")]
+
+
+DEEP = "[" * 10_000 + "]" * 10_000
+A_GOOD_ONE = json.dumps(GOOD)
+ODD_LISTS = {
+    "byte order mark": f"\ufeff[{A_GOOD_ONE}]",
+    "comment after the end": f"[{A_GOOD_ONE}] // t",
+    "number of 5,000 digits": f'[{{"x": {"1" * 5_000}}}, {A_GOOD_ONE}]',
+    "deep beside it": f"[{DEEP}, {A_GOOD_ONE}]",
+    "deep in another": f'[{{"x": {DEEP}}}, {A_GOOD_ONE}]',
+    "deep in itself": f'[{{"x": {DEEP}, {A_GOOD_ONE[1:]}]',
+    "no JSON beside it": f"[oops, {A_GOOD_ONE}]",
+}
+
+
+@pytest.mark.parametrize("body", ODD_LISTS.values(), ids=ODD_LISTS.keys())
+def test_however_oddly_a_list_is_spelt_its_connections_are_read(canned: CannedServer, body: str) -> None:
+    canned.answer = Answer(body, 200, {"Content-Type": "application/json"})
+    (found,) = RequestsXeroConnections(api_url=canned.url).tenants("token", auth_event_id=None)
+    assert (found.tenant_id, found.tenant_name, found.connection_id) == ("t", "Demo", "c")
+
+
+@pytest.mark.parametrize("odd", [True, float("nan"), float("inf")], ids=str)
+def test_an_id_that_is_no_id_is_none(canned: CannedServer, odd: object) -> None:
+    canned.answer = Answer([GOOD, {**GOOD, "tenantId": odd}])
+    (found,) = RequestsXeroConnections(api_url=canned.url).tenants("token", auth_event_id=None)
+    assert found.tenant_id == "t"
+
+
+def test_a_list_that_is_cut_off_is_none(canned: CannedServer) -> None:
+    canned.answer = Answer(f"[{A_GOOD_ONE}, {A_GOOD_ONE[:-5]}")
+    unavailable(RequestsXeroConnections(api_url=canned.url))
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,16 @@ from urllib.parse import quote_plus
 import requests
 from authlib.integrations.requests_client import OAuth2Session
 
+from xero_connector.adapters import lenient_json
 from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
 from xero_connector.adapters.token_answers import (
-    is_text,
-    json_object,
+    error_of,
+    is_access_token,
+    is_lost,
     retry_after,
     standard_form,
     token_answer,
+    token_members,
 )
 from xero_connector.adapters.transport_failures import transport_failures
 from xero_connector.domain.ports import Clock
@@ -100,7 +103,7 @@ class AuthlibTokenEndpoint:
             )
         if answer.status_code != _OK:
             self._raise_failure(answer)
-        if answer.content.strip()[:1] not in {b"", b"{"}:
+        if lenient_json.text_of(answer.content)[:1] not in {"", "{"}:
             # A page with 200 is the firewall's: Xero's own answer is empty.
             raise TokenEndpointFailure(FailureKind.EDGE_REFUSED)
 
@@ -123,8 +126,8 @@ class AuthlibTokenEndpoint:
         """Let a usable answer through, in its standard form (RFC 6749 §5.1), whatever is odd beside its tokens."""
         if not _SUCCESS <= answer.status_code < _REDIRECT:
             self._raise_failure(answer)
-        content = json_object(answer)
-        if not is_text(content.get("access_token")):
+        content = token_members(answer)
+        if not is_access_token(content.get("access_token")) or is_lost(content.get("refresh_token")):
             raise TokenEndpointFailure(
                 FailureKind.UNEXPECTED if content else FailureKind.EDGE_REFUSED,
                 correlation_id=answer.headers.get(_CORRELATION_ID),
@@ -135,9 +138,8 @@ class AuthlibTokenEndpoint:
         return usable
 
     def _raise_failure(self, answer: requests.Response) -> None:
-        error = json_object(answer).get("error")
         raise TokenEndpointFailure(
-            classify(answer.status_code, error if isinstance(error, str) else None),
+            classify(answer.status_code, error_of(answer)),
             retry_after=retry_after(answer.headers.get("Retry-After", ""), self.clock()),
             correlation_id=answer.headers.get(_CORRELATION_ID),
         )

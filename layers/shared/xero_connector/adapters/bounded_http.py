@@ -1,6 +1,5 @@
 """Calls to Xero that end: within a time for the whole answer, however it drips, and within a size."""
 
-import json
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,6 +23,8 @@ from urllib3.exceptions import (
     ProtocolError,
 )
 from urllib3.util.connection import create_connection
+
+from xero_connector.adapters import lenient_json
 
 CONNECT_TIMEOUT = 3.0
 """Seconds for one address of a host, and for one TLS handshake."""
@@ -243,7 +244,7 @@ class BoundedAdapter(HTTPAdapter):
             self._budget.check()
         except (HTTPError, requests.RequestException) as error:
             # A whole document is a whole answer, even if its connection never ends as it should.
-            if not _is_whole_document(content):
+            if not lenient_json.read(content).whole:
                 raise error if isinstance(error, requests.RequestException) else self._broken(error) from None
         answer.close()
         answer._content = bytes(content)  # noqa: SLF001 - there is no other way to hand it on
@@ -257,11 +258,3 @@ class BoundedAdapter(HTTPAdapter):
         if not self._budget.limits.cut:
             raise AnswerTooLarge(f"The answer has more than {self._budget.limits.largest} bytes.")
         del content[self._budget.limits.largest :]
-
-
-def _is_whole_document(content: bytearray) -> bool:
-    """Whether this is JSON with a beginning and an end: an object or a list."""
-    try:
-        return isinstance(json.loads(content), dict | list)
-    except (RecursionError, ValueError):
-        return False

@@ -10,6 +10,7 @@ from joserfc import jws, jwt
 from joserfc.errors import BadSignatureError, InvalidClaimError, JoseError
 from joserfc.jwk import Key, KeySet, RSAKey
 
+from xero_connector.adapters import lenient_json
 from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
 from xero_connector.adapters.transport_failures import transport_failures
 from xero_connector.domain.errors import IdTokenRefused
@@ -109,10 +110,7 @@ def _check_for_whom(claims: dict[str, Any], client_id: str) -> None:
 
 
 def _key_set(answer: requests.Response) -> KeySet:
-    try:
-        published = answer.json()["keys"]
-    except (KeyError, RecursionError, TypeError, ValueError):
-        published = None
+    published = lenient_json.members(answer.content).get("keys")
     keys: list[Key] = []
     for entry in published if isinstance(published, list) else []:
         # RFC 7517 §5: what is not understood is ignored. Xero signs with RSA, so other keys are of no use here.

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import requests
 
+from xero_connector.adapters import lenient_json
 from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
 from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.tenant import Tenant
@@ -58,8 +59,8 @@ class RequestsXeroConnections:
                     definite=_is_definite(answer),
                     unauthorized=_is_unauthorized(answer),
                 )
-            connections = answer.json()
-            if not isinstance(connections, list):
+            connections, whole = lenient_json.read(answer.content)
+            if not whole or not isinstance(connections, list):
                 raise TypeError  # noqa: TRY301 - one of the shapes below that are not a list of connections
             tenants = [_tenant(connection) for connection in connections if isinstance(connection, dict)]
             usable = {tenant.tenant_id: tenant for tenant in tenants if tenant.tenant_id}
@@ -67,7 +68,7 @@ class RequestsXeroConnections:
                 raise TypeError  # noqa: TRY301 - nothing in it is a connection
             # One odd connection does not void the list.
             return tuple(usable.values())
-        except (requests.RequestException, RecursionError, TypeError, ValueError) as error:
+        except (requests.RequestException, TypeError, ValueError) as error:
             raise ConnectionsUnavailable(
                 f"Xero did not list the organisations ({type(error).__name__})."
             ) from None
@@ -109,6 +110,6 @@ def _tenant(connection: dict[str, Any]) -> Tenant:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return str(value).encode(errors="replace").decode().strip()[:_LONGEST_TEXT]

@@ -9,21 +9,39 @@ from typing import Any
 
 import requests
 
+from xero_connector.adapters import lenient_json
 from xero_connector.domain.tokens import TokenAnswer, TokenSet
 
 _DOCUMENTED_LIFE = 1800
 """Seconds (Xero, "Token types")."""
 _SHORTEST_LIFE = 60
 _LONGEST_LIFE = 86_400
+_LONGEST_ACCESS_TOKEN = 40_000
+_LONGEST_REFRESH_TOKEN = 16_000
+_LONGEST_SCOPES = 8_000
+"""Characters of JSON. Together they fit into one version of a secret, which has 64 KiB."""
+_LONGEST_SCOPE = 255
+_LONGEST_TYPE = 64
+_LONGEST_ID_TOKEN = 200_000
+_LONGEST_ID = 255
+_NOT_DECODED = "\ufffd"
 
 
-def json_object(answer: requests.Response) -> dict[str, Any]:
-    """Return the object that an answer holds, empty if it holds something else."""
-    try:
-        content = answer.json()
-    except (ValueError, RecursionError):
+def token_members(answer: requests.Response) -> dict[str, Any]:
+    """Return the members of a token answer, empty if it has none.
+
+    One that is cut off counts if its refresh token came before the cut: without it, the grant could be lost.
+    """
+    content, whole = lenient_json.read(answer.content)
+    if not isinstance(content, dict):
         return {}
-    return content if isinstance(content, dict) else {}
+    return content if whole or is_refresh_token(content.get("refresh_token")) else {}
+
+
+def error_of(answer: requests.Response) -> str | None:
+    """Return the error that an answer names (RFC 6749 §5.2), None if it names none."""
+    error = lenient_json.members(answer.content).get("error")
+    return error if isinstance(error, str) else None
 
 
 def retry_after(text: str, now: datetime) -> int | None:
@@ -38,29 +56,68 @@ def retry_after(text: str, now: datetime) -> int | None:
     return max(0, int((aware - now).total_seconds()))
 
 
-def is_text(value: object) -> bool:
-    """Tell whether a member is a printable text with something in it."""
-    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+def is_access_token(value: object) -> bool:
+    """Tell whether a member is an access token that can be stored."""
+    return _is_text(value, _LONGEST_ACCESS_TOKEN)
+
+
+def is_refresh_token(value: object) -> bool:
+    """Tell whether a member is a refresh token that can be stored."""
+    return _is_text(value, _LONGEST_REFRESH_TOKEN)
+
+
+def is_lost(refresh_token: object) -> bool:
+    """Tell whether Xero sent a refresh token that cannot be kept: it has to be asked again, within the grace."""
+    if refresh_token is lenient_json.UNREADABLE:
+        return True
+    return isinstance(refresh_token, str) and bool(refresh_token.strip()) and not is_refresh_token(refresh_token)
+
+
+def _is_text(value: object, longest: int) -> bool:
+    """Tell whether a member is a printable text with something in it, and takes no more room than that in JSON."""
+    return (
+        isinstance(value, str)
+        and bool(value.strip())
+        and value.isprintable()
+        and _NOT_DECODED not in value
+        and len(json.dumps(value)) <= longest
+    )
 
 
 def standard_form(content: dict[str, Any]) -> dict[str, Any]:
     """Return the members of a token answer in their documented types; what is missing or odd is filled in."""
-    refresh_token, id_token, scope = (content.get(name) for name in ("refresh_token", "id_token", "scope"))
-    scopes = scope.split() if isinstance(scope, str) else scope if isinstance(scope, list) else []
+    refresh_token, id_token, token_type = (
+        content.get(name) for name in ("refresh_token", "id_token", "token_type")
+    )
     standard: dict[str, Any] = {
         "access_token": content["access_token"],
-        "token_type": content["token_type"] if is_text(content.get("token_type")) else "Bearer",
+        "token_type": token_type if _is_text(token_type, _LONGEST_TYPE) else "Bearer",
         "expires_in": _expires_in(content),
-        "scope": " ".join(one for one in scopes if is_text(one)),
+        "scope": _scope(content.get("scope")),
     }
     if type(refresh_token) is int:
         refresh_token = str(refresh_token)
-    if is_text(refresh_token):
+    if is_refresh_token(refresh_token):
         standard["refresh_token"] = refresh_token
     if id_token is not None:
         # Something else than a JWT is refused where ID tokens are verified.
-        standard["id_token"] = id_token if is_text(id_token) else "not-a-jwt"
+        standard["id_token"] = id_token if _is_text(id_token, _LONGEST_ID_TOKEN) else "not-a-jwt"
     return standard
+
+
+def _scope(said: object) -> str:
+    """Return the scopes of an answer, as many as there is room for wherever they are kept."""
+    scopes = said.split() if isinstance(said, str) else said if isinstance(said, list) else []
+    fit: list[str] = []
+    room = _LONGEST_SCOPES
+    for one in scopes:
+        if not _is_text(one, _LONGEST_SCOPE):
+            continue
+        room -= len(json.dumps(one))
+        if room < 0:
+            break
+        fit.append(one)
+    return " ".join(fit)
 
 
 def _expires_in(content: dict[str, Any]) -> int:
@@ -98,13 +155,12 @@ def token_answer(token: dict[str, Any], asked_at: datetime) -> TokenAnswer:
 def _auth_event_id(access_token: str) -> str | None:
     """Read a claim of the access token, unverified: it came from Xero over TLS and only filters a list."""
     found = _claims(access_token).get("authentication_event_id")
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and _is_text(found, _LONGEST_ID) else None
 
 
 def _claims(access_token: str) -> dict[str, Any]:
     try:
         payload = access_token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, RecursionError, ValueError):
+        return lenient_json.members(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
         return {}
-    return claims if isinstance(claims, dict) else {}
