@@ -2,13 +2,14 @@
 
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import requests
 from joserfc import jws, jwt
-from joserfc.errors import BadSignatureError, InvalidClaimError, JoseError
-from joserfc.jwk import Key, KeySet, RSAKey
+from joserfc.errors import InvalidClaimError, InvalidKeyIdError, InvalidPayloadError, JoseError
+from joserfc.jwk import RSAKey
 
 from xero_connector.adapters import lenient_json
 from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
@@ -21,6 +22,23 @@ LEEWAY = 60
 _KEYS_ARE_FRESH_FOR = timedelta(hours=24)
 _REFETCH_AT_MOST_EVERY = timedelta(minutes=1)
 LIMITS = Limits(within=timedelta(seconds=5), largest=262_144)
+_SECOND_TRY = timedelta(seconds=3)
+_ALGORITHM = "RS256"
+_LONGEST_USER_ID = 255
+"""OpenID Connect Core §2, of `sub`."""
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What joserfc raises, besides its own errors, where a header or a claim has a type that it does not expect."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PublishedKey:
+    """A key that may have signed an ID token, under the id that it was published with."""
+
+    kid: str | None
+    key: RSAKey
+
+
+type _Keys = tuple[_PublishedKey, ...]
 
 
 class JoserfcIdTokens:
@@ -34,12 +52,13 @@ class JoserfcIdTokens:
         self._transport = transport
         self._limits = limits
         self._lock = threading.Lock()
-        self._keys: KeySet | None = None
+        self._keys: _Keys = ()
         self._fetched_at: datetime | None = None
+        self._fruitless_at: datetime | None = None
 
     def load_keys(self) -> None:
         with transport_failures():
-            self._keys_not_older_than(_KEYS_ARE_FRESH_FOR)
+            self._fresh_keys()
 
     def verify_id_token(self, id_token: str | None, *, client_id: str, nonce: str) -> str:
         if not id_token:
@@ -57,47 +76,79 @@ class JoserfcIdTokens:
                 nonce={"essential": True, "value": nonce},
             ).validate(claims)
             _check_for_whom(claims, client_id)
+            return _user_of(claims)
         except JoseError as error:
             raise IdTokenRefused("The ID token is not acceptable.", code=error.error) from None
-        except (RecursionError, ValueError):
-            raise IdTokenRefused("The ID token is not a signed JWT.", code="id_token_malformed") from None
         except requests.RequestException:
             raise IdTokenRefused("Xero's signing keys could not be read.", code="keys_unavailable") from None
-        # Xero's `sub` is another value than the user id that its API and its access tokens know.
-        user_id = claims.get("xero_userid")
-        return user_id if isinstance(user_id, str) and user_id else str(claims["sub"])
+        except _MALFORMED:
+            raise IdTokenRefused("The ID token is not a signed JWT.", code="id_token_malformed") from None
 
     def _decode(self, id_token: str) -> dict[str, Any]:
+        keys = self._fresh_keys()
         try:
-            return self._decode_with(self._keys_not_older_than(_KEYS_ARE_FRESH_FOR), id_token)
-        except (JoseError, ValueError):
-            # Xero may have begun to sign with a new key; a forger cannot make us ask more than once a minute.
-            return self._decode_with(self._keys_not_older_than(_REFETCH_AT_MOST_EVERY), id_token)
+            return _decoded(id_token, keys)
+        except (JoseError, *_MALFORMED) as error:
+            # Xero may have begun to sign with a new key.
+            newer = self._keys_after(keys, unknown=isinstance(error, InvalidKeyIdError))
+            if newer is keys:
+                raise
+        try:
+            return _decoded(id_token, newer)
+        except (JoseError, *_MALFORMED):
+            self._fruitless_at = self._clock()
+            raise
 
-    @staticmethod
-    def _decode_with(keys: KeySet, id_token: str) -> dict[str, Any]:
-        if len(keys.keys) > 1 and "kid" not in jws.extract_compact(id_token.encode()).headers():
-            return _decode_by_any(keys, id_token)
-        return jwt.decode(id_token, keys, algorithms=["RS256"]).claims
-
-    def _keys_not_older_than(self, age: timedelta) -> KeySet:
+    def _fresh_keys(self) -> _Keys:
         with self._lock:
-            now = self._clock()
-            if self._keys is None or self._fetched_at is None or now - self._fetched_at > age:
-                with Budget(self._limits, self._transport) as budget, budget.bind(requests.Session()) as session:
-                    answer = session.get(f"{self._issuer}/.well-known/openid-configuration/jwks")
-                answer.raise_for_status()
-                self._keys = _key_set(answer)
-                self._fetched_at = now
+            if self._is_past(self._fetched_at, _KEYS_ARE_FRESH_FOR):
+                self._fetch(self._limits)
             return self._keys
 
+    def _keys_after(self, keys: _Keys, *, unknown: bool) -> _Keys:
+        """Return the keys that Xero publishes now, or the same where it was asked a moment ago.
 
-def _decode_by_any(keys: KeySet, id_token: str) -> dict[str, Any]:
-    """Take a token that names no key if one of the keys signed it: a signature leaves no doubt whose it is."""
-    for key in keys.keys[:-1]:
-        with suppress(BadSignatureError):
-            return jwt.decode(id_token, key, algorithms=["RS256"]).claims
-    return jwt.decode(id_token, keys.keys[-1], algorithms=["RS256"]).claims
+        For a key that is not among them Xero is asked at once, unless that was in vain within the last minute: a
+        forger cannot make us ask more often. The code is spent by now, so a first failure is not the last word.
+        """
+        with self._lock:
+            last = self._fruitless_at if unknown else self._fetched_at
+            if self._keys is keys and self._is_past(last, _REFETCH_AT_MOST_EVERY):
+                try:
+                    self._fetch(self._limits)
+                except requests.RequestException:
+                    self._fetch(self._limits.at_most(_SECOND_TRY))
+            return self._keys
+
+    def _is_past(self, last: datetime | None, pause: timedelta) -> bool:
+        return last is None or self._clock() - last > pause
+
+    def _fetch(self, limits: Limits) -> None:
+        now = self._clock()
+        with Budget(limits, self._transport) as budget, budget.bind(requests.Session()) as session:
+            answer = session.get(f"{self._issuer}/.well-known/openid-configuration/jwks")
+        answer.raise_for_status()
+        self._keys = _published_keys(answer.content)
+        self._fetched_at = now
+
+
+def _decoded(id_token: str, keys: _Keys) -> dict[str, Any]:
+    """Return the claims of a token that one of the keys signed: a signature leaves no doubt whose it is."""
+    signed = id_token.encode()
+    kid = jws.extract_compact(signed).headers().get("kid")
+    trouble: Exception = InvalidKeyIdError()
+    for candidate in keys:
+        if kid is not None and candidate.kid not in {None, kid}:
+            continue
+        try:
+            payload = jws.deserialize_compact(signed, candidate.key, algorithms=[_ALGORITHM]).payload
+        except (JoseError, *_MALFORMED) as error:
+            trouble = error
+            continue
+        if claims := lenient_json.members(payload or b""):
+            return claims
+        raise InvalidPayloadError
+    raise trouble
 
 
 def _check_for_whom(claims: dict[str, Any], client_id: str) -> None:
@@ -109,14 +160,36 @@ def _check_for_whom(claims: dict[str, Any], client_id: str) -> None:
         raise InvalidClaimError("azp")
 
 
-def _key_set(answer: requests.Response) -> KeySet:
-    published = lenient_json.members(answer.content).get("keys")
-    keys: list[Key] = []
+def _user_of(claims: dict[str, Any]) -> str:
+    # Xero's `sub` is another value than the user id that its API and its access tokens know.
+    for name in ("xero_userid", "sub"):
+        user_id = claims.get(name)
+        if isinstance(user_id, str) and 0 < len(user_id) <= _LONGEST_USER_ID and user_id.isprintable():
+            return user_id
+    raise InvalidClaimError("sub")
+
+
+def _published_keys(body: bytes) -> _Keys:
+    published = lenient_json.members(body).get("keys")
+    keys: list[_PublishedKey] = []
     for entry in published if isinstance(published, list) else []:
-        # RFC 7517 §5: what is not understood is ignored. Xero signs with RSA, so other keys are of no use here.
-        if isinstance(entry, dict) and entry.get("kty") == "RSA":
-            with suppress(JoseError, KeyError, TypeError, ValueError):
-                keys.append(RSAKey.import_key(entry))
+        # RFC 7517 §5: what is not understood is ignored.
+        if isinstance(entry, dict) and _may_sign(entry):
+            kid = entry.get("kid")
+            with suppress(JoseError, *_MALFORMED):
+                key = RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")})
+                keys.append(_PublishedKey(kid if isinstance(kid, str) else None, key))
     if not keys:
         raise requests.exceptions.InvalidJSONError("The answer is not a key set.")
-    return KeySet(keys)
+    return tuple(keys)
+
+
+def _may_sign(entry: dict[str, Any]) -> bool:
+    """Tell whether a key is one for RS256 (RFC 7517 §4.1 to §4.4)."""
+    operations = entry.get("key_ops")
+    return (
+        entry.get("kty") == "RSA"
+        and entry.get("use") in (None, "sig")
+        and entry.get("alg") in (None, _ALGORITHM)
+        and (operations is None or (isinstance(operations, list) and "verify" in operations))
+    )
