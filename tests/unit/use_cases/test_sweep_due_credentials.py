@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -84,6 +85,18 @@ def test_an_error_that_nobody_foresaw_shows_after_the_others_had_their_turn(worl
     assert sorted(world.row(client_id).generation for client_id in MANY) == [1, *[2] * (len(MANY) - 1)]
     (fields,) = [fields for message, fields in world.observer.events if message == "sweep_done"]
     assert fields == {"due": len(MANY), "refreshed": len(MANY) - 1, "unforeseen": 1}
+
+
+def test_a_row_that_cannot_be_judged_does_not_keep_the_others_from_their_turn(world: World) -> None:
+    all_due(world, *MANY)
+    # No store hands on such a moment: it can be compared with no other.
+    odd = replace(world.row(MANY[0]), due_at=world.now.replace(tzinfo=None))
+    world.registry.rows[MANY[0]] = odd
+    world.registry.due = lambda **_: MANY  # type: ignore[method-assign] # as the index has them
+    with pytest.raises(TypeError):
+        sweep(world)
+    assert {world.row(client_id).generation for client_id in MANY[1:]} == {2}
+    assert world.row(MANY[0]) == odd
 
 
 def test_what_an_unforeseen_error_cut_off_comes_back_by_itself(world: World) -> None:

@@ -91,19 +91,24 @@ class SweepDueCredentials:
             except StoreUnavailable as error:
                 # The other shards have their turn first; then this run fails, so that an alarm can go off.
                 sweep.unread.append(error)
-        rows = [(client_id, pool.submit(self.registry.get, client_id)) for client_id in client_ids]
-        now = self.clock()
+        rows = [(client_id, pool.submit(self._still_due, client_id)) for client_id in client_ids]
         due: list[tuple[datetime, Credential]] = []
         for client_id, future in rows:
             if future.exception() is not None:
+                # Whatever is wrong with one row, the others have their turn.
                 sweep.outcomes[self._outcome(client_id, future, sweep.unforeseen)] += 1
-                continue
-            row = future.result()
-            if row is None or row.due_at is None or not row.is_due(now):
+            elif (found := future.result()) is None:
                 sweep.outcomes["skipped"] += 1
-                continue
-            due.append((row.due_at, row))
+            else:
+                due.append(found)
         return [row for _, row in sorted(due, key=itemgetter(0))]
+
+    def _still_due(self, client_id: str) -> tuple[datetime, Credential] | None:
+        """Read a row, and since when it is due; None if it is not, for the index lags behind."""
+        row = self.registry.get(client_id)
+        if row is None or row.due_at is None or not row.is_due(self.clock()):
+            return None
+        return row.due_at, row
 
     def _begin(self, sweep: "_Sweep", pool: ThreadPoolExecutor, rows: Sequence[Credential]) -> None:
         for row in rows:
