@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.fakes.builders import a_credential, a_request, a_ticket
 from tests.fakes.world import NOON
 from xero_connector.adapters import dynamodb_items as items
-from xero_connector.domain.checks import Check, CheckResult
+from xero_connector.adapters.dynamodb_credential_items import credential_from_item, credential_to_item
+from xero_connector.domain.checks import UNCHECKED, Check, CheckResult
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease
 from xero_connector.domain.ending import Ending, Leftover
@@ -43,7 +44,7 @@ credentials = st.builds(
     integration_type=st.sampled_from(IntegrationType),
     requested_scopes=st.lists(texts, max_size=3).map(tuple),
     granted_scopes=st.lists(texts, max_size=3).map(tuple),
-    checks=st.dictionaries(names, all_checks, max_size=3),
+    checks=st.dictionaries(names, all_checks, max_size=3).map(lambda found: {**UNCHECKED, **found}),
     tenants=all_tenants,
     tenants_pending=st.booleans(),
     tenants_checked_at=st.none() | moments,
@@ -96,13 +97,13 @@ tickets = st.builds(ConnectTicket, ticket_hash=texts, client_id=texts, created_a
 
 @given(credentials)
 def test_a_credential(row: Credential) -> None:
-    wire = items.to_wire(items.credential_to_item(row, shards=8))
-    assert items.credential_from_item(items.from_wire(wire)) == row
+    wire = items.to_wire(credential_to_item(row, shards=8))
+    assert credential_from_item(items.from_wire(wire)) == row
 
 
 @given(credentials, st.lists(notes, max_size=3).map(tuple))
 def test_notes_are_no_part_of_a_credential_s_item(row: Credential, noted: tuple[Note, ...]) -> None:
-    assert items.credential_to_item(replace(row, notes=noted), shards=8) == items.credential_to_item(row, shards=8)
+    assert credential_to_item(replace(row, notes=noted), shards=8) == credential_to_item(row, shards=8)
 
 
 @given(all_entries, st.booleans())
@@ -131,14 +132,14 @@ def test_a_connect_ticket(ticket: ConnectTicket) -> None:
 @given(st.floats(-1000, CAPACITY))
 def test_an_allowance_is_kept_to_a_millionth(level: float) -> None:
     row = a_credential(allowance=VersionAllowance(level, NOON))
-    item = items.from_wire(items.to_wire(items.credential_to_item(row, shards=1)))
-    assert abs(items.credential_from_item(item).allowance.level - level) <= 1e-6
+    item = items.from_wire(items.to_wire(credential_to_item(row, shards=1)))
+    assert abs(credential_from_item(item).allowance.level - level) <= 1e-6
 
 
 def test_only_what_is_due_some_time_is_in_the_due_index() -> None:
-    never = items.to_wire(items.credential_to_item(a_credential(due_at=None), shards=8))
+    never = items.to_wire(credential_to_item(a_credential(due_at=None), shards=8))
     assert {"due_shard", "due_at"}.isdisjoint(never)
-    some_time = items.credential_to_item(a_credential(due_at=NOON + timedelta(milliseconds=999)), shards=8)
+    some_time = credential_to_item(a_credential(due_at=NOON + timedelta(milliseconds=999)), shards=8)
     assert (some_time["due_shard"], some_time["due_at"]) == ("5", int(NOON.timestamp()))
 
 
@@ -163,14 +164,14 @@ def test_an_audit_trail_ends_some_day() -> None:
 
 
 def test_events_have_parts_of_the_due_index_to_themselves() -> None:
-    credential = items.credential_to_item(a_credential(due_at=NOON), shards=8)
+    credential = credential_to_item(a_credential(due_at=NOON), shards=8)
     (entry,) = entries_of(a_credential(revision=3).noted(Action.VALIDATED))
     event = items.entry_to_item(entry, shards=8)
     assert (credential["due_shard"], event["due_shard"]) == ("5", "EVENTS#5")
 
 
 def test_what_has_no_value_takes_no_room() -> None:
-    wire = items.to_wire(items.credential_to_item(a_credential(), shards=8))
+    wire = items.to_wire(credential_to_item(a_credential(), shards=8))
     assert {"label", "lease_owner", "last_error", "attempt_started_at"}.isdisjoint(wire)
     assert not any("NULL" in value for value in wire.values())
 
@@ -203,5 +204,5 @@ def test_what_expires_is_kept_a_day_longer_to_say_so() -> None:
 
 
 def test_numbers_are_decimals_on_the_wire() -> None:
-    item = items.from_wire(items.to_wire(items.credential_to_item(a_credential(), shards=8)))
+    item = items.from_wire(items.to_wire(credential_to_item(a_credential(), shards=8)))
     assert item["allowance_level"] == Decimal(CAPACITY)

@@ -1,8 +1,11 @@
 """Answers of AWS without their members, and content that cannot be read, are failures of a store, told as such."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any, cast
 
@@ -14,13 +17,17 @@ from tests.fakes.builders import a_credential, a_request, a_ticket, a_token, a_t
 from tests.fakes.world import CLIENT_ID, NOON
 from tests.fakes.xero import DEMO_COMPANY
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
+from xero_connector.adapters.dynamodb_credential_items import credential_from_item, credential_to_item
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_items import (
     credential_key,
-    credential_to_item,
+    entry_from_item,
     entry_to_item,
     from_wire,
+    readable,
+    request_from_item,
     request_to_item,
+    ticket_from_item,
     ticket_to_item,
     to_wire,
 )
@@ -28,10 +35,14 @@ from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.kms_seal import KmsSeal
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
+from xero_connector.domain.checks import UNCHECKED
+from xero_connector.domain.credential import LastError, Lease, ParkedGrant
+from xero_connector.domain.ending import Ending, Leftover
 from xero_connector.domain.errors import RowUnreadable, StoreUnavailable
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.tenant import LARGEST_LIST, Tenant, fitting
 from xero_connector.domain.tokens import ClientPair, TokenSet, TokensSecret
+from xero_connector.web.credential_resource import credential_resource, history_entry_resource
 
 
 class Client:
@@ -236,6 +247,20 @@ SPOILT: dict[str, dict[str, Any]] = {
     "checks of another form": {"checks": ["pass"]},
     "a broken error": {"last_error": {"code": "x"}},
     "a broken grant": {"parked": {}},
+    "a label that is a number": {"label": 5},
+    "a name of a person that is a number": {"created_by": 7},
+    "an ARN that is a number": {"tokens_secret_arn": 5},
+    "a scope that is a number": {"requested_scopes": ["openid", 5]},
+    "scopes that are one text": {"granted_scopes": "openid"},
+    "an error whose code is a number": {"last_error": {"code": 5, "detail": "x", "at": NOON.isoformat()}},
+    "an error whose detail is a number": {"last_error": {"code": "x", "detail": 6, "at": NOON.isoformat()}},
+    "a check whose detail is a number": {"checks": {"pair": {"result": "pass", "detail": 5}}},
+    "a flag that is a text": {"tenants_pending": "no"},
+    "a number that is not whole": {"generation": Decimal("1.5")},
+    "a number that is too large": {"revision": 10**20},
+    "an allowance that is too large": {"allowance_level": 10**9},
+    "a moment beyond all calendars": {"due_exactly_at": "9999-12-31T23:59:59-23:59"},
+    "a lease without an end": {"lease_owner": "somebody"},
 }
 each_spoilt = pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT.keys())
 
@@ -261,6 +286,90 @@ def test_a_row_that_cannot_be_read_voids_no_list(spoilt: dict[str, Any]) -> None
     )
     assert page.items == [good, other]
     assert told == ["B" * 32]
+
+
+MOMENTS = ["access_token_expires_at", "due_exactly_at", "created_at", "updated_at", "allowance_at"]
+
+
+@pytest.mark.parametrize("text", ["2026-11-23T12:05:00", "2026-11-23 12:05", "2026-11-23T14:05:00+02:00"])
+def test_a_moment_without_an_offset_is_in_utc(text: str) -> None:
+    item = credential_to_item(a_credential(), shards=8) | dict.fromkeys(MOMENTS, text)
+    row = registry({"Item": to_wire(item)}).get(CLIENT_ID)
+    assert row is not None
+    found = [row.access_token_expires_at, row.due_at, row.created_at, row.updated_at, row.allowance.at]
+    assert found == [datetime(2026, 11, 23, 12, 5, tzinfo=UTC)] * 5
+    assert row.is_due(datetime(2026, 11, 23, 12, 5, tzinfo=UTC))
+
+
+def test_a_check_that_is_missing_was_not_made() -> None:
+    item = to_wire(credential_to_item(a_credential(), shards=8) | {"checks": {}})
+    row = registry({"Item": item}).get(CLIENT_ID)
+    assert row is not None
+    assert row.checks == UNCHECKED
+
+
+ODD_MEMBERS: list[Any] = [
+    None, True, 0, -1, 10**37, Decimal("1.5"), "", "x", "2026-11-23T12:05:00", "0001-01-01", "9999-12-31",
+    b"x", [], [1], ["x"], [[]], [{}], {}, {"a": 1}, {"code": 1}, {"x"}, {1},
+]  # fmt: skip
+WITH_EVERYTHING = a_credential(
+    label="Demo",
+    requested_scopes=("openid",),
+    lease=Lease("somebody", NOON),
+    parked=ParkedGrant(sealed="x", obtained_at=NOON, consent="c", xero_user_id="u", scopes=("openid",)),
+    earlier_grants=(ParkedGrant(sealed="x", obtained_at=NOON),),
+    ending=Ending(since=NOON, leftovers=(Leftover("a", "b"),)),
+    last_error=LastError("a", "b", NOON),
+    tenants=(DEMO_COMPANY,),
+    due_at=NOON,
+)
+
+
+def variants(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Put each odd value in the place of each member, however deep it stands."""
+    for name, value in item.items():
+        yield from ({**item, name: odd} for odd in ODD_MEMBERS)
+        if isinstance(value, dict):
+            yield from ({**item, name: inner} for inner in variants(value))
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            yield from ({**item, name: [inner]} for inner in variants(value[0]))
+
+
+def test_a_row_is_shown_or_unreadable_whatever_is_in_any_of_its_members() -> None:
+    shown = 0
+    for item in variants(from_wire(to_wire(credential_to_item(WITH_EVERYTHING, shards=8)))):
+        with suppress(RowUnreadable):
+            row = readable(credential_from_item, from_wire(to_wire(item)), "GetItem")
+            json.dumps(credential_resource(row, tokens_secret_name="x"))
+            row.is_due(NOON)
+            row.leased("somebody", now=NOON, duration=timedelta(minutes=1)).released(
+                due_at=NOON, attempt_finished=True, now=NOON
+            )
+            row.allowance.wait_for(1, NOON)
+            to_wire(credential_to_item(row, shards=8))
+            shown += 1
+    assert shown > 100
+
+
+def test_an_entry_is_shown_or_unreadable_whatever_is_in_any_of_its_members() -> None:
+    entry = an_entry(detail="x", event={"a": 1}, unpublished=True)
+    for item in variants(from_wire(to_wire(entry_to_item(entry, shards=8)))):
+        with suppress(RowUnreadable):
+            read = readable(entry_from_item, from_wire(to_wire(item)), "Query")
+            json.dumps(history_entry_resource(read))
+            to_wire(entry_to_item(read, shards=8))
+
+
+def test_a_ticket_and_a_request_are_good_or_unreadable_whatever_is_in_any_of_their_members() -> None:
+    for item in variants(from_wire(to_wire(ticket_to_item(a_ticket())))):
+        with suppress(RowUnreadable):
+            ticket_to_item(readable(ticket_from_item, from_wire(to_wire(item)), "GetItem"))
+    for item in variants(from_wire(to_wire(request_to_item(a_request(claimed_at=NOON))))):
+        with suppress(RowUnreadable):
+            request = readable(request_from_item, from_wire(to_wire(item)), "GetItem")
+            assert request.is_claimed(NOON) in {True, False}
+            assert not request.is_bound_to("x")
+            request_to_item(request)
 
 
 @pytest.mark.parametrize("odd", [[1, None], [{"tenant_id": "t-1", "more": 1}], "none", None], ids=str)

@@ -12,7 +12,7 @@ from tests.fakes.stores import InMemoryRegistry
 from tests.fakes.world import CLIENT_ID, NOON
 from tests.fakes.xero import DEMO_COMPANY
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
-from xero_connector.domain.checks import Check, CheckResult
+from xero_connector.domain.checks import UNCHECKED, Check, CheckResult
 from xero_connector.domain.credential import LastError
 from xero_connector.domain.errors import MalformedRequest, RevisionConflict
 from xero_connector.domain.ports import Registry
@@ -59,7 +59,11 @@ def test_every_field_is_kept(registry: Registry) -> None:
         status=Status.DEGRADED,
         label="Elektro-Land · Ünicode 株式会社",
         granted_scopes=("openid", "files"),
-        checks={"pair": Check(CheckResult.FAIL, "No.", NOON), "scopes": Check(CheckResult.UNKNOWN, "Not yet.")},
+        checks={
+            **UNCHECKED,
+            "pair": Check(CheckResult.FAIL, "No.", NOON),
+            "scopes": Check(CheckResult.UNKNOWN, "Not yet."),
+        },
         tenants=(DEMO_COMPANY,),
         tenants_pending=True,
         client_secret_number=3,

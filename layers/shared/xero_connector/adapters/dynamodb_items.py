@@ -11,7 +11,6 @@ have shards of their own, `EVENTS#{shard}`. Index `credentials`: `listing`, `cli
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from hashlib import sha256
 from math import floor
 from typing import Any
@@ -19,16 +18,11 @@ from uuid import UUID
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from xero_connector.domain.checks import Check, CheckResult
+from xero_connector.adapters.item_members import Members
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase
-from xero_connector.domain.credential import Credential, IntegrationType, LastError, Lease
-from xero_connector.domain.ending import Ending, Leftover
 from xero_connector.domain.errors import RowUnreadable
 from xero_connector.domain.history import Action, HistoryEntry
-from xero_connector.domain.parked_grant import ParkedGrant
-from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import tenants_from
-from xero_connector.domain.version_allowance import VersionAllowance
 
 type Item = dict[str, Any]
 
@@ -82,122 +76,12 @@ def shard_of(client_id: str, shards: int) -> str:
     return str(int.from_bytes(sha256(client_id.encode()).digest()[:4]) % shards)
 
 
-def credential_to_item(row: Credential, *, shards: int) -> Item:
-    """Return the item of a credential; the due index sees it only while it has a due time."""
-    return {
-        **credential_key(row.client_id),
-        "listing": LISTING,
-        "client_id": row.client_id,
-        "incarnation": str(row.incarnation),
-        "revision": row.revision,
-        "status": str(row.status),
-        "label": row.label,
-        "integration_type": str(row.integration_type),
-        "requested_scopes": list(row.requested_scopes),
-        "granted_scopes": list(row.granted_scopes),
-        "checks": {name: _check_to_item(check) for name, check in row.checks.items()},
-        "tenants": [tenant.to_dict() for tenant in row.tenants],
-        "tenants_pending": row.tenants_pending,
-        "tenants_checked_at": _text(row.tenants_checked_at),
-        "client_secret_number": row.client_secret_number,
-        "generation": row.generation,
-        "grant_began": row.grant_began,
-        "grant_consent": row.grant_consent,
-        "grant_version_id": row.grant_version_id,
-        "xero_user_id": row.xero_user_id,
-        "consenting": row.consenting,
-        "consenting_since": _text(row.consenting_since),
-        "parked": None if row.parked is None else _parked_to_item(row.parked),
-        "earlier_grants": [_parked_to_item(grant) for grant in row.earlier_grants] or None,
-        "unreadable_since": _text(row.unreadable_since),
-        "refused_since": _text(row.refused_since),
-        "refusals": row.refusals or None,
-        "ending": None if row.ending is None else _ending_to_item(row.ending),
-        "tokens_secret_arn": row.tokens_secret_arn,
-        "access_token_expires_at": _text(row.access_token_expires_at),
-        "refresh_token_expires_at": _text(row.refresh_token_expires_at),
-        "last_refreshed_at": _text(row.last_refreshed_at),
-        "due_shard": None if row.due_at is None else shard_of(row.client_id, shards),
-        "due_at": None if row.due_at is None else epoch(row.due_at),
-        "due_exactly_at": _text(row.due_at),
-        "lease_owner": None if row.lease is None else row.lease.owner,
-        "lease_until": None if row.lease is None else _text(row.lease.until),
-        "attempt_started_at": _text(row.attempt_started_at),
-        "failures": row.failures,
-        "last_error": None
-        if row.last_error is None
-        else {
-            "code": row.last_error.code,
-            "detail": row.last_error.detail,
-            "at": row.last_error.at.isoformat(),
-        },
-        "allowance_level": Decimal(str(round(row.allowance.level, 6))),
-        "allowance_at": row.allowance.at.isoformat(),
-        "created_at": row.created_at.isoformat(),
-        "created_by": row.created_by,
-        "updated_at": row.updated_at.isoformat(),
-    }
-
-
 def readable[Row](read: Callable[[Item], Row], item: Item, operation: str) -> Row:
-    """Read an item with one of the functions below, or raise `RowUnreadable`."""
+    """Read an item with one of the functions for it, or raise `RowUnreadable`."""
     try:
         return read(item)
     except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         raise RowUnreadable(operation) from None
-
-
-def credential_from_item(item: Item) -> Credential:
-    """Read the item of a credential."""
-    return Credential(
-        client_id=item["client_id"],
-        incarnation=UUID(item["incarnation"]),
-        revision=int(item["revision"]),
-        status=Status(item["status"]),
-        label=item.get("label"),
-        integration_type=IntegrationType(item["integration_type"]),
-        requested_scopes=tuple(item["requested_scopes"]),
-        granted_scopes=tuple(item["granted_scopes"]),
-        checks={name: _check_from_item(check) for name, check in item["checks"].items()},
-        tenants=tenants_from(item.get("tenants")),
-        tenants_pending=item["tenants_pending"],
-        tenants_checked_at=_moment(item.get("tenants_checked_at")),
-        client_secret_number=int(item["client_secret_number"]),
-        generation=int(item["generation"]),
-        grant_began=int(item["grant_began"]),
-        grant_consent=item.get("grant_consent"),
-        grant_version_id=item.get("grant_version_id"),
-        xero_user_id=item.get("xero_user_id"),
-        consenting=item.get("consenting") or None,
-        consenting_since=_moment(item.get("consenting_since")),
-        parked=_parked_from_item(item["parked"]) if "parked" in item else None,
-        earlier_grants=tuple(_parked_from_item(grant) for grant in item.get("earlier_grants", ())),
-        unreadable_since=_moment(item.get("unreadable_since")),
-        refused_since=_moment(item.get("refused_since")),
-        refusals=int(item.get("refusals", 0)),
-        ending=_ending_from_item(item["ending"]) if "ending" in item else None,
-        tokens_secret_arn=item.get("tokens_secret_arn"),
-        access_token_expires_at=_moment(item.get("access_token_expires_at")),
-        refresh_token_expires_at=_moment(item.get("refresh_token_expires_at")),
-        last_refreshed_at=_moment(item.get("last_refreshed_at")),
-        due_at=_moment(item.get("due_exactly_at")),
-        lease=Lease(item["lease_owner"], datetime.fromisoformat(item["lease_until"]))
-        if "lease_owner" in item
-        else None,
-        attempt_started_at=_moment(item.get("attempt_started_at")),
-        failures=int(item["failures"]),
-        last_error=LastError(
-            item["last_error"]["code"],
-            item["last_error"]["detail"],
-            datetime.fromisoformat(item["last_error"]["at"]),
-        )
-        if "last_error" in item
-        else None,
-        allowance=VersionAllowance(float(item["allowance_level"]), datetime.fromisoformat(item["allowance_at"])),
-        created_at=datetime.fromisoformat(item["created_at"]),
-        created_by=item["created_by"],
-        updated_at=datetime.fromisoformat(item["updated_at"]),
-    )
 
 
 def events_shard(shard: str) -> str:
@@ -232,18 +116,19 @@ def entry_to_item(entry: HistoryEntry, *, shards: int) -> Item:
 
 def entry_from_item(item: Item) -> HistoryEntry:
     """Read the item of an entry."""
+    members = Members(item)
     return HistoryEntry(
-        entry_id=UUID(item["entry_id"]),
-        client_id=item["client_id"],
-        revision=int(item["revision"]),
-        position=int(item["position"]),
-        at=datetime.fromisoformat(item["at"]),
-        action=Action(item["action"]),
-        by=item["by"],
-        status=item["status"],
-        detail=item.get("detail"),
-        event=json.loads(item["event"]) if "event" in item else None,
-        unpublished="due_shard" in item,
+        entry_id=UUID(members.text("entry_id")),
+        client_id=members.text("client_id"),
+        revision=members.whole("revision"),
+        position=members.whole("position"),
+        at=members.moment("at"),
+        action=Action(members.text("action")),
+        by=members.text("by"),
+        status=members.text("status"),
+        detail=members.text_or_none("detail"),
+        event=Members(json.loads(members.text("event"))).item if "event" in members else None,
+        unpublished="due_shard" in members,
     )
 
 
@@ -260,11 +145,12 @@ def ticket_to_item(ticket: ConnectTicket) -> Item:
 
 def ticket_from_item(item: Item) -> ConnectTicket:
     """Read the item of a connect ticket."""
+    members = Members(item)
     return ConnectTicket(
-        ticket_hash=item["pk"].removeprefix("TICKET#"),
-        client_id=item["client_id"],
-        created_at=datetime.fromisoformat(item["created_at"]),
-        expires_at=datetime.fromisoformat(item["expires_at"]),
+        ticket_hash=members.text("pk").removeprefix("TICKET#"),
+        client_id=members.text("client_id"),
+        created_at=members.moment("created_at"),
+        expires_at=members.moment("expires_at"),
     )
 
 
@@ -279,7 +165,7 @@ def request_to_item(request: AuthorizationRequest) -> Item:
         "created_at": request.created_at.isoformat(),
         "expires_at": request.expires_at.isoformat(),
         "phase": str(request.phase),
-        "claimed_at": _text(request.claimed_at),
+        "claimed_at": written(request.claimed_at),
         "tenants": [tenant.to_dict() for tenant in request.tenants],
         "tenants_pending": request.tenants_pending,
         "ttl": _time_to_live(request.expires_at),
@@ -288,18 +174,19 @@ def request_to_item(request: AuthorizationRequest) -> Item:
 
 def request_from_item(item: Item) -> AuthorizationRequest:
     """Read the item of an authorization request."""
+    members = Members(item)
     return AuthorizationRequest(
-        state_hash=item["pk"].removeprefix("REQUEST#"),
-        revision=int(item["revision"]),
-        client_id=item["client_id"],
-        ticket_hash=item["ticket_hash"],
-        binding_hash=item["binding_hash"],
-        created_at=datetime.fromisoformat(item["created_at"]),
-        expires_at=datetime.fromisoformat(item["expires_at"]),
-        phase=RequestPhase(item["phase"]),
-        claimed_at=_moment(item.get("claimed_at")),
+        state_hash=members.text("pk").removeprefix("REQUEST#"),
+        revision=members.whole("revision"),
+        client_id=members.text("client_id"),
+        ticket_hash=members.text("ticket_hash"),
+        binding_hash=members.text("binding_hash"),
+        created_at=members.moment("created_at"),
+        expires_at=members.moment("expires_at"),
+        phase=RequestPhase(members.text("phase")),
+        claimed_at=members.moment_or_none("claimed_at"),
         tenants=tenants_from(item.get("tenants")),
-        tenants_pending=item["tenants_pending"],
+        tenants_pending=members.flag("tenants_pending"),
     )
 
 
@@ -313,64 +200,6 @@ def _time_to_live(expires_at: datetime) -> int:
     return epoch(expires_at) + 86_400
 
 
-def _text(moment: datetime | None) -> str | None:
+def written(moment: datetime | None) -> str | None:
+    """Return a moment as an item holds it."""
     return None if moment is None else moment.isoformat()
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _parked_to_item(grant: ParkedGrant) -> Item:
-    item = {
-        "sealed": grant.sealed,
-        "obtained_at": grant.obtained_at.isoformat(),
-        "consent": grant.consent,
-        "xero_user_id": grant.xero_user_id,
-        "scopes": list(grant.scopes),
-    }
-    return {name: value for name, value in item.items() if value is not None}
-
-
-def _parked_from_item(item: Item) -> ParkedGrant:
-    return ParkedGrant(
-        sealed=item["sealed"],
-        obtained_at=datetime.fromisoformat(item["obtained_at"]),
-        consent=item.get("consent"),
-        xero_user_id=item.get("xero_user_id"),
-        scopes=tuple(item.get("scopes", ())),
-    )
-
-
-def _ending_to_item(ending: Ending) -> Item:
-    item = {
-        "since": ending.since.isoformat(),
-        "exchanged": ending.exchanged,
-        "revoked": ending.revoked,
-        "suspected": ending.suspected,
-        "exchange_lost_at": _text(ending.exchange_lost_at),
-        "grants_done": ending.grants_done,
-        "leftovers": [{"code": one.code, "detail": one.detail} for one in ending.leftovers],
-    }
-    return {name: value for name, value in item.items() if value is not None}
-
-
-def _ending_from_item(item: Item) -> Ending:
-    return Ending(
-        since=datetime.fromisoformat(item["since"]),
-        exchanged=item["exchanged"],
-        revoked=item["revoked"],
-        suspected=item["suspected"],
-        exchange_lost_at=_moment(item.get("exchange_lost_at")),
-        grants_done=item["grants_done"],
-        leftovers=tuple(Leftover(one["code"], one["detail"]) for one in item["leftovers"]),
-    )
-
-
-def _check_to_item(check: Check) -> Item:
-    item = {"result": str(check.result), "detail": check.detail, "checked_at": _text(check.checked_at)}
-    return {name: value for name, value in item.items() if value is not None}
-
-
-def _check_from_item(item: Item) -> Check:
-    return Check(CheckResult(item["result"]), item["detail"], _moment(item.get("checked_at")))

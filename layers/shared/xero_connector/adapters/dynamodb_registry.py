@@ -1,4 +1,4 @@
-"""The registry in the DynamoDB table: see `dynamodb_items` for its shape."""
+"""The registry in the DynamoDB table: see `dynamodb_items` and `dynamodb_credential_items` for its shape."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from xero_connector.adapters import dynamodb_items as items
 from xero_connector.adapters.aws_errors import error_code, translating
+from xero_connector.adapters.dynamodb_credential_items import credential_from_item, credential_to_item
 from xero_connector.adapters.dynamodb_table import (
     BEING_WRITTEN,
     Table,
@@ -50,7 +51,7 @@ class DynamoDBRegistry:
         if item is None:
             return None
         try:
-            return items.readable(items.credential_from_item, item, "GetItem")
+            return items.readable(credential_from_item, item, "GetItem")
         except RowUnreadable:
             self.unreadable(client_id)
             raise
@@ -67,7 +68,7 @@ class DynamoDBRegistry:
         return self._write(changed, only_if="revision = :seen", values={":seen": credential.revision})
 
     def _write(self, row: Credential, *, only_if: str, values: Mapping[str, Any] | None) -> Credential:
-        item = items.credential_to_item(row, shards=self.shards)
+        item = credential_to_item(row, shards=self.shards)
         entries = [items.entry_to_item(entry, shards=self.shards) for entry in entries_of(row)]
         try:
             if entries:
@@ -96,7 +97,7 @@ class DynamoDBRegistry:
             if start is not None:
                 arguments["ExclusiveStartKey"] = start
             page, start = self._table.query(**arguments)
-            rows = readable_rows(items.credential_from_item, page, self.unreadable)
+            rows = readable_rows(credential_from_item, page, self.unreadable)
             found += [row for row in rows if status is None or row.status is status]
             if start is None:
                 break
