@@ -381,6 +381,14 @@ def test_a_forged_next_token_is_refused(registry: DynamoDBRegistry, content: obj
     assert refused.value.hint
 
 
+def test_a_next_token_of_any_depth_is_refused(registry: DynamoDBRegistry, history: DynamoDBHistory) -> None:
+    token = base64.urlsafe_b64encode(b"[" * 99_999).decode()
+    with pytest.raises(MalformedRequest):
+        registry.page(status=None, limit=1, next_token=token)
+    with pytest.raises(MalformedRequest):
+        history.page(CLIENT_ID, limit=1, next_token=token)
+
+
 def test_each_credential_is_due_in_one_shard(registry: DynamoDBRegistry) -> None:
     ids = [f"client-{number}" for number in range(40)]
     for client_id in ids:

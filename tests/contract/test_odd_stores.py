@@ -145,7 +145,7 @@ def test_an_error_that_says_nothing_is_a_failure_of_the_store(
 
 def test_an_event_that_the_bus_refuses_without_a_word_is_not_published() -> None:
     nothing: list[dict[str, str]] = []
-    for entries in [nothing, [{}]]:
+    for entries in [nothing, [{}], [{}, {}]]:
         assert reason(partial(CALLS["publish"], {"FailedEntryCount": 1, "Entries": entries})) == "Unknown"
 
 

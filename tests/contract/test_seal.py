@@ -42,7 +42,7 @@ def test_another_credential_cannot_unseal_it(seal: Seal) -> None:
         seal.unseal(sealed, context="another/incarnation")
 
 
-@pytest.mark.parametrize("sealed", ["", "{}", "[]", "null", '{"key": 1, "sealed": 2}'])
+@pytest.mark.parametrize("sealed", ["", "{}", "[]", "null", '{"key": 1, "sealed": 2}', "[" * 100_000])
 def test_what_was_never_sealed_is_refused(real: KmsSeal, sealed: str) -> None:
     with pytest.raises(StoreUnavailable):
         real.unseal(sealed, context=CONTEXT)

@@ -137,7 +137,10 @@ def encoded_token(*parts: str | int) -> str:
 def decoded_token(next_token: str) -> Any:  # noqa: ANN401 - whatever somebody put there
     """Read a next_token, or raise `ValueError`."""
     padded = next_token + "=" * (-len(next_token) % 4)
-    return json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    try:
+        return json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except RecursionError as error:
+        raise ValueError from error
 
 
 def malformed_next_token() -> MalformedRequest:

@@ -43,8 +43,8 @@ class EventBridgeEventBus:
             # The call succeeds even where the bus took nothing.
             if member(answer, "FailedEntryCount", int) == 0:
                 return
-            (entry,) = member(answer, "Entries", list) or [{}]
-        raise StoreUnavailable("PutEvents", entry.get("ErrorCode", "Unknown"))
+            entry = next(iter(member(answer, "Entries", list)), None)
+        raise StoreUnavailable("PutEvents", str(entry.get("ErrorCode", "Unknown")) if entry else "Unknown")
 
     def _ready_client(self) -> "EventBridgeClient":
         # Threads publish at the same time, and boto3's session is not made for that.

@@ -61,7 +61,7 @@ class KmsSeal:
         try:
             parts = json.loads(sealed)
             encrypted, content = base64.b64decode(parts["key"]), base64.b64decode(parts["sealed"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, RecursionError, TypeError, ValueError):
             raise StoreUnavailable("Decrypt", "MalformedSeal") from None
         with translating("Decrypt"):
             answer = self._ready_client().decrypt(
@@ -70,9 +70,9 @@ class KmsSeal:
             key = member(answer, "Plaintext", bytes)
         try:
             plain = AESGCM(key).decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], context.encode())
+            return plain.decode()
         except (InvalidTag, ValueError):
             raise StoreUnavailable("Decrypt", "InvalidSeal") from None
-        return plain.decode()
 
     def _ready_data_key(self, lives: timedelta | None) -> _DataKey:
         with self._lock:
