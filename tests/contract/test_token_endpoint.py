@@ -390,15 +390,17 @@ def test_a_netrc_or_a_proxy_of_the_environment_is_not_used(
     app.token_endpoint.revoke(app.pair, refresh_token=answer.token.refresh_token)
 
 
+@pytest.mark.parametrize("location", ["/elsewhere", "http://[", "/\xff"])
 @every_call
 def test_a_redirect_is_not_followed(
     token_endpoint: AuthlibTokenEndpoint,
     canned: CannedServer,
     endpoint: Endpoint,
     call: Callable[[AuthlibTokenEndpoint, ClientPair], object],
+    location: str,
 ) -> None:
     del endpoint
-    canned.answer = Answer("", 302, {"Location": "/elsewhere"})
+    canned.answer = Answer("", 302, {"Location": location})
     there = dataclasses.replace(token_endpoint, identity_url=canned.url)
     assert failure(lambda: call(there, ClientPair("id", "s3cr3t"))).kind is FailureKind.EDGE_REFUSED
     assert len(canned.requests) == 1
@@ -509,7 +511,23 @@ def test_the_firewall_s_page(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("0", 0), ("Wed, 21 Oct 2020 07:28:00 GMT", 0), ("-1", None), ("1.5", None), ("", None)],
+    [
+        ("7", 7),
+        ("0", 0),
+        ("120, 120", 120),
+        ("60,120", 120),
+        ("9" * 400, 999_999_999),
+        ("Wed, 21 Oct 2020 07:28:00 GMT", 0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2026 00:00:00 +99999999999999999999", None),
+        ("Fri, 99999999999999999999 Jan 2026 10:00:00 GMT", None),
+        ("-1", None),
+        ("1.5", None),
+        ("120, soon", None),
+        (",", None),
+        ("", None),
+    ],
 )
 @every_call
 def test_a_pause_that_xero_asks_for(
@@ -732,6 +750,16 @@ def test_an_answer_that_got_lost(
     assert failure(lambda: call(app.token_endpoint, app.pair)).kind is FailureKind.UNANSWERED
     # It was sent once: a retry beneath us would present a token twice.
     assert len(app.simulator.journal.entries) == 1
+
+
+@pytest.mark.parametrize("refresh_token", ["\ud800", "é", "a\r\nb"])
+def test_a_token_that_no_request_can_carry_is_a_failure_like_any_other(
+    canned_endpoint: AuthlibTokenEndpoint, canned: CannedServer, refresh_token: str
+) -> None:
+    canned.answer = Answer({"error": "invalid_grant"}, 400)
+    for call in (canned_endpoint.refresh, canned_endpoint.revoke):
+        refused = failure(lambda call=call: call(ClientPair("id", "s"), refresh_token=refresh_token))  # type: ignore[misc]
+        assert refused.kind in {FailureKind.INVALID_GRANT, FailureKind.NOT_SENT}
 
 
 @every_call

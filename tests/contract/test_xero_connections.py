@@ -222,6 +222,25 @@ def test_only_xeros_api_says_that_a_token_is_refused(
     assert unavailable(RequestsXeroConnections(api_url=canned.url)).unauthorized is refused
 
 
+@pytest.mark.parametrize("access_token", ["日本", "\ud800", "é", "a\r\nX: y", " "])
+def test_a_token_that_no_request_can_carry_is_a_failure_like_any_other(
+    canned: CannedServer, access_token: str
+) -> None:
+    canned.answer = Answer("", 401)
+    connections = RequestsXeroConnections(api_url=canned.url)
+    for call in (
+        lambda: connections.tenants(access_token, auth_event_id=None),
+        lambda: connections.remove(access_token, "c"),
+    ):
+        with pytest.raises(ConnectionsUnavailable) as caught:
+            call()
+        assert caught.value.__cause__ is None
+    with pytest.raises(ConnectionsUnavailable):
+        connections.remove("t", "\ud800")
+    with pytest.raises(ConnectionsUnavailable):
+        connections.tenants("t", auth_event_id="\ud800")
+
+
 # Removing one
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
 from http import HTTPStatus
-from typing import NamedTuple, override
+from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qs, urljoin, urlsplit, urlunsplit
 
 import requests
@@ -147,24 +147,18 @@ class AuthlibAuthorizeEndpoint:
         return urlunsplit((login.scheme, login.netloc, parts.path, parts.query, ""))
 
 
-class _OneStep(requests.Session):
-    """A session for one request: no cookies from before, and no next step."""
-
-    @override
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        # Even where it does not follow, requests prepares the next request, and reads the whole body for that.
-        return None
-
-
 def _redirect_target(budget: Budget, url: str) -> str | None:
     # What follows the header is not waited for.
-    with budget.bind(_OneStep()) as session, session.get(url, stream=True, allow_redirects=False) as answer:
+    with (
+        budget.bind(requests.Session()) as session,
+        session.get(url, stream=True, allow_redirects=False) as answer,
+    ):
         location = answer.headers.get("Location")
         return urljoin(url, location) if location and answer.status_code in _REDIRECTS else None
 
 
 def _page(budget: Budget, url: str) -> str:
-    with budget.bind(_OneStep()) as session:
+    with budget.bind(requests.Session()) as session:
         return session.get(url, allow_redirects=False).content.decode(errors="replace")
 
 

@@ -92,9 +92,15 @@ class Budget:
         for watched in self._open:
             watched.close()
 
-    def bind[Session: requests.Session](self, session: Session) -> Session:
-        """Have a session use this budget, and nothing of the environment: no proxy and no `.netrc`."""
+    def bind[Session: requests.Session](self, session: Session, *, follows: bool = False) -> Session:
+        """Have a session use this budget, and nothing of the environment: no proxy and no `.netrc`.
+
+        Unless it `follows` redirects, it does not look where they lead. Even where it does not follow, requests
+        prepares the next request: it reads the whole body for that, and raises `ValueError` for an odd address.
+        """
         session.trust_env = False
+        if not follows:
+            session.get_redirect_target = _nowhere  # type: ignore[assignment,method-assign] # as a subclass would
         adapter = self._transport(self)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
@@ -133,6 +139,10 @@ class Budget:
             self._over = True
             for watched in self._open:
                 _shut_down(watched)
+
+
+def _nowhere(_: requests.Response) -> None:
+    return None
 
 
 def _shut_down(watched: socket.socket) -> None:

@@ -125,8 +125,15 @@ class JoserfcIdTokens:
 
     def _fetch(self, limits: Limits) -> None:
         now = self._clock()
-        with Budget(limits, self._transport) as budget, budget.bind(requests.Session()) as session:
-            answer = session.get(f"{self._issuer}/.well-known/openid-configuration/jwks")
+        try:
+            with (
+                Budget(limits, self._transport) as budget,
+                budget.bind(requests.Session(), follows=True) as session,
+            ):
+                answer = session.get(f"{self._issuer}/.well-known/openid-configuration/jwks")
+        except ValueError as error:
+            # A redirect to what is no address.
+            raise requests.exceptions.InvalidURL(type(error).__name__) from None
         answer.raise_for_status()
         self._keys = _published_keys(answer.content)
         self._fetched_at = now

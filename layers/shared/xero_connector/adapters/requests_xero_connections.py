@@ -41,7 +41,8 @@ class RequestsXeroConnections:
         try:
             with Budget(self.limits, self.transport) as budget:
                 answer = self._send(budget, "DELETE", f"/{quote(connection_id, safe='')}", access_token)
-        except requests.RequestException as error:
+        # A token or an id that cannot stand in a header or an address is a ValueError.
+        except (requests.RequestException, ValueError) as error:
             raise ConnectionsUnavailable(f"Xero did not remove the connection ({type(error).__name__}).") from None
         if answer.status_code not in _REMOVED:
             raise ConnectionsUnavailable(

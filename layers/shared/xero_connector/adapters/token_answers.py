@@ -24,6 +24,7 @@ _LONGEST_SCOPE = 255
 _LONGEST_TYPE = 64
 _LONGEST_ID_TOKEN = 200_000
 _LONGEST_ID = 255
+_MOST_DIGITS = 9
 _NOT_DECODED = "\ufffd"
 
 
@@ -45,15 +46,20 @@ def error_of(answer: requests.Response) -> str | None:
 
 
 def retry_after(text: str, now: datetime) -> int | None:
-    """Read `Retry-After` in both of its forms (RFC 9110 §10.2.3): seconds, or a date."""
-    if text.isascii() and text.isdecimal():
-        return int(text[:9])
+    """Read `Retry-After` in both of its forms (RFC 9110 §10.2.3): seconds, or a date.
+
+    A header that came twice is one with a comma: the longer pause counts.
+    """
+    pauses = [one.strip() for one in text.split(",")]
+    if all(pause.isascii() and pause.isdecimal() for pause in pauses):
+        return max(int(pause[:_MOST_DIGITS]) for pause in pauses)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return max(0, int((aware - now).total_seconds()))
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        # A year, a day or a zone that no calendar has.
         return None
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return max(0, int((aware - now).total_seconds()))
 
 
 def is_access_token(value: object) -> bool:
@@ -124,7 +130,7 @@ def _expires_in(content: dict[str, Any]) -> int:
     """Return the access token's life in seconds: from the answer, from the token, or as Xero documents it."""
     said = content.get("expires_in")
     if isinstance(said, str) and said.isascii() and said.isdecimal():
-        said = int(said[:9])
+        said = int(said[:_MOST_DIGITS])
     if isinstance(said, float) and isfinite(said):
         said = int(said)
     if type(said) is not int or said <= 0:

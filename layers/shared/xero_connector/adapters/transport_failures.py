@@ -23,3 +23,6 @@ def transport_failures() -> Iterator[None]:
         raise TokenEndpointFailure(FailureKind.NOT_SENT if never_connected else FailureKind.UNANSWERED) from None
     except requests.RequestException:
         raise TokenEndpointFailure(FailureKind.UNANSWERED) from None
+    except UnicodeEncodeError:
+        # A token that was put into the vault by hand and is no text: no request can carry it.
+        raise TokenEndpointFailure(FailureKind.NOT_SENT) from None
