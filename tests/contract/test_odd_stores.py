@@ -36,10 +36,11 @@ from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.kms_seal import KmsSeal
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.domain.checks import UNCHECKED
-from xero_connector.domain.credential import LastError, Lease, ParkedGrant
+from xero_connector.domain.credential import LastError, Lease
 from xero_connector.domain.ending import Ending, Leftover
 from xero_connector.domain.errors import RowUnreadable, StoreUnavailable
 from xero_connector.domain.events import entries_of
+from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.tenant import LARGEST_LIST, Tenant, fitting
 from xero_connector.domain.tokens import ClientPair, TokenSet, TokensSecret
 from xero_connector.web.credential_resource import credential_resource, history_entry_resource

@@ -14,7 +14,7 @@ from joserfc.jwk import RSAKey
 from xero_connector.adapters import lenient_json
 from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
 from xero_connector.adapters.transport_failures import transport_failures
-from xero_connector.domain.errors import IdTokenRefused
+from xero_connector.domain.errors import KEYS_UNAVAILABLE, IdTokenRefused
 from xero_connector.domain.ports import Clock
 
 LEEWAY = 60
@@ -80,7 +80,7 @@ class JoserfcIdTokens:
         except JoseError as error:
             raise IdTokenRefused("The ID token is not acceptable.", code=error.error) from None
         except requests.RequestException:
-            raise IdTokenRefused("Xero's signing keys could not be read.", code="keys_unavailable") from None
+            raise IdTokenRefused("Xero's signing keys could not be read.", code=KEYS_UNAVAILABLE) from None
         except _MALFORMED:
             raise IdTokenRefused("The ID token is not a signed JWT.", code="id_token_malformed") from None
 
