@@ -19,8 +19,9 @@ from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.status import Status
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.tokens import ClientPair
+from xero_connector.services.exchange_code import Connected
 from xero_connector.settings import Settings
-from xero_connector.use_cases.complete_consent import Callback, Connected
+from xero_connector.use_cases.complete_consent import Callback
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CLIENT_ID = "0123456789ABCDEF0123456789ABCDEF"

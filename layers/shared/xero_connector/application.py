@@ -22,6 +22,8 @@ from xero_connector.domain.ports import (
 )
 from xero_connector.services.change_credential import ChangeCredential
 from xero_connector.services.end_grants import EndGrants
+from xero_connector.services.end_request import EndRequest
+from xero_connector.services.exchange_code import ExchangeCode
 from xero_connector.services.find_credential import FindCredential
 from xero_connector.services.hold_lease import HoldLease
 from xero_connector.services.insist import Insist
@@ -162,22 +164,30 @@ class Application:
             observer,
         )
         self.start_consent = StartConsent(registry, ports.consents, ports.authorize, clock, observer)
-        self.complete_consent = CompleteConsent(
-            registry,
-            ports.consents,
+        end_request = EndRequest(ports.consents, clock, ports.deadline, observer)
+        exchange_code = ExchangeCode(
             read_secrets,
             ports.seal,
             token_endpoint,
             ports.id_tokens,
             list_tenants,
-            hold_lease,
             store_tokens,
-            change_credential,
+            end_request,
             clock,
             ports.deadline,
             ports.pause,
             observer,
             settings.redirect_uri,
+        )
+        self.complete_consent = CompleteConsent(
+            registry,
+            ports.consents,
+            hold_lease,
+            store_tokens,
+            exchange_code,
+            end_request,
+            change_credential,
+            clock,
         )
         self.sweep_due_credentials = SweepDueCredentials(
             registry,

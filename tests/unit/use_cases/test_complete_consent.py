@@ -12,7 +12,8 @@ from xero_connector.domain.consent import BrowserBinding, RequestPhase, digest, 
 from xero_connector.domain.errors import ConsentRefused
 from xero_connector.domain.status import CONSENTABLE, Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
-from xero_connector.use_cases.complete_consent import Callback, Connected
+from xero_connector.services.exchange_code import Connected
+from xero_connector.use_cases.complete_consent import Callback
 
 CODE = "the-code"
 BOTH = (DEMO_COMPANY, ELECTRO_LAND)

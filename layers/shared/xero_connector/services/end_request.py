@@ -1,0 +1,34 @@
+"""Write down what became of an authorization request."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from xero_connector.domain.consent import AuthorizationRequest
+from xero_connector.domain.errors import RevisionConflict, StoreUnavailable
+from xero_connector.domain.ports import Clock, Consents, Deadline, Observer
+
+_TIME_TO_END = timedelta(seconds=3)
+"""With less of it, the answer comes first: a reload finds out what became of its consent in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndRequest:
+    """Completes, fails or reopens the request of a callback."""
+
+    consents: Consents
+    clock: Clock
+    deadline: Deadline
+    observer: Observer
+
+    def __call__(self, request: AuthorizationRequest) -> None:
+        """Write down where a request stands, if there is time: a reload of the callback learns it anyway."""
+        if self.deadline() - self.clock() < _TIME_TO_END:
+            return
+        try:
+            self.consents.save_request(request)
+        except RevisionConflict:
+            # The claim ran out and a later callback of the same browser took over: that one decides.
+            self.observer.count("ClaimOverrun")
+        except StoreUnavailable as unavailable:
+            # What counts is stored or given back; the claim runs out by itself, and a reload finds out.
+            self.observer.event("consent_not_marked", client_id=request.client_id, detail=unavailable.detail)
