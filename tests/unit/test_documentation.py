@@ -21,7 +21,7 @@ from xero_connector.domain.refresh_policy import REACTIONS, retry_at
 from xero_connector.domain.scopes import GRANULAR_SCOPES
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
-from xero_connector.services.refresh_credential import Outcome
+from xero_connector.services.refresh_turn import Outcome
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/shared/xero_connector"
@@ -163,7 +163,7 @@ def lines_of_the_source() -> dict[str, set[str]]:
 
 
 def outcomes_that_are_logged() -> set[str]:
-    found = {ast.unparse(call.args[0]).removeprefix("Outcome.") for call in calls("_done")}
+    found = {ast.unparse(call.args[0]).removeprefix("Outcome.") for call in calls("refreshed")}
     return {str(Outcome[name]) for name in found}
 
 

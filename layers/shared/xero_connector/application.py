@@ -20,10 +20,12 @@ from xero_connector.domain.ports import (
     Vault,
     XeroConnections,
 )
+from xero_connector.services.ask_for_tokens import AskForTokens
 from xero_connector.services.change_credential import ChangeCredential
 from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.end_request import EndRequest
 from xero_connector.services.exchange_code import ExchangeCode
+from xero_connector.services.fail_refresh import FailRefresh
 from xero_connector.services.find_credential import FindCredential
 from xero_connector.services.hold_lease import HoldLease
 from xero_connector.services.insist import Insist
@@ -31,11 +33,14 @@ from xero_connector.services.issue_connect_link import IssueConnectLink
 from xero_connector.services.keep_earlier_grant import KeepEarlierGrant
 from xero_connector.services.list_tenants import ListTenants
 from xero_connector.services.pace import Pace
+from xero_connector.services.present_older_tokens import PresentOlderTokens
 from xero_connector.services.prove_pair import ProvePair
 from xero_connector.services.publish_events import PublishEvents
 from xero_connector.services.publishing_registry import PublishingRegistry
+from xero_connector.services.read_grant import ReadGrant
 from xero_connector.services.read_secrets import ReadSecrets
 from xero_connector.services.refresh_credential import RefreshCredential
+from xero_connector.services.report_refresh import ReportRefresh
 from xero_connector.services.store_tokens import StoreTokens
 from xero_connector.services.users_grants import UsersGrants
 from xero_connector.services.validate_pending import ValidatePending
@@ -112,11 +117,22 @@ class Application:
         self.create_connect_link = CreateConnectLink(
             self.find_credential, change_credential, issue_connect_link, clock
         )
+        read_grant, report_refresh = ReadGrant(read_secrets, ports.seal), ReportRefresh(observer)
+        ask_for_tokens = AskForTokens(token_endpoint, clock, ports.deadline)
         self.refresh_credential = RefreshCredential(
             registry,
             vault,
-            token_endpoint,
+            ask_for_tokens,
+            FailRefresh(
+                read_grant,
+                store_tokens,
+                PresentOlderTokens(vault, read_secrets, ask_for_tokens, store_tokens),
+                report_refresh,
+                observer,
+            ),
+            report_refresh,
             read_secrets,
+            read_grant,
             ports.seal,
             list_tenants,
             hold_lease,

@@ -25,13 +25,13 @@ from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer, TokensSecret, client_version_id
-from xero_connector.services import refresh_credential, store_tokens
+from xero_connector.services import fail_refresh, store_tokens
 from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.hold_lease import Change, HeldLease, unchanged
 from xero_connector.services.list_tenants import Listing
+from xero_connector.services.present_older_tokens import PresentOlderTokens
 from xero_connector.services.publish_events import PublishEvents
 from xero_connector.services.publishing_registry import PublishingRegistry
-from xero_connector.services.refresh_credential import RefreshCredential
 from xero_connector.services.store_tokens import StoreTokens, Version
 from xero_connector.services.vault_gate import VaultGate
 from xero_connector.use_cases import submit_credential
@@ -270,9 +270,9 @@ def test_invalid_grant_believed_at_once_loses_grants() -> None:
         return True
 
     with (
-        mock.patch.object(refresh_credential, "confirms_dead_grant", believed),
+        mock.patch.object(fail_refresh, "confirms_dead_grant", believed),
         # Older tokens would save the grant even then.
-        mock.patch.object(RefreshCredential, "_present_older", return_value=None, create=True),
+        mock.patch.object(PresentOlderTokens, "__call__", return_value=None),
     ):
         assert a_day().grants_lost > 0
 

@@ -12,7 +12,7 @@ from xero_connector.domain.errors import LeaseUnavailable
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import consent_version_id
-from xero_connector.services.refresh_credential import Outcome
+from xero_connector.services.refresh_turn import Outcome
 
 A_LEASE = 60
 

@@ -10,7 +10,8 @@ from xero_connector.domain.ports import Clock
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.services.find_credential import FindCredential
-from xero_connector.services.refresh_credential import Outcome, RefreshCredential
+from xero_connector.services.refresh_credential import RefreshCredential
+from xero_connector.services.refresh_turn import Outcome
 
 _HEALED_BY = {
     Status.REAUTHORIZATION_REQUIRED: "Make a connect link and have a Xero user open it.",
