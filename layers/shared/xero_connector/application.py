@@ -20,8 +20,10 @@ from xero_connector.domain.ports import (
     Vault,
     XeroConnections,
 )
+from xero_connector.services.adopt_tokens import AdoptTokens
 from xero_connector.services.ask_for_tokens import AskForTokens
 from xero_connector.services.change_credential import ChangeCredential
+from xero_connector.services.commit_tokens import CommitTokens
 from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.end_request import EndRequest
 from xero_connector.services.exchange_code import ExchangeCode
@@ -95,16 +97,10 @@ class Application:
         read_secrets = ReadSecrets(registry, vault, observer)
         keep_earlier_grant = KeepEarlierGrant(read_secrets, ports.seal, clock)
         insist = Insist(clock, ports.deadline, ports.pause)
+        commit_tokens = CommitTokens(vault, keep_earlier_grant, clock)
+        adopt_tokens = AdoptTokens(vault, commit_tokens, list_tenants, clock, ports.deadline)
         store_tokens = StoreTokens(
-            vault,
-            ports.seal,
-            keep_earlier_grant,
-            list_tenants,
-            clock,
-            ports.deadline,
-            ports.pause,
-            insist,
-            observer,
+            vault, ports.seal, commit_tokens, clock, ports.deadline, ports.pause, insist, observer
         )
         prove_pair = ProvePair(token_endpoint, ports.authorize, clock, ports.deadline, settings.redirect_uri)
         self.settings = settings
@@ -125,7 +121,7 @@ class Application:
             ask_for_tokens,
             FailRefresh(
                 read_grant,
-                store_tokens,
+                adopt_tokens,
                 PresentOlderTokens(vault, read_secrets, ask_for_tokens, store_tokens),
                 report_refresh,
                 observer,
@@ -136,6 +132,7 @@ class Application:
             ports.seal,
             list_tenants,
             hold_lease,
+            adopt_tokens,
             store_tokens,
             clock,
             ports.deadline,
@@ -199,7 +196,7 @@ class Application:
             registry,
             ports.consents,
             hold_lease,
-            store_tokens,
+            adopt_tokens,
             exchange_code,
             end_request,
             change_credential,

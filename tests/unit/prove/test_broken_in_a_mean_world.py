@@ -14,10 +14,11 @@ from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.tokens import StoredTokens, TokensSecret
+from xero_connector.services.commit_tokens import Version
 from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.hold_lease import HeldLease
 from xero_connector.services.read_secrets import ReadSecrets
-from xero_connector.services.store_tokens import StoreTokens, Version
+from xero_connector.services.store_tokens import StoreTokens
 from xero_connector.services.validate_pending import ValidatePending
 from xero_connector.services.vault_gate import VaultGate
 from xero_connector.use_cases.disconnect_credential import DisconnectCredential

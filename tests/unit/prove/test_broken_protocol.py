@@ -25,14 +25,16 @@ from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer, TokensSecret, client_version_id
-from xero_connector.services import fail_refresh, store_tokens
+from xero_connector.services import commit_tokens, fail_refresh
+from xero_connector.services.adopt_tokens import AdoptTokens
+from xero_connector.services.commit_tokens import Version
 from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.hold_lease import Change, HeldLease, unchanged
 from xero_connector.services.list_tenants import Listing
 from xero_connector.services.present_older_tokens import PresentOlderTokens
 from xero_connector.services.publish_events import PublishEvents
 from xero_connector.services.publishing_registry import PublishingRegistry
-from xero_connector.services.store_tokens import StoreTokens, Version
+from xero_connector.services.store_tokens import StoreTokens
 from xero_connector.services.vault_gate import VaultGate
 from xero_connector.use_cases import submit_credential
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
@@ -102,7 +104,9 @@ def commit_before_put(
         token=answer.token,
         tenants=listing.tenants,
     )
-    committed = self._commit(held, Version(StoredTokens(secret, "arn"), None), listing, also=also, consent=consent)
+    committed = self.commit_tokens(
+        held, Version(StoredTokens(secret, "arn"), None), listing, also=also, consent=consent
+    )
     self.vault.put_tokens(secret, version_id=row.tokens_version_id(generation))
     return committed
 
@@ -117,7 +121,7 @@ def test_commit_before_put_loses_grants() -> None:
 
 
 def test_no_roll_forward_loses_grants() -> None:
-    with mock.patch.object(StoreTokens, "adopt_consent", return_value=None):
+    with mock.patch.object(AdoptTokens, "consent", return_value=None):
         assert crashes("first consent, sweep first").grants_lost > 0
 
 
@@ -285,7 +289,7 @@ def test_another_cadence_breaks_a_bound(minutes: int, broken: str) -> None:
     def due(_: str, *, obtained_at: datetime, **__: object) -> datetime:
         return obtained_at + timedelta(minutes=minutes)
 
-    with mock.patch.object(store_tokens, "next_refresh", due):
+    with mock.patch.object(commit_tokens, "next_refresh", due):
         figures = a_day(credentials=3)
     assert not figures.passed
     assert {"min_seconds_left": figures.min_seconds_left < 300}.get(

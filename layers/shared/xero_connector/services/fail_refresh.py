@@ -16,12 +16,12 @@ from xero_connector.domain.failed_refresh import (
 from xero_connector.domain.ports import Observer
 from xero_connector.domain.refresh_policy import confirms_dead_grant
 from xero_connector.domain.token_endpoint import TokenEndpointFailure
+from xero_connector.services.adopt_tokens import AdoptTokens
 from xero_connector.services.hold_lease import HeldLease
 from xero_connector.services.present_older_tokens import PresentOlderTokens
 from xero_connector.services.read_grant import ReadGrant
 from xero_connector.services.refresh_turn import Outcome, Refresh, RefreshTurn
 from xero_connector.services.report_refresh import ReportRefresh
-from xero_connector.services.store_tokens import StoreTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class FailRefresh:
     """Ends a turn without new tokens, under its lease."""
 
     read_grant: ReadGrant
-    store_tokens: StoreTokens
+    adopt_tokens: AdoptTokens
     present_older_tokens: PresentOlderTokens
     report_refresh: ReportRefresh
     observer: Observer
@@ -40,7 +40,7 @@ class FailRefresh:
         previous_error = held.row.last_error.code if held.row.last_error else None
         if confirms_dead_grant(failure.kind, previous_error=previous_error):
             # Before a grant is given up: somebody may have stored its successor unseen.
-            if adopted := self.store_tokens.adopt_newer(held):
+            if adopted := self.adopt_tokens.newer(held):
                 return self.report_refresh.refreshed(Outcome.ROLLED_FORWARD, adopted, answered=True)
             try:
                 if refreshed := self.present_older_tokens(turn):

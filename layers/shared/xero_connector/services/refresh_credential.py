@@ -20,6 +20,7 @@ from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
+from xero_connector.services.adopt_tokens import AdoptTokens
 from xero_connector.services.ask_for_tokens import AskForTokens
 from xero_connector.services.fail_refresh import FailRefresh
 from xero_connector.services.hold_lease import Change, HeldLease, HoldLease, unchanged
@@ -65,6 +66,7 @@ class RefreshCredential:
     seal: Seal
     list_tenants: ListTenants
     hold_lease: HoldLease
+    adopt_tokens: AdoptTokens
     store_tokens: StoreTokens
     clock: Clock
     deadline: Deadline
@@ -107,9 +109,9 @@ class RefreshCredential:
 
     def _go_on(self, turn: RefreshTurn) -> Refresh:
         held = turn.held
-        if held.unfinished and (adopted := self.store_tokens.adopt_newer(held)):
+        if held.unfinished and (adopted := self.adopt_tokens.newer(held)):
             return self.report_refresh.refreshed(Outcome.ROLLED_FORWARD, adopted)
-        if held.row.consenting is not None and (adopted := self.store_tokens.adopt_consent(held)):
+        if held.row.consenting is not None and (adopted := self.adopt_tokens.consent(held)):
             return self.report_refresh.refreshed(Outcome.ROLLED_FORWARD, adopted)
         if not held.row.has_grant:
             # A consent was cut off before it stored anything: there is no grant to go on with.

@@ -24,11 +24,11 @@ from xero_connector.domain.ports import (
 )
 from xero_connector.domain.refresh_policy import LEASE
 from xero_connector.domain.status import Status
+from xero_connector.services.adopt_tokens import AdoptTokens
 from xero_connector.services.change_credential import ChangeCredential
 from xero_connector.services.end_request import EndRequest
 from xero_connector.services.exchange_code import Connected, ExchangeCode
 from xero_connector.services.hold_lease import HeldLease, HoldLease
-from xero_connector.services.store_tokens import StoreTokens
 
 _PATIENCE = timedelta(seconds=6)
 """How long a callback waits for a refresh that is under way; API Gateway waits 29 s for the whole."""
@@ -57,7 +57,7 @@ class CompleteConsent:
     registry: Registry
     consents: Consents
     hold_lease: HoldLease
-    store_tokens: StoreTokens
+    adopt_tokens: AdoptTokens
     exchange_code: ExchangeCode
     end_request: EndRequest
     change_credential: ChangeCredential
@@ -158,7 +158,7 @@ class CompleteConsent:
     def _stored_before(self, held: HeldLease, claimed: AuthorizationRequest) -> Connected | None:
         """Commit what earlier work left behind; say if that was the grant of this very request."""
         cut_off = held.before.consenting
-        row = self.store_tokens.adopt_newer(held) if held.unfinished else None
+        row = self.adopt_tokens.newer(held) if held.unfinished else None
         if cut_off is not None:
             if row is not None:
                 held.renew()
@@ -177,7 +177,7 @@ class CompleteConsent:
 
     def _adopt(self, held: HeldLease, cut_off: str, mine: str) -> Credential | None:
         held.row = replace(held.row, consenting=cut_off)
-        adopted = self.store_tokens.adopt_consent(held)
+        adopted = self.adopt_tokens.consent(held)
         if adopted is None:
             held.row = replace(held.row, consenting=mine)
         return adopted

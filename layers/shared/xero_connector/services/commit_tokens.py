@@ -1,0 +1,114 @@
+"""Point a credential at a version of its tokens, which ends the turn."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from xero_connector.domain.credential import ConsentGiven, Credential
+from xero_connector.domain.errors import LeaseUnavailable, VersionTaken
+from xero_connector.domain.ports import Clock, Vault
+from xero_connector.domain.refresh_policy import next_refresh
+from xero_connector.domain.status import FINAL
+from xero_connector.domain.tokens import StoredTokens, TokensSecret
+from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
+from xero_connector.services.hold_lease import Change, HeldLease
+from xero_connector.services.keep_earlier_grant import KeepEarlierGrant
+from xero_connector.services.list_tenants import Listing
+
+MOST_TAKEN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of the tokens that is written, and not committed yet."""
+
+    stored: StoredTokens
+    version_id: str | None
+    """None if it is the generation's own."""
+    puts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CommitTokens:
+    """Writes the row that names a stored version, and gives the lease back with it."""
+
+    vault: Vault
+    keep_earlier_grant: KeepEarlierGrant
+    clock: Clock
+
+    def __call__(
+        self,
+        held: HeldLease,
+        version: Version,
+        listing: Listing,
+        *,
+        also: Change,
+        consent: ConsentGiven | None,
+    ) -> Credential:
+        """Commit a version, with a further change to the same row; `consent` tells which one brought it, if any.
+
+        Raises `LeaseUnavailable` if the lease was taken over.
+        """
+        stored = version.stored
+        earlier = (
+            held.row.earlier_grants if consent is None else self.keep_earlier_grant(held.row, by=consent.request)
+        )
+
+        def change(row: Credential, now: datetime) -> Credential:
+            due_at = max(
+                next_refresh(
+                    row.client_id,
+                    generation=stored.secret.generation,
+                    obtained_at=stored.secret.obtained_at,
+                    expires_in=stored.secret.token.expires_in,
+                ),
+                now + row.allowance.drawn(now).wait_for(LOWEST_TO_REFRESH, now),
+            )
+            holding = row.holding(stored, due_at=due_at, now=now, version_id=version.version_id, consent=consent)
+            # The organisations of a consent are told with the connection, pending ones once they are known. What
+            # an earlier consent connected is not gone because this one does not name it.
+            silently = row.generation == 0 or listing.pending or consent is not None
+            told = replace(holding, tenants=listing.tenants) if silently else holding.reaching(listing.tenants)
+            told = replace(
+                told,
+                tenants_pending=listing.pending,
+                tenants_checked_at=listing.checked_at,
+                earlier_grants=earlier,
+            )
+            for _ in range(version.puts - 1):
+                told = replace(told, allowance=told.allowance.drawn(now))
+            return also(told, now)
+
+        try:
+            return held.save(change)
+        except LeaseUnavailable:
+            if mine := self._already_committed(held, stored):
+                return mine
+            raise
+
+    def _already_committed(self, held: HeldLease, stored: StoredTokens) -> Credential | None:
+        """Find out why a commit failed: its own first write, whose answer was lost, or an overtaken lease.
+
+        A version that came after the credential had ended brought its secret back: that is made good.
+        """
+        row = held.registry.get(held.row.client_id)
+        if row is None:
+            return None
+        if row.incarnation == held.row.incarnation and row.generation == stored.secret.generation:
+            return row
+        if row.status in FINAL or (row.ending is not None and row.ending.grants_done):
+            self.vault.delete_tokens(row.client_id)
+        elif row.incarnation != held.row.incarnation and row.generation > 0:
+            # Readers see a version of the life before: the next refresh, at once, writes a newer one.
+            held.registry.save(replace(row, due_at=self.clock()))
+        return None
+
+    def put_under_next(self, held: HeldLease, secret: TokensSecret) -> StoredTokens:
+        """Store an answer under its generation, or the next one that is free."""
+        row = held.row
+        for generation in range(secret.generation, secret.generation + MOST_TAKEN):
+            numbered = replace(secret, generation=generation).within_limit()
+            try:
+                return self.vault.put_tokens(numbered, version_id=row.tokens_version_id(generation))
+            except VersionTaken:
+                held.renew()
+        raise VersionTaken(row.tokens_version_id(secret.generation + MOST_TAKEN))
