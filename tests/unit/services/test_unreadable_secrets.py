@@ -1,5 +1,8 @@
 """A secret that cannot be read: it may lag for a while; after that it is gone, and that is said."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from tests.fakes.world import ADMIN, CLIENT_ID, World
@@ -7,6 +10,7 @@ from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import Conflict, ConsentRefused, StoreUnavailable
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
+from xero_connector.domain.tokens import ClientPair
 
 CUSTOM, WEB = IntegrationType.CUSTOM_CONNECTION, IntegrationType.WEB_APP
 
@@ -107,11 +111,95 @@ def test_a_proof_that_finds_no_pair_says_so_in_the_end(world: World) -> None:
     world.vault.versions.clear()
     with pytest.raises(StoreUnavailable):
         world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
-    world.advance(16 * 60)
+    until_nothing_is_due(world)
     with pytest.raises(Conflict) as caught:
         world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
     assert caught.value.code == "client_secret_missing"
     assert world.row().status is Status.CLIENT_REJECTED
+
+
+@pytest.mark.parametrize("status", [Status.VALIDATED, Status.REAUTHORIZATION_REQUIRED, Status.CLIENT_REJECTED])
+def test_where_no_refresh_reads_the_pair_the_schedule_looks_for_it(world: World, status: Status) -> None:
+    world.submit()
+    world.registry.save(replace(world.row(), status=status))
+    blink(world, "client_pair")
+    with pytest.raises(StoreUnavailable):
+        world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    assert world.row().due_at is not None
+    until_nothing_is_due(world)
+    row = world.row()
+    assert row.status is (Status.VALIDATED if status is Status.CLIENT_REJECTED else status)
+    assert (row.last_error, row.unreadable_since) == (None, None)
+
+
+@pytest.mark.parametrize("status", [Status.VALIDATED, Status.REAUTHORIZATION_REQUIRED, Status.CLIENT_REJECTED])
+def test_a_pair_that_is_gone_is_looked_for_no_longer_than_it_can_lag(world: World, status: Status) -> None:
+    world.submit()
+    world.registry.save(replace(world.row(), status=status))
+    world.vault.versions.clear()
+    with pytest.raises(StoreUnavailable):
+        world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    until_nothing_is_due(world)
+    row = world.row()
+    assert (row.status, row.due_at) == (Status.CLIENT_REJECTED, None)
+    assert row.last_error is not None
+    assert row.last_error.code == "client_secret_missing"
+
+
+def test_two_looks_days_apart_are_no_absence(world: World) -> None:
+    world.submit()
+    blink(world, "client_pair")
+    with pytest.raises(StoreUnavailable):
+        world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    # The schedule does not run meanwhile.
+    world.advance(2 * 86_400)
+    blink(world, "client_pair")
+    with pytest.raises(StoreUnavailable):
+        world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    assert world.row().status is Status.VALIDATED
+
+
+def test_a_rejected_pair_that_is_gone_keeps_the_reason_of_its_rejection(world: World) -> None:
+    world.submit()
+    rejected = world.row().failed(code="invalid_client", detail="Xero refuses it.", now=world.now)
+    world.registry.save(replace(rejected, status=Status.REJECTED, due_at=world.now + timedelta(days=7)))
+    world.vault.versions.clear()
+    world.advance(3600)
+    for _ in range(2):
+        with pytest.raises(Conflict) as caught:
+            world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+        assert caught.value.code == "client_secret_missing"
+        world.advance(16 * 60)
+    assert world.row().last_error == rejected.last_error
+
+
+@pytest.mark.parametrize("status", [Status.PENDING_VALIDATION, Status.CLIENT_REJECTED])
+def test_a_pair_that_a_store_does_not_give_is_told(world: World, status: Status) -> None:
+    world.submit()
+    world.registry.save(replace(world.row(), status=status, due_at=world.now))
+    read = world.vault.get_client_pair
+
+    def refuse(*_: object, **__: object) -> ClientPair:
+        raise StoreUnavailable("GetSecretValue", "AccessDeniedException")
+
+    world.vault.get_client_pair = refuse  # type: ignore[method-assign]
+    for _ in range(3):
+        world.sweep_when_due()
+    row = world.row()
+    assert row.last_error is not None
+    assert (row.last_error.code, row.failures, row.lease) == ("store_unavailable", 3, None)
+    world.vault.get_client_pair = read  # type: ignore[method-assign]
+    world.sweep_when_due()
+    assert (world.row().status, world.row().last_error) == (Status.VALIDATED, None)
+
+
+def until_nothing_is_due(world: World) -> None:
+    for _ in range(60):
+        due_at = world.row().due_at
+        if due_at is None:
+            return
+        world.sweep_when_due()
+    pytest.fail("It is looked for without end.")
 
 
 def test_a_consent_without_a_pair_says_so_in_the_end(world: World) -> None:
@@ -122,12 +210,7 @@ def test_a_consent_without_a_pair_says_so_in_the_end(world: World) -> None:
     with pytest.raises(ConsentRefused) as caught:
         world.call_back(browser, state, code="code")
     assert caught.value.code == "store_unavailable"
-    world.advance(9 * 60)
-    browser, state = world.open_link()
-    with pytest.raises(ConsentRefused) as caught:
-        world.call_back(browser, state, code="code")
-    world.advance(7 * 60)
-    browser, state = world.open_link()
+    until_nothing_is_due(world)
     with pytest.raises(ConsentRefused) as caught:
         world.call_back(browser, state, code="code")
     assert caught.value.code == "not_connectable"

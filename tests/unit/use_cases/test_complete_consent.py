@@ -532,7 +532,7 @@ def test_a_link_of_an_earlier_life_connects_the_present_one(world: World, visit:
     visit.call_back()
     row = world.row()
     assert (row.incarnation, row.generation) == (present.incarnation, 1)
-    assert world.vault.get_tokens(CLIENT_ID, version_id=present.tokens_version_id(1)) is not None
+    assert world.vault.get_tokens(CLIENT_ID, version_id=row.tokens_version_id(1)) is not None
 
 
 def test_what_a_slow_exchange_brought_is_stored_before_anything_else(world: World, visit: Visit) -> None:

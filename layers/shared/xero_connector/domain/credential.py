@@ -219,6 +219,11 @@ class Credential:
         if self.lease is not None and self.lease.owner != owner and self.lease.until > now:
             raise LeaseUnavailable(self.client_id)
         until = now + duration
+        if consenting is not None and self.consenting not in {None, consenting}:
+            # Another consent was cut off, and only one can be looked for: it is noted for a disconnect.
+            lost = ParkedGrant(sealed="", obtained_at=self.consenting_since or now, consent=self.consenting)
+            noted = replace(self.leaving_behind(lost, now=now), consenting=None, consenting_since=None)
+            return noted.leased(owner, now=now, duration=duration, consenting=consenting)
         renewed = self.lease is not None and self.lease.owner == owner
         # A consent presents no refresh token: it is no attempt of which the grace would run.
         attempt_started_at = self.attempt_started_at or (None if renewed or consenting else now)
@@ -292,6 +297,8 @@ class Credential:
             consenting_since=self.consenting_since if watched else None,
             parked=None,
             unreadable_since=None,
+            refused_since=None,
+            refusals=0,
         ).released(
             due_at=due_at if watched is None else min(due_at, now + LOOK_AGAIN_AFTER),
             attempt_finished=True,
@@ -328,8 +335,10 @@ class Credential:
             failed = failed.move_to(Status.DEGRADED)
         finished = failed.released(due_at=due_at, attempt_finished=True, now=now)
         superseded = grant.consent is not None
+        other = superseded and self.parked is not None and self.parked.consent != grant.consent
+        superseded_grant = self.parked if other else None
         return replace(
-            finished.leaving_behind(self.parked, now=now) if superseded and self.parked is not None else finished,
+            finished if superseded_grant is None else finished.leaving_behind(superseded_grant, now=now),
             parked=grant,
             consenting=None if superseded else finished.consenting,
             consenting_since=None if superseded else finished.consenting_since,
@@ -337,7 +346,10 @@ class Credential:
 
     def leaving_behind(self, *grants: ParkedGrant, now: datetime) -> "Credential":
         """Keep grants that live on at Xero beside the present one, for a disconnect to end."""
-        return replace(self, earlier_grants=within_limit((*self.earlier_grants, *grants), now))
+        told = {grant.consent for grant in grants if grant.consent is not None}
+        # What is known of a consent now takes the place of the mark that it was lost.
+        others = [grant for grant in self.earlier_grants if grant.sealed or grant.consent not in told]
+        return replace(self, earlier_grants=within_limit((*others, *grants), now))
 
     def failed(self, *, code: str, detail: str, now: datetime) -> "Credential":
         """Count a failure and keep its reason to be read."""

@@ -1,7 +1,7 @@
 """What a refresh that brought no tokens does to its row."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from xero_connector.domain.checks import Check, CheckResult, refused_pair_check
@@ -9,11 +9,12 @@ from xero_connector.domain.credential import VERSION_ALLOWANCE, Credential, Inte
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER, REACTIONS, VISIBLE_WITHIN, retry_at
-from xero_connector.domain.rejection import SECRET_KEPT
+from xero_connector.domain.rejection import OF_THE_CLIENT, SECRET_KEPT, counted_refusal
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
 
+_LOOKS_APART = timedelta(minutes=5)
 SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - the name of an error
 CLIENT_SECRET_MISSING = "client_secret_missing"  # noqa: S105 - the name of an error
 
@@ -25,7 +26,7 @@ class Secret(StrEnum):
     TOKENS = "tokens"
 
 
-_PAIR_GONE = "The client secret is no longer in Secrets Manager. Generate a new one at Xero and PUT it."
+PAIR_GONE = "The client secret is no longer in Secrets Manager. Generate a new one at Xero and PUT it."
 _TOKENS_GONE = "The tokens are no longer in Secrets Manager. A new consent brings new ones: make a connect link."
 
 
@@ -38,6 +39,11 @@ def after_failure(
     """
     reaction = REACTIONS[failure.kind]
     counted = row.failed(code=failure.code, detail=failure.detail, now=now)
+    if failure.kind in OF_THE_CLIENT:
+        counted = counted_refusal(counted, now)
+    elif failure.kind not in INCONCLUSIVE:
+        # Xero looks at the client first: it accepted the pair.
+        counted = replace(counted, refused_since=None, refusals=0)
     if failure.kind is FailureKind.INVALID_CLIENT:
         counted = counted.checked(pair=refused_pair_check(now))
     # That this call did nothing says nothing about an earlier one whose answer is still missing. A Custom
@@ -61,10 +67,10 @@ def _status_after(row: Credential, failure: TokenEndpointFailure) -> Status:
     status = REACTIONS[failure.kind].status
     if status is not Status.DEGRADED:
         return status
-    # Without a token yet there is nothing whose service could be degraded, nor where a consent alone would help.
-    if row.generation == 0:
-        return Status.VALIDATED
-    return row.status if row.status is Status.REAUTHORIZATION_REQUIRED else status
+    if row.status is Status.REAUTHORIZATION_REQUIRED:
+        return row.status
+    # Without a token yet there is nothing whose service could be degraded.
+    return Status.VALIDATED if row.generation == 0 else status
 
 
 def waiting_for_allowance(row: Credential, *, now: datetime, until: datetime) -> Credential:
@@ -92,10 +98,27 @@ def blocked(row: Credential, trouble: StoreUnavailable, *, before: Credential, n
     return failed.released(due_at=now + wait, attempt_finished=finished, now=now).looking_for(before)
 
 
+def is_unreadable(row: Credential) -> bool:
+    """Whether the last that is known of a credential is that a secret of it could not be read."""
+    return row.last_error is not None and row.last_error.code == SECRET_UNREADABLE
+
+
 def unreadable_since(row: Credential, now: datetime) -> datetime:
-    """Return since when a secret has been unreadable without a break: any other outcome in between begins anew."""
-    last = None if row.last_error is None else row.last_error.code
-    return now if row.unreadable_since is None or last != SECRET_UNREADABLE else row.unreadable_since
+    """Return since when a secret has been unreadable at every look.
+
+    Any other outcome in between begins anew, and so does a look that is missing: both can hide that it was there.
+    """
+    if row.unreadable_since is None or row.last_error is None or not is_unreadable(row):
+        return now
+    return row.unreadable_since if now - row.last_error.at <= _LOOKS_APART else now
+
+
+def readable_again(row: Credential) -> Credential:
+    """Take back that a secret could not be read."""
+    if not is_unreadable(row):
+        return row
+    due_at = row.due_at if row.has_grant or row.status is Status.PENDING_VALIDATION else None
+    return replace(row, last_error=None, failures=0, unreadable_since=None, due_at=due_at)
 
 
 def without_secret(row: Credential, *, missing: Secret | None, now: datetime) -> Credential:
@@ -114,8 +137,8 @@ def without_secret(row: Credential, *, missing: Secret | None, now: datetime) ->
         )
     if missing is Secret.TOKENS:
         return given_up(row, code="tokens_missing", detail=_TOKENS_GONE, now=now)
-    check = Check(CheckResult.FAIL, _PAIR_GONE, now)
-    gone = row.failed(code=CLIENT_SECRET_MISSING, detail=_PAIR_GONE, now=now).checked(pair=check)
+    check = Check(CheckResult.FAIL, PAIR_GONE, now)
+    gone = row.failed(code=CLIENT_SECRET_MISSING, detail=PAIR_GONE, now=now).checked(pair=check)
     if row.status is Status.PENDING_VALIDATION:
         # It is kept like any rejected pair: a new secret heals it.
         return gone.move_to(Status.REJECTED).released(due_at=now + SECRET_KEPT, attempt_finished=True, now=now)
@@ -138,7 +161,7 @@ def look_again_or_forget(row: Credential, now: datetime) -> Credential:
         due_at = again if row.refresh_due_at is None or not row.has_grant else min(again, row.refresh_due_at)
         return row.released(due_at=due_at, attempt_finished=row.has_grant, now=now)
     forgotten = replace(row, consenting=None, consenting_since=None)
-    if row.consenting is not None:
+    if row.consenting is not None and row.consenting != row.grant_consent:
         # Xero may have given tokens for it all the same: a disconnect says so.
         lost = ParkedGrant(sealed="", obtained_at=row.consenting_since or now, consent=row.consenting)
         forgotten = forgotten.leaving_behind(lost, now=now)

@@ -137,7 +137,7 @@ def with_new_secret(
     row: Credential, proof: Proof, *, number: int, by: str, before: Credential, now: datetime
 ) -> Credential:
     """Put the `number`-th client secret in force and give the lease back; `before` is the row before the lease."""
-    swapped = replace(row.checked(**proof.checks), client_secret_number=number)
+    swapped = replace(row.checked(**proof.checks), client_secret_number=number, refused_since=None, refusals=0)
     swapped = swapped.noted(Action.SECRET_REPLACED, by=by).released(
         due_at=before.due_at, attempt_finished=before.attempt_started_at is None, now=now
     )

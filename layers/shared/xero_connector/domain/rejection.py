@@ -5,7 +5,10 @@ from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.status import Status
+from xero_connector.domain.token_endpoint import FailureKind
 
+OF_THE_CLIENT = frozenset({FailureKind.INVALID_CLIENT, FailureKind.UNAUTHORIZED_CLIENT})
+"""What says that Xero refuses the pair."""
 REFUSALS_TO_REJECT = 3
 REFUSED_FOR = timedelta(minutes=20)
 """Xero refuses a secret for some minutes after it was generated and saved; this is well above."""

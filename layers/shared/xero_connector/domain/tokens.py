@@ -191,12 +191,13 @@ def tokens_version_id(incarnation: UUID, generation: int) -> str:
     return str(uuid5(incarnation, f"tokens/{generation}"))
 
 
-def consent_version_id(incarnation: UUID, request: str) -> str:
+def consent_version_id(incarnation: UUID, request: str, *, again: int = 0) -> str:
     """Return the version id of the answer to an authorization request's code (`request`: the hash of its state).
 
     It depends on nothing that a refresh changes meanwhile: whoever looks for the answer finds it or does not.
+    `again` counts how often the same answer was stored once more: with its organisations, or renumbered.
     """
-    return str(uuid5(incarnation, f"consent/{request}"))
+    return str(uuid5(incarnation, f"consent/{request}/{again}" if again else f"consent/{request}"))
 
 
 def client_version_id(incarnation: UUID, number: int) -> str:

@@ -54,16 +54,15 @@ class AdoptTokens:
         so that it is the current version for readers too.
         """
         row = held.row
-        if row.consenting is None:
+        if row.consenting is None or row.consenting == row.grant_consent:
             return None
-        version_id = consent_version_id(row.incarnation, row.consenting)
-        stored = self._seen(row.client_id, version_id)
-        if stored is None:
+        version = self._newest_of(row, row.consenting)
+        if version is None:
             return None
-        version = Version(stored, version_id)
+        stored = version.stored
         if stored.secret.generation <= row.generation:
-            again = self.commit_tokens.put_under_next(held, replace(stored.secret, generation=row.generation + 1))
-            version = Version(again, None)
+            renumbered = replace(stored.secret, generation=row.generation + 1)
+            version = self.commit_tokens.put_once_more(held, renumbered, row.consenting)
         # The organisations of the grant before may be another user's.
         pending = not stored.secret.tenants
         return self.commit_tokens(
@@ -73,6 +72,16 @@ class AdoptTokens:
             also=unchanged,
             consent=ConsentGiven(row.consenting, None),
         )
+
+    def _newest_of(self, row: Credential, request: str) -> Version | None:
+        newest = None
+        for again in range(1 + MOST_TAKEN):
+            version_id = consent_version_id(row.incarnation, request, again=again)
+            stored = self._seen(row.client_id, version_id)
+            if stored is None:
+                break
+            newest = Version(stored, version_id)
+        return newest
 
     def _listed(self, known: Listing, secret: TokensSecret) -> Listing:
         in_time = self.deadline() - self.clock() > _TIME_TO_LIST and self.clock() < secret.token_expires_at

@@ -8,7 +8,7 @@ from xero_connector.domain.errors import LeaseUnavailable, VersionTaken
 from xero_connector.domain.ports import Clock, Vault
 from xero_connector.domain.refresh_policy import next_refresh
 from xero_connector.domain.status import FINAL
-from xero_connector.domain.tokens import StoredTokens, TokensSecret
+from xero_connector.domain.tokens import StoredTokens, TokensSecret, consent_version_id
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
 from xero_connector.services.hold_lease import Change, HeldLease
 from xero_connector.services.keep_earlier_grant import KeepEarlierGrant
@@ -112,3 +112,13 @@ class CommitTokens:
             except VersionTaken:
                 held.renew()
         raise VersionTaken(row.tokens_version_id(secret.generation + MOST_TAKEN))
+
+    def put_once_more(self, held: HeldLease, secret: TokensSecret, request: str) -> Version:
+        """Store the answer of a consent again, under an id that a refresh cannot take for its own."""
+        for again in range(1, 1 + MOST_TAKEN):
+            version_id = consent_version_id(held.row.incarnation, request, again=again)
+            try:
+                return Version(self.vault.put_tokens(secret.within_limit(), version_id=version_id), version_id)
+            except VersionTaken:
+                held.renew()
+        raise VersionTaken(consent_version_id(held.row.incarnation, request, again=MOST_TAKEN))

@@ -63,9 +63,9 @@ class DisconnectTurn:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a refresh token may have been rotated unseen, before the disconnect began."""
+        """Whether a refresh token may be rotated unseen: from before the disconnect, or by a turn cut off."""
         started_at = self.row.attempt_started_at
-        return started_at is not None and started_at <= self.ending.since
+        return started_at is not None and (started_at <= self.ending.since or self.held.unfinished)
 
     @property
     def unfinished_since(self) -> datetime | None:

@@ -11,6 +11,7 @@ from xero_connector.domain.errors import ConnectionsUnavailable, StoreUnavailabl
 from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.ports import Seal, TokenEndpoint, XeroConnections
 from xero_connector.domain.refresh_policy import REACTIONS
+from xero_connector.domain.rejection import OF_THE_CLIENT
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
@@ -24,9 +25,6 @@ _TIME_TO_EXCHANGE = timedelta(seconds=18)
 _TIME_FOR_ONE_MORE = timedelta(seconds=23)
 """A look that is not needed must leave the time for a call that is: each turn gets further than the last."""
 _DEAD = "Xero no longer accepts the refresh token of a grant, and whether it still lists connections is not known."
-
-
-_OF_THE_CLIENT = frozenset({FailureKind.INVALID_CLIENT, FailureKind.UNAUTHORIZED_CLIENT})
 
 
 class _State(StrEnum):
@@ -188,7 +186,7 @@ class EndGrants:
                 retry_after=failure.retry_after,
                 exchange_lost=exchanging and not REACTIONS[failure.kind].attempt_finished,
             )
-        elif failure.kind in _OF_THE_CLIENT and not turn.is_refusal_sure:
+        elif failure.kind in OF_THE_CLIENT and not turn.is_refusal_sure:
             # One word is not enough: Xero refuses a fresh secret for minutes.
             raise PostponedError(failure.code, failure.detail, client_refused=True)
         else:

@@ -17,6 +17,8 @@ from xero_connector.domain.errors import (
     KEYS_UNAVAILABLE,
     ConsentRefused,
     IdTokenRefused,
+    LeaseUnavailable,
+    RevisionConflict,
     SecretNotVisible,
     StoreUnavailable,
 )
@@ -140,23 +142,26 @@ class ExchangeCode:
         except StoreUnavailable:
             sealed = ""
         grant = ParkedGrant(sealed=sealed, obtained_at=self.clock(), consent=claimed.state_hash)
-        # Where this cannot be written, the row still says that a consent was at work, and the schedule notes it.
-        held.give_back_if_possible(lambda row, now: row.leaving_behind(grant, now=now))
+        try:
+            held.give_back(lambda row, now: row.leaving_behind(grant, now=now))
+        except LeaseUnavailable:
+            held.save_late(lambda row, now: row.leaving_behind(grant, now=now))
+        except (RevisionConflict, StoreUnavailable) as trouble:
+            # The row still says that a consent was at work, and the schedule notes that it is lost.
+            self.observer.event("consent_not_marked", client_id=held.row.client_id, detail=trouble.detail)
         self.end_request(claimed.failed())
 
     def _without_pair(
         self, held: HeldLease, claimed: AuthorizationRequest, unreadable: SecretNotVisible
     ) -> ConsentRefused:
         """Wait for the pair as long as it can lag; after that it is gone, and only an admin can help."""
-        due_at = held.before.due_at
-
-        def noted(row: Credential, now: datetime) -> Credential:
-            noted = without_secret(row, missing=Secret.CLIENT, now=now).looking_for(held.before)
-            waiting = noted.status is not Status.CLIENT_REJECTED
-            return replace(noted, due_at=due_at) if waiting else noted
-
+        if held.row.has_grant:
+            # The next refresh looks for it.
+            return self._postponed(held, claimed, unreadable)
         try:
-            row = held.save(noted)
+            row = held.save(
+                lambda row, now: without_secret(row, missing=Secret.CLIENT, now=now).looking_for(held.before)
+            )
         except StoreUnavailable:
             return self._postponed(held, claimed, unreadable)
         self.end_request(claimed.reopened())

@@ -59,7 +59,11 @@ class FailRefresh:
     def unreadable(self, held: HeldLease) -> Refresh:
         """Wait for a secret as long as it can lag; after that it is gone, and only a person can help."""
         self.observer.count("SecretUnreadable")
-        missing = self.read_grant.missing(held.row)
+        try:
+            missing = self.read_grant.missing(held.row)
+        except StoreUnavailable as trouble:
+            self.by_a_store(held, trouble)
+            raise
         row = held.save(lambda row, now: without_secret(row, missing=missing, now=now))
         self.observer.event("secret_unreadable", client_id=row.client_id, status=row.status)
         return Refresh(Outcome.FAILED, row)

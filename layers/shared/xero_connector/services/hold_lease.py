@@ -8,6 +8,7 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import LeaseUnavailable, RevisionConflict, StoreUnavailable
 from xero_connector.domain.ports import Clock, LeaseHolder, Pause, Registry
 from xero_connector.domain.refresh_policy import LEASE
+from xero_connector.domain.status import FINAL
 
 type Change = Callable[[Credential, datetime], Credential]
 """Returns a row as it is to be written, given the row as it stands and the time."""
@@ -87,6 +88,20 @@ class HeldLease:
             else:
                 return self.row
         raise RevisionConflict(self.row.client_id)
+
+    def save_late(self, change: Change) -> Credential | None:
+        """Write a change that needs no lease, after it was lost; None if this life of the credential has ended."""
+        for _ in range(_MOST_CONFLICTS):
+            row = self.registry.get(self.row.client_id)
+            ended = row is None or row.incarnation != self.row.incarnation or row.status in FINAL
+            if row is None or ended or (row.ending is not None and row.ending.grants_done):
+                return None
+            try:
+                now = self.clock()
+                return self.registry.save(replace(change(row, now), updated_at=now))
+            except RevisionConflict:
+                continue
+        return None
 
     def _reread(self) -> None:
         row = self.registry.get(self.row.client_id)

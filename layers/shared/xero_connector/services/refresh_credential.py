@@ -166,10 +166,7 @@ class RefreshCredential:
                 return
 
         self.seal.prepare()
-        trouble = turn.held.before.last_error
-        turn.gate.admit(
-            None if current is None else probe, in_trouble=trouble is not None and trouble.code == _VAULT_TROUBLE
-        )
+        turn.gate.admit(None if current is None else probe, in_trouble=_had_trouble_with_the_vault(turn))
 
     def _listed_before(self, row: Credential, current: StoredTokens | None) -> Listing:
         """List the organisations with the token that is still good: after its successor, storing comes first."""
@@ -209,6 +206,8 @@ class RefreshCredential:
         row = turn.held.row
         if wait := row.allowance.wait_for(LOWEST_TO_REFRESH, self.clock()):
             return self.fail_refresh.for_want_of_versions(turn.held, wait)
+        if row.generation > 0 and _had_trouble_with_the_vault(turn):
+            self._admit(turn, self.read_grant.stored(row))
         try:
             answer = self.ask_for_tokens.of_custom_connection(turn, pair)
         except TokenEndpointFailure as failure:
@@ -225,3 +224,8 @@ class RefreshCredential:
             return row.checked(scopes=granted_scopes_check(row.requested_scopes, answer.token.scopes, now))
 
         return self._kept(turn, answer, known, also=with_scopes)
+
+
+def _had_trouble_with_the_vault(turn: RefreshTurn) -> bool:
+    trouble = turn.held.before.last_error
+    return trouble is not None and trouble.code == _VAULT_TROUBLE

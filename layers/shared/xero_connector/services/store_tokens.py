@@ -9,6 +9,7 @@ from xero_connector.domain.errors import LeaseUnavailable, StoreUnavailable, Ver
 from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.ports import Clock, Deadline, Observer, Pause, Seal, Vault
 from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER
+from xero_connector.domain.status import CONSENTABLE
 from xero_connector.domain.tokens import TokenAnswer, TokensSecret, consent_version_id
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
 from xero_connector.services.commit_tokens import CommitTokens, Version
@@ -24,6 +25,7 @@ _TIME_TO_PARK = timedelta(seconds=8)
 _TIME_TO_LIST = timedelta(seconds=14)
 """Listing the organisations, a second version with them, and the commit."""
 _TIME_TO_ANSWER = timedelta(seconds=1)
+_SELDOM = timedelta(minutes=15)
 _LONGEST_PAUSE = 5.0
 _OF_ONE_SECRET = frozenset({"LimitExceededException"})
 """What stands in the way of one secret's writes, and says nothing about the vault."""
@@ -72,8 +74,8 @@ class StoreTokens:
             return self._park(held, answer, consent)
         if list_after is not None and self.deadline() - self.clock() > _TIME_TO_LIST:
             known = list_after()
-            if known.tenants and version.version_id is not None:
-                version = self._with_tenants(held, version, known)
+            if known.tenants and consent is not None:
+                version = self._with_tenants(held, version, known, consent.request)
         return self.commit_tokens(held, version, known, also=also, consent=consent)
 
     def _put_insisting(
@@ -125,7 +127,7 @@ class StoreTokens:
         try:
             return Version(self.vault.put_tokens(secret.within_limit(), version_id=version_id), version_id)
         except VersionTaken:
-            return Version(self.commit_tokens.put_under_next(held, secret), None)
+            return self.commit_tokens.put_once_more(held, secret, consent.request)
 
     @staticmethod
     def _ensure_as_far_as_possible(held: HeldLease) -> None:
@@ -135,13 +137,12 @@ class StoreTokens:
             # The registry is away, and the answer is in hand: its version id is safe to use in any case.
             return
 
-    def _with_tenants(self, held: HeldLease, version: Version, known: Listing) -> Version:
+    def _with_tenants(self, held: HeldLease, version: Version, known: Listing, request: str) -> Version:
         """Store a consent's answer once more with its organisations: readers of the secret need them at once."""
         secret = version.stored.secret
         try:
-            return Version(
-                self.commit_tokens.put_under_next(held, replace(secret, tenants=known.tenants)), None, puts=2
-            )
+            again = self.commit_tokens.put_once_more(held, replace(secret, tenants=known.tenants), request)
+            return replace(again, puts=2)
         except (StoreUnavailable, VersionTaken) as trouble:
             # The answer is safe, and the row has the organisations: the next refresh stores them.
             self.observer.event("tenants_not_stored", client_id=secret.client_id, detail=trouble.detail)
@@ -167,7 +168,7 @@ class StoreTokens:
                 parked,
                 code="store_unavailable",
                 detail="Secrets Manager did not take the new tokens. The grant is kept safe until it does.",
-                due_at=now + max(LOOK_AGAIN_AFTER, allowance.wait_for(LOWEST_TO_REFRESH, now)),
+                due_at=now + max(_pause_before_next(row), allowance.wait_for(LOWEST_TO_REFRESH, now)),
                 now=now,
             )
 
@@ -182,7 +183,26 @@ class StoreTokens:
             return held.save(parking)
         except LeaseUnavailable:
             row = held.registry.get(held.row.client_id)
-            if row is None or row.parked != parked:
+            if row is not None and row.parked == parked:
+                # A try before this one took effect, and its answer was lost.
+                return row
+            if parked.consent is None:
                 raise
-            # A try before this one took effect, and its answer was lost.
-            return row
+            late = held.save_late(lambda row, now: _late(row, parked, parking, now))
+            if late is None:
+                raise
+            return late
+
+
+def _pause_before_next(row: Credential) -> timedelta:
+    """Ask again in a minute; more and more seldom where no probe can tell beforehand that an answer is taken."""
+    if row.generation > 0:
+        return LOOK_AGAIN_AFTER
+    return min(LOOK_AGAIN_AFTER * 2.0 ** min(row.failures, 10), _SELDOM)
+
+
+def _late(row: Credential, grant: ParkedGrant, parking: Change, now: datetime) -> Credential:
+    """Keep what a code brought although the lease was lost; another holder's work is not disturbed."""
+    if row.lease is not None or row.status not in CONSENTABLE:
+        return row.leaving_behind(grant, now=now)
+    return parking(row, now)

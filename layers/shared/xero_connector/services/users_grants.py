@@ -96,10 +96,13 @@ class UsersGrants:
         return row.generation > 0 and row.xero_user_id is not None and grant.xero_user_id == row.xero_user_id
 
     def _sealed(self, turn: DisconnectTurn, grants: tuple[ParkedGrant, ...]) -> GrantsAtHand:
+        lost = grants[-1].consent
+        if lost is not None and not any(grant.sealed for grant in grants):
+            return replace(self._cut_off(turn, lost), sealed=grants)
         tokens = self._unsealed(turn, grants)
         readable = [grant for grant, _ in tokens]
         if not any(grant.sealed for grant in grants):
-            turn.leave(GRANT_NOT_CONFIRMED, _CUT_OFF if grants[-1].consent is not None else _NOT_KEPT)
+            turn.leave(GRANT_NOT_CONFIRMED, _NOT_KEPT)
         return GrantsAtHand(
             refresh_tokens=[token for _, token in tokens],
             access_token=None,
@@ -271,6 +274,8 @@ def ended(row: Credential, grants: GrantsAtHand) -> Credential:
     """Take the grants of a user who is not the last out of the row."""
     if not grants.sealed:
         return replace(row, consenting=None, consenting_since=None)
+    if row.consenting in {grant.consent for grant in grants.sealed}:
+        row = replace(row, consenting=None, consenting_since=None)
     return replace(
         row,
         parked=None if row.parked in grants.sealed else row.parked,

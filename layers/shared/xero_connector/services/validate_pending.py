@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import LeaseUnavailable, SecretNotVisible
-from xero_connector.domain.failed_refresh import Secret, without_secret
+from xero_connector.domain.errors import LeaseUnavailable, SecretNotVisible, StoreUnavailable
+from xero_connector.domain.failed_refresh import Secret, blocked, without_secret
 from xero_connector.domain.ports import Clock, Observer, Registry, Vault
 from xero_connector.domain.proof import decided
 from xero_connector.domain.rejection import pair_kept_until
@@ -46,6 +46,10 @@ class ValidatePending:
             pair = self.read_secrets.pair(row)
         except SecretNotVisible:
             return self._unreadable(held)
+        except StoreUnavailable as unavailable:
+            trouble = unavailable
+            held.save(lambda row, now: blocked(row, trouble, before=held.before, now=now))
+            raise
         proof = self.prove_pair.again(pair, row)
         self.observer.event("pair_proven", client_id=row.client_id, verdict=proof.verdict)
         return held.save(lambda row, now: decided(row, proof, now))

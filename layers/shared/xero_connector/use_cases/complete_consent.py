@@ -146,8 +146,10 @@ class CompleteConsent:
             raise consent_refusals.busy() from None
         # As it stands now: it may have been disconnected while we waited.
         if not held.row.takes_consent:
+            refused = held.row.status is Status.CLIENT_REJECTED
             held.give_back()
-            self.end_request(claimed.failed())
+            # Nothing was presented: a new client secret makes the same callback work.
+            self.end_request(claimed.reopened() if refused else claimed.failed())
             raise consent_refusals.not_connectable()
         if held.row.allowance.level_at(self.clock()) < _LEAST_ALLOWANCE:
             held.give_back()
@@ -170,6 +172,7 @@ class CompleteConsent:
             return Connected(held.row.tenants, held.row.tenants_pending, repeated=True)
         if row is not None:
             # Adopting commits and gives the lease back.
+            held.before = row
             held.save(
                 lambda there, now: there.leased(held.owner, now=now, duration=LEASE, consenting=claimed.state_hash)
             )

@@ -10,7 +10,7 @@ from xero_connector.domain.errors import Conflict, LeaseUnavailable, RevisionCon
 from xero_connector.domain.history import CONNECTOR
 from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Vault
 from xero_connector.domain.refresh_policy import LEASE
-from xero_connector.domain.rejection import REFUSALS_TO_REJECT, REFUSED_FOR, counted_refusal
+from xero_connector.domain.rejection import counted_refusal
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.services.disconnect_turn import (
@@ -175,16 +175,7 @@ def _seems_dead(row: Credential) -> bool:
 def _begun(row: Credential, *, before: Credential, by: str) -> Credential:
     # Trouble from before says nothing about the disconnect; an attempt whose answer was lost says a lot.
     moved = row.move_to(Status.DISCONNECTING, by=by)
-    # A pair that Xero refused again and again before needs no more confirmation.
-    sure = before.status is Status.CLIENT_REJECTED and before.failures >= REFUSALS_TO_REJECT
-    return replace(
-        moved,
-        last_error=None,
-        failures=0,
-        refused_since=moved.updated_at - REFUSED_FOR if sure else None,
-        refusals=before.failures if sure else 0,
-        attempt_started_at=before.attempt_started_at,
-    )
+    return replace(moved, last_error=None, failures=0, attempt_started_at=before.attempt_started_at)
 
 
 def _grants_done(row: Credential) -> Credential:

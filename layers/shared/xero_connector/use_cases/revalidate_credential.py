@@ -1,13 +1,22 @@
 """Prove a stored pair again because an admin asks."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import Conflict, SecretNotVisible
-from xero_connector.domain.failed_refresh import CLIENT_SECRET_MISSING, Secret, without_secret
+from xero_connector.domain.errors import Conflict, SecretNotVisible, StoreUnavailable
+from xero_connector.domain.failed_refresh import (
+    CLIENT_SECRET_MISSING,
+    PAIR_GONE,
+    Secret,
+    blocked,
+    readable_again,
+    without_secret,
+)
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock
 from xero_connector.domain.proof import with_finding
+from xero_connector.domain.refresh_policy import VISIBLE_WITHIN
 from xero_connector.domain.rejection import keeps_pair
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair
@@ -18,6 +27,8 @@ from xero_connector.services.read_secrets import ReadSecrets
 
 WORKS_ON = frozenset(Status) - {Status.DISCONNECTING, Status.DISCONNECTED}
 """Where there is a secret to prove; a rejected one until it is deleted."""
+_LOOKED_AT_BY_PROOFS = frozenset({Status.VALIDATED, Status.REAUTHORIZATION_REQUIRED, Status.CLIENT_REJECTED})
+"""Where no refresh reads the pair, unless there is a grant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ class RevalidateCredential:
 
         def finding(there: Credential) -> Credential:
             asked = there if by is None else there.noted(Action.VALIDATION_REQUESTED, by=by)
-            return with_finding(replace(asked, updated_at=now), row.client_version_id, proof, now)
+            return with_finding(readable_again(replace(asked, updated_at=now)), row.client_version_id, proof, now)
 
         return self.change_credential(client_id, finding)
 
@@ -56,18 +67,46 @@ class RevalidateCredential:
         try:
             return self.read_secrets.pair(row)
         except SecretNotVisible:
-            missed = self.change_credential(row.client_id, self._missed)
-            if missed.last_error is not None and missed.last_error.code == CLIENT_SECRET_MISSING:
+            missed = self.change_credential(row.client_id, lambda there: self._missed(there, row))
+            if _is_gone(missed, self.clock()):
                 raise Conflict(
-                    missed.last_error.detail,
+                    PAIR_GONE,
                     code=CLIENT_SECRET_MISSING,
                     hint="PUT the new client secret to /credentials/{client_id}/secret.",
                 ) from None
             raise
+        except StoreUnavailable as unavailable:
+            trouble = unavailable
+            if row.status is Status.CLIENT_REJECTED and not row.has_grant:
+                # Nothing but this looks at it: it says what stands in the way, and comes again.
+                self.change_credential(row.client_id, lambda there: self._blocked(there, row, trouble))
+            raise
 
-    def _missed(self, row: Credential) -> Credential:
-        if row.lease is not None or (row.last_error is not None and row.last_error.code == CLIENT_SECRET_MISSING):
+    def _missed(self, row: Credential, seen: Credential) -> Credential:
+        """Note that the pair could not be read, where no refresh and no pending proof would notice it."""
+        if not _is_still(row, seen) or row.lease is not None or row.status not in _LOOKED_AT_BY_PROOFS:
             return row
-        noted = without_secret(row, missing=Secret.CLIENT, now=self.clock())
-        # The schedule looks again where it has something to do.
-        return noted if noted.status is not row.status else replace(noted, due_at=row.due_at)
+        if row.has_grant or _is_gone(row, self.clock()):
+            return row
+        return without_secret(row, missing=Secret.CLIENT, now=self.clock())
+
+    def _blocked(self, row: Credential, seen: Credential, trouble: StoreUnavailable) -> Credential:
+        if not _is_still(row, seen) or row.lease is not None:
+            return row
+        return blocked(row, trouble, before=row, now=self.clock())
+
+
+def _is_still(row: Credential, seen: Credential) -> bool:
+    """Whether a credential still has the pair that was looked for."""
+    return (row.incarnation, row.client_version_id, row.status) == (
+        seen.incarnation,
+        seen.client_version_id,
+        seen.status,
+    )
+
+
+def _is_gone(row: Credential, now: datetime) -> bool:
+    if row.status is Status.REJECTED:
+        # Nobody wrote it lately, so that no reader can lag.
+        return now - row.created_at > VISIBLE_WITHIN
+    return row.last_error is not None and row.last_error.code == CLIENT_SECRET_MISSING

@@ -10,6 +10,7 @@ from typing import Any
 
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectorError, LeaseUnavailable, StoreUnavailable
+from xero_connector.domain.failed_refresh import is_unreadable
 from xero_connector.domain.ports import Clock, Observer, Registry
 from xero_connector.domain.proof import Verdict
 from xero_connector.domain.status import Status
@@ -168,6 +169,8 @@ class SweepDueCredentials:
                 after = self.disconnect_credential.resume(row)
             case Status.CLIENT_REJECTED if not row.has_grant:
                 after = self.revalidate_credential(row.client_id)
+            case Status.VALIDATED | Status.REAUTHORIZATION_REQUIRED if _is_looked_at_for_its_pair(row):
+                after = self.revalidate_credential(row.client_id)
             case _:
                 if self.pace is not None:
                     self.pace.wait()
@@ -187,6 +190,12 @@ class _Sweep:
     outcomes: Counter[str] = field(default_factory=Counter)
     unforeseen: list[BaseException] = field(default_factory=list)
     unread: list[StoreUnavailable] = field(default_factory=list)
+
+
+def _is_looked_at_for_its_pair(row: Credential) -> bool:
+    """Whether a credential without a grant is due because its pair could not be read."""
+    left_behind = row.consenting is not None or row.attempt_started_at is not None
+    return is_unreadable(row) and not row.has_grant and not left_behind
 
 
 def _answered(*, before: Credential, after: Credential) -> bool | None:
