@@ -495,6 +495,10 @@ class MeanWorld:
 
     def _on_row(self, item: dict[str, Any]) -> None:
         self.status_changes(item)
+        for grant in item.get("earlier_grants", {}).get("L", ()):
+            if grant["M"]["sealed"]["S"]:
+                # Kept by a holder that was overtaken, or of a consent that was refused: a disconnect ends it.
+                self._kept_ids.add(grant["M"].get("consent", {}).get("S", ""))
         if item["sk"]["S"] == "CREDENTIAL" and "parked" in item:
             self._kept_ids.add(item["parked"]["M"].get("consent", {}).get("S", ""))
             self.figures.parked += item["client_id"]["S"] in self._delivered

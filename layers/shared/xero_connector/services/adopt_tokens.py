@@ -54,15 +54,16 @@ class AdoptTokens:
         so that it is the current version for readers too.
         """
         row = held.row
-        if row.consenting is None or row.consenting == row.grant_consent:
+        given = _looked_for(row)
+        if given is None or given.request == row.grant_consent:
             return None
-        version = self._newest_of(row, row.consenting)
+        version = self._newest_of(row, given.request)
         if version is None:
             return None
         stored = version.stored
         if stored.secret.generation <= row.generation:
             renumbered = replace(stored.secret, generation=row.generation + 1)
-            version = self.commit_tokens.put_once_more(held, renumbered, row.consenting)
+            version = self.commit_tokens.put_once_more(held, renumbered, given.request)
         # The organisations of the grant before may be another user's.
         pending = not stored.secret.tenants
         return self.commit_tokens(
@@ -70,7 +71,7 @@ class AdoptTokens:
             version,
             self._listed(Listing(stored.secret.tenants, pending, None), stored.secret),
             also=unchanged,
-            consent=ConsentGiven(row.consenting, None),
+            consent=given,
         )
 
     def _newest_of(self, row: Credential, request: str) -> Version | None:
@@ -95,3 +96,12 @@ class AdoptTokens:
         except SecretDeleted:
             # Deleted with an earlier life of this credential: this one has stored nothing yet.
             return None
+
+
+def _looked_for(row: Credential) -> ConsentGiven | None:
+    """Return the consent whose answer may be in the vault: one that was cut off, or one that is parked."""
+    if row.consenting is not None:
+        return ConsentGiven(row.consenting, None)
+    if row.parked is not None and row.parked.consent is not None:
+        return ConsentGiven(row.parked.consent, row.parked.xero_user_id)
+    return None

@@ -40,7 +40,7 @@ class FailRefresh:
         previous_error = held.row.last_error.code if held.row.last_error else None
         if confirms_dead_grant(failure.kind, previous_error=previous_error):
             # Before a grant is given up: somebody may have stored its successor unseen.
-            if adopted := self.adopt_tokens.newer(held):
+            if adopted := self.adopt_tokens.newer(held) or self.adopt_tokens.consent(held):
                 return self.report_refresh.refreshed(Outcome.ROLLED_FORWARD, adopted, answered=True)
             try:
                 if refreshed := self.present_older_tokens(turn):

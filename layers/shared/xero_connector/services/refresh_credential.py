@@ -111,7 +111,7 @@ class RefreshCredential:
         held = turn.held
         if held.unfinished and (adopted := self.adopt_tokens.newer(held)):
             return self.report_refresh.refreshed(Outcome.ROLLED_FORWARD, adopted)
-        if held.row.consenting is not None and (adopted := self.adopt_tokens.consent(held)):
+        if (held.unfinished or held.row.consenting is not None) and (adopted := self.adopt_tokens.consent(held)):
             return self.report_refresh.refreshed(Outcome.ROLLED_FORWARD, adopted)
         if not held.row.has_grant:
             # A consent was cut off before it stored anything: there is no grant to go on with.

@@ -1,0 +1,253 @@
+"""Several consents of one credential, cut off at the worst moments: none is forgotten or taken for another."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from tests.fakes.interruptions import ProcessDied, die, step_in
+from tests.fakes.world import ADMIN, CLIENT_ID, World
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.ending import GRANT_NOT_CONFIRMED
+from xero_connector.domain.errors import ConnectorError, ConsentRefused, StoreUnavailable
+from xero_connector.domain.status import Status
+from xero_connector.domain.token_endpoint import FailureKind
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.submit()
+    return world
+
+
+def cut_off(world: World, user: str, *, stored: bool) -> None:
+    world.xero.user = user
+    browser, state = world.open_link()
+    world.xero.codes.add(f"code-{user}")
+    step_in(
+        world.vault, "put_tokens", after=die if stored else lambda: None, before=lambda: None if stored else die()
+    )
+    with pytest.raises(ProcessDied):
+        world.call_back(browser, state, code=f"code-{user}")
+    world.advance(61)
+
+
+def consent(world: World, user: str) -> None:
+    world.xero.user = user
+    world.consent()
+
+
+def an_hour_of_sweeps(world: World) -> None:
+    for _ in range(60):
+        world.advance(61)
+        world.sweep()
+
+
+def disconnected(world: World) -> Credential:
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    for _ in range(60):
+        if world.row().status is Status.DISCONNECTED:
+            break
+        world.sweep_when_due()
+    assert world.row().status is Status.DISCONNECTED
+    return world.row()
+
+
+def refuse_puts(world: World) -> Callable[[], None]:
+    put = world.vault.put_tokens
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreUnavailable("PutSecretValue", "ThrottlingException")
+
+    world.vault.put_tokens = refuse  # type: ignore[assignment, method-assign]
+
+    def accept() -> None:
+        world.vault.put_tokens = put  # type: ignore[method-assign]
+
+    return accept
+
+
+def alive(world: World) -> set[str]:
+    return {token for token in world.xero.owner_of if token.startswith("refresh-")} - world.xero.dead
+
+
+def untold(world: World) -> set[str]:
+    """Refresh tokens that are alive after a disconnect, unless it says that something could not be ended."""
+    error = disconnected(world).last_error
+    return set() if error is not None and error.code == GRANT_NOT_CONFIRMED else alive(world)
+
+
+@pytest.mark.parametrize("parked", [False, True], ids=["stored", "parked"])
+def test_a_cut_off_consent_is_told_although_another_came_after_it(world: World, *, parked: bool) -> None:
+    cut_off(world, "user-1", stored=False)
+    accept = refuse_puts(world) if parked else lambda: None
+    consent(world, "user-2")
+    accept()
+    an_hour_of_sweeps(world)
+    assert world.row().status is Status.CONNECTED
+    assert untold(world) == set()
+
+
+def test_each_of_two_cut_off_consents_is_noted(world: World) -> None:
+    cut_off(world, "user-1", stored=False)
+    cut_off(world, "user-2", stored=False)
+    an_hour_of_sweeps(world)
+    assert len(world.row().earlier_grants) == 2
+    consent(world, "user-3")
+    assert untold(world) == set()
+
+
+def test_what_a_cut_off_consent_stored_is_ended_although_it_lagged(world: World) -> None:
+    cut_off(world, "user-2", stored=True)
+    versions = world.vault.versions[world.vault.tokens_secret_name(CLIENT_ID)]
+    world.vault.unseen |= set(versions)
+    consent(world, "user-3")
+    world.vault.unseen.clear()
+    an_hour_of_sweeps(world)
+    assert disconnected(world).last_error is None
+    assert "refresh-1" in world.xero.dead
+
+
+@pytest.mark.parametrize("parked", [True, False], ids=["parked consent", "after a lost refresh"])
+def test_a_consent_that_dies_before_its_commit_is_not_taken_for_a_refresh(world: World, *, parked: bool) -> None:
+    consent(world, "user-1")
+    if parked:
+        accept = refuse_puts(world)
+        consent(world, "user-2")
+        accept()
+        world.advance(70)
+        # The answer, and the answer with its organisations.
+        step_in(world.vault, "put_tokens", after=die, skip=2)
+        with pytest.raises(ProcessDied):
+            world.sweep()
+    else:
+        world.xero.failures.append(FailureKind.UNANSWERED)
+        world.sweep_when_due()
+        world.xero.user = "user-2"
+        step_in(world.vault, "put_tokens", after=die, skip=1)
+        with pytest.raises(ProcessDied):
+            world.consent()
+    an_hour_of_sweeps(world)
+    row = world.row()
+    assert row.status is Status.CONNECTED
+    current = world.vault.current_tokens(CLIENT_ID).token.refresh_token
+    assert world.xero.owner_of[current or ""] == (CLIENT_ID, "user-2")
+    assert row.xero_user_id in {None, "user-2"}
+    assert disconnected(world).last_error is None
+    assert {token for token in alive(world) if world.xero.owner_of[token][1] == "user-1"} == set()
+
+
+@pytest.mark.parametrize("ahead", [50, 61, 300])
+def test_what_a_code_brought_is_kept_although_the_lease_was_overtaken(world: World, ahead: int) -> None:
+    browser, state = world.open_link()
+    world.xero.codes.add("code")
+    accept = refuse_puts(world)
+
+    def another_host() -> None:
+        now, paused = world.now, world._paused  # noqa: SLF001 - its invocation goes on
+        world.now += timedelta(seconds=ahead)
+        world.sweep()
+        world.now, world._paused = now, paused  # noqa: SLF001
+
+    step_in(world.vault, "put_tokens", before=another_host, skip=5)
+    with suppress(ConnectorError):
+        world.call_back(browser, state, code="code")
+    accept()
+    an_hour_of_sweeps(world)
+    row = world.row()
+    kept = row.status is Status.CONNECTED or any(grant.sealed for grant in row.earlier_grants)
+    assert kept
+    assert untold(world) == set()
+
+
+def test_an_adopted_consent_is_adopted_once(world: World) -> None:
+    cut_off(world, "user-1", stored=True)
+    world.xero.user = "user-2"
+    browser, state = world.open_link()
+    world.xero.key_failures.append(FailureKind.UNAVAILABLE)
+    with pytest.raises(ConsentRefused):
+        world.call_back(browser, state, code="code")
+    generation = world.row().generation
+    for _ in range(5):
+        world.advance(61)
+        world.sweep()
+    assert world.row().generation == generation == 1
+    connected = [event for event in world.event_bus.published if event.event_type == "CredentialConnected"]
+    assert len(connected) == 1
+    assert disconnected(world).last_error is None
+
+
+def test_a_first_grant_is_not_presented_each_minute_while_the_vault_takes_no_writes(world: World) -> None:
+    accept = refuse_puts(world)
+    consent(world, "user-1")
+    an_hour_of_sweeps(world)
+    assert len(world.xero.refresh_tokens) < 10
+    assert world.row().earlier_grants == ()
+    accept()
+    an_hour_of_sweeps(world)
+    assert world.row().status is Status.CONNECTED
+
+
+@pytest.mark.parametrize("kind", list(FailureKind))
+def test_a_parked_second_consent_after_a_dead_first_one_moves_legally(world: World, kind: FailureKind) -> None:
+    accept = refuse_puts(world)
+    consent(world, "user-1")
+    world.xero.dead.add("refresh-1")
+    for _ in range(10):
+        world.advance(61)
+        world.sweep()
+    accept()
+    an_hour_of_sweeps(world)
+    assert world.row().status is Status.REAUTHORIZATION_REQUIRED
+    accept = refuse_puts(world)
+    consent(world, "user-2")
+    accept()
+    world.xero.failures.extend([kind] * 2)
+    for _ in range(5):
+        world.advance(61)
+        assert "illegal_move" not in world.sweep()
+    for _ in range(3):
+        an_hour_of_sweeps(world)
+    assert world.row().status in {Status.CONNECTED, Status.REAUTHORIZATION_REQUIRED}
+
+
+def test_a_callback_that_waited_while_the_pair_was_refused_can_be_opened_again(world: World) -> None:
+    consent(world, "user-1")
+    browser, state = world.open_link()
+    world.xero.codes.add("code")
+    world.xero.secrets[CLIENT_ID] = "new-horse-battery-staple"
+    step_in(world.registry, "get", after=world.sweep_when_due)
+    with pytest.raises(ConsentRefused) as caught:
+        world.call_back(browser, state, code="code")
+    assert caught.value.code in {"not_connectable", "client_rejected"}
+    world.app.replace_client_secret(CLIENT_ID, "new-horse-battery-staple", by=ADMIN)
+    assert world.call_back(browser, state, code="code").tenants
+
+
+def test_timeouts_do_not_count_as_refusals_of_the_pair(world: World) -> None:
+    consent(world, "user-1")
+    world.xero.failures.extend([FailureKind.UNANSWERED] * 2)
+    world.sweep_when_due()
+    world.sweep_when_due()
+    world.xero.failures.append(FailureKind.INVALID_CLIENT)
+    world.sweep_when_due()
+    assert (world.row().status, world.row().failures) == (Status.CLIENT_REJECTED, 3)
+    world.advance(1800)
+    world.xero.failures.append(FailureKind.INVALID_CLIENT)
+    assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTING
+
+
+def test_refusals_within_seconds_end_no_grant(world: World) -> None:
+    consent(world, "user-1")
+    world.xero.failures.extend([FailureKind.INVALID_CLIENT] * 5)
+    for _ in range(3):
+        world.advance(5)
+        with pytest.raises(ConnectorError):
+            world.app.refresh_now(CLIENT_ID, by=ADMIN)
+    assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTING
+    world.xero.failures.clear()
+    while world.row().status is Status.DISCONNECTING:
+        world.sweep_when_due()
+    assert alive(world) == set()
