@@ -110,7 +110,7 @@ def test_an_outage_at_a_consent_says_so_and_the_link_stays_good(
         assert "reload this page" in page.body
     else:
         assert page.outcome == (HTTPStatus.SERVICE_UNAVAILABLE, "xero_unavailable")
-        assert "could not be reached" in page.body
+        assert "gave no definite answer" in page.body
         assert "Start again in a few minutes." in page.body
         assert page.offers_another_try
     assert_never_connected(world, pair.client_id)

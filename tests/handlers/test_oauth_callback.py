@@ -156,7 +156,7 @@ def test_a_made_up_link_is_not_known(world: World, invoke: Invoke, ticket: str) 
 @pytest.mark.parametrize("ticket", ["A" * 43 + '"', "A" * 43 + "”", "A\\B", "../.."])
 def test_a_link_with_a_stray_character_is_not_known_either(invoke: Invoke, ticket: str) -> None:
     event = CONNECT | {"path": f"/connect/{ticket}", "pathParameters": {"ticket": ticket}}
-    assert "not known" in page(invoke("oauth_callback", event))
+    assert "does not exist" in page(invoke("oauth_callback", event))
 
 
 def test_an_outage_of_our_own_is_a_page_too(
@@ -383,8 +383,8 @@ def test_refused_scopes_are_told_from_a_user_s_no(started: World, invoke: Invoke
     [
         ("invalid_scope", HTTPStatus.BAD_REQUEST, "scopes_refused", "administrator"),
         ("access_denied", HTTPStatus.BAD_REQUEST, "consent_denied", "start again"),
-        ("server_error", HTTPStatus.SERVICE_UNAVAILABLE, "xero_unavailable", "some minutes"),
-        ("temporarily_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "xero_unavailable", "some minutes"),
+        ("server_error", HTTPStatus.SERVICE_UNAVAILABLE, "xero_unavailable", "few minutes"),
+        ("temporarily_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "xero_unavailable", "few minutes"),
         ("unauthorized_client", HTTPStatus.BAD_REQUEST, "authorization_failed", "administrator"),
         ("invalid_request", HTTPStatus.BAD_REQUEST, "authorization_failed", "administrator"),
         ("unsupported_response_type", HTTPStatus.BAD_REQUEST, "authorization_failed", "administrator"),

@@ -76,6 +76,6 @@ def test_a_refused_consent_is_not_connected() -> None:
 
 def test_a_consent_without_a_refresh_token_leaves_what_was_there() -> None:
     body = refused(consent_refusals.refresh_token_missing())
-    assert "goes on working" in body
+    assert "continues to work" in body
     assert "offline_access" in body
     assert "administrator" in body

@@ -162,7 +162,7 @@ def test_a_used_state_is_refused(journey: Journey, app: XeroApp, browser: Loopba
     assert_page(journey.call_back(browser, denied), HTTPStatus.BAD_REQUEST, "not allowed")
     state = parse_qs(urlsplit(denied).query)["state"][0]
     answer = journey.call_back(browser, f"{journey.stack.description.callback_url}?code=any&state={state}")
-    assert_page(answer, HTTPStatus.BAD_REQUEST, "ended already")
+    assert_page(answer, HTTPStatus.BAD_REQUEST, "already ended")
 
 
 def test_after_a_denied_consent_the_page_leads_to_another_try(
@@ -183,7 +183,7 @@ def test_an_expired_link_and_a_made_up_one_say_so(
     base, ticket = connect_url.rsplit("/", 1)
     _expire(journey, f"TICKET#{sha256(ticket.encode()).hexdigest()}", "TICKET")
     assert_page(journey.open_link(browser, connect_url), HTTPStatus.GONE, "expired")
-    assert_page(journey.open_link(browser, f"{base}/{'A' * 43}"), HTTPStatus.NOT_FOUND, "not known")
+    assert_page(journey.open_link(browser, f"{base}/{'A' * 43}"), HTTPStatus.NOT_FOUND, "does not exist")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from xero_connector.domain import consent_refusals
+from xero_connector.domain.consent_refusals import Refusal
 from xero_connector.domain.events import iso_time
 from xero_connector.domain.history import EVENTS
 from xero_connector.domain.proof import Verdict
@@ -231,6 +233,15 @@ def test_every_error_code_that_is_explained_is_one_of_the_source() -> None:
     # The names of query parameters are filled in: malformed_status, malformed_limit, malformed_next_token.
     given |= {f"malformed_{name}" for name in ("status", "limit", "next_token")}
     assert explained_codes() <= given
+
+
+def test_the_table_of_pages_is_that_of_the_consent_refusals() -> None:
+    refusals = [value for value in vars(consent_refusals).values() if isinstance(value, Refusal)]
+    described = [(row[0], names(row[1])) for row in table("docs/api.md", "### Pages")]
+    assert len(described) == len({code for _, [code] in described})
+    assert {(status, code) for status, [code] in described} == {
+        (str(int(refusal.status)), refusal.code) for refusal in refusals
+    }
 
 
 # --- metrics, log messages, alarms, parameters -------------------------------------------------------------------

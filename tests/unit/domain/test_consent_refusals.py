@@ -31,7 +31,7 @@ def test_an_invalid_scope_is_refused_scopes(error: str) -> None:
 
 
 @pytest.mark.parametrize("error", [None, "", "x" * 10_000, "\ud800", "<b>", "made_up"])
-def test_an_error_that_nobody_defined_is_not_repeated(error: str | None) -> None:
+def test_an_error_that_is_not_defined_is_not_repeated(error: str | None) -> None:
     refusal = consent_refusals.by_xero(error, error)
     assert refusal.code == "authorization_failed"
     assert not error or error not in refusal.detail + refusal.hint

@@ -1,232 +1,312 @@
-"""Why a consent cannot go on: what the page says, what it advises, and whether it offers another try."""
+"""The table of the reasons why a consent cannot go on: status, code and words of each page.
+
+A row is called to make its `ConsentRefused`. Rows that share a code share its status (see `docs/api.md`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
 
 from xero_connector.domain.errors import ConsentRefused, StoreUnavailable
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 
-_WRONG_SCOPES = "requested wrong apps scopes"
-"""How Xero words it; letter case and blanks do not count."""
-_PASSING = frozenset({"server_error", "temporarily_unavailable"})
-_OF_THE_LOGIN = frozenset(
-    {"account_selection_required", "consent_required", "interaction_required", "login_required"}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One row: what happened, what to do, and whether the page offers to open the connect link again.
+
+    Where a connection may exist, the title must not be the default.
+    """
+
+    code: str
+    status: HTTPStatus
+    title: str = "Xero was not connected"
+    detail: str
+    hint: str
+    can_retry: bool = True
+
+    def __call__(self) -> ConsentRefused:
+        """Return a new error with these words."""
+        return ConsentRefused(
+            self.detail,
+            code=self.code,
+            status=self.status,
+            title=self.title,
+            hint=self.hint,
+            can_retry=self.can_retry,
+        )
+
+
+# --- the connect link --------------------------------------------------------------------------------------------
+
+# It was never made, or its ticket has been removed since.
+ticket_unknown = Refusal(
+    code="ticket_unknown",
+    status=HTTPStatus.NOT_FOUND,
+    title="This link cannot be used",
+    detail="This connect link does not exist.",
+    hint="Check that the whole link was copied, or ask your administrator for a new one.",
+    can_retry=False,
 )
-"""OpenID Connect Core §3.1.2.6: Xero would have had to ask the user something."""
-_OF_THE_APP = frozenset({"invalid_client", "invalid_request", "unauthorized_client", "unsupported_response_type"})
+ticket_expired = Refusal(
+    code="ticket_expired",
+    status=HTTPStatus.GONE,
+    title="This link cannot be used",
+    detail="This connect link has expired.",
+    hint="Ask your administrator for a new one.",
+    can_retry=False,
+)
+# The status of the credential allows no consent.
+not_connectable = Refusal(
+    code="not_connectable",
+    status=HTTPStatus.CONFLICT,
+    title="Not at the moment",
+    detail="This connection cannot be made at the moment.",
+    hint="Ask your administrator to check the status of this connection. They have to do something first.",
+    can_retry=False,
+)
 
+# --- the way back from Xero --------------------------------------------------------------------------------------
 
-def ticket_unknown() -> ConsentRefused:
-    """No such connect link was ever made, or it is long gone."""
-    return ConsentRefused(
-        "This connect link is not known.",
-        code="ticket_unknown",
-        hint="Check that the whole link was copied, or ask your administrator for a new one.",
-        can_retry=False,
-    )
+# The state is missing, forged, or has been removed since.
+state_unknown = Refusal(
+    code="state_unknown",
+    status=HTTPStatus.BAD_REQUEST,
+    title="There is no consent to complete",
+    detail="This page does not belong to a consent that was started here.",
+    hint="If Xero is not connected yet, open the connect link that your administrator gave you. If Xero is "
+    "connected, there is nothing to do.",
+)
+# The authorization request ended before, without a grant.
+state_used = Refusal(
+    code="state_used",
+    status=HTTPStatus.BAD_REQUEST,
+    title="This consent has ended",
+    detail="This consent has already ended.",
+    hint="Start again.",
+)
+state_expired = Refusal(
+    code="state_expired",
+    status=HTTPStatus.GONE,
+    title="This consent has ended",
+    detail="This consent took longer than an hour.",
+    hint="Start again.",
+)
+wrong_browser = Refusal(
+    code="wrong_browser",
+    status=HTTPStatus.FORBIDDEN,
+    detail="This consent was started in another browser, or its cookie is missing.",
+    hint="Open the connect link again in the browser in which you log in to Xero, and allow cookies for this "
+    "page.",
+)
+# Xero redirected with neither a code nor an error.
+code_missing = Refusal(
+    code="code_missing",
+    status=HTTPStatus.BAD_REQUEST,
+    detail="Xero sent no authorization code.",
+    hint="Start again.",
+)
+# A parameter came more than once (RFC 6749 §3.1), or the code cannot be a code (RFC 6749 §A.11).
+callback_malformed = Refusal(
+    code="callback_malformed",
+    status=HTTPStatus.BAD_REQUEST,
+    title="There is no consent to complete",
+    detail="The address of this page is not one that Xero makes, so it was not used.",
+    hint="Open the connect link again, and do not change the address to which Xero sends you.",
+)
+# The answer names another authorization server than the one that was asked (RFC 9207 §2.4).
+wrong_issuer = Refusal(
+    code="wrong_issuer",
+    status=HTTPStatus.BAD_REQUEST,
+    title="There is no consent to complete",
+    detail="The address of this page does not come from Xero, so it was not used.",
+    hint="Open the connect link again. If this happens again, tell your administrator.",
+)
 
+# --- an error that Xero sends back (RFC 6749 §4.1.2.1) -----------------------------------------------------------
 
-def ticket_expired() -> ConsentRefused:
-    """The connect link is too old."""
-    return ConsentRefused(
-        "This connect link has expired.",
-        code="ticket_expired",
-        hint="Ask your administrator for a new one.",
-        can_retry=False,
-    )
+consent_denied = Refusal(
+    code="consent_denied",
+    status=HTTPStatus.BAD_REQUEST,
+    detail="Access was not allowed at Xero, so nothing was connected.",
+    hint="If that was a mistake, start again and choose Allow access.",
+)
+scopes_refused = Refusal(
+    code="scopes_refused",
+    status=HTTPStatus.BAD_REQUEST,
+    detail="Xero does not allow this app the permissions that it asked for.",
+    hint="Tell your administrator that the scopes of the Xero app and of this connection differ.",
+)
+xero_unavailable = Refusal(
+    code="xero_unavailable",
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    title="Not at the moment",
+    detail="Xero is not available at the moment.",
+    hint="Start again in a few minutes.",
+)
+login_required = Refusal(
+    code="authorization_failed",
+    status=HTTPStatus.BAD_REQUEST,
+    detail="Xero could not ask you for your consent.",
+    hint="Log in to Xero, then start again. If this happens again, tell your administrator.",
+)
+app_refused = Refusal(
+    code="authorization_failed",
+    status=HTTPStatus.BAD_REQUEST,
+    detail="Xero does not accept the request of this app.",
+    hint="Tell your administrator that the Xero app is not set up correctly.",
+)
+authorization_failed = Refusal(
+    code="authorization_failed",
+    status=HTTPStatus.BAD_REQUEST,
+    detail="Xero ended the consent with an error.",
+    hint="Start again. If this happens again, tell your administrator.",
+)
 
+# --- before the code is exchanged: the same callback may be opened again -----------------------------------------
 
-def not_connectable() -> ConsentRefused:
-    """The credential is in a state in which a consent makes no sense."""
-    return ConsentRefused(
-        "This connection cannot be made at the moment.",
-        code="not_connectable",
-        hint="Ask your administrator how this connection stands: something has to be done there first.",
-        can_retry=False,
-    )
+# Another callback, or a refresh, works on the same credential.
+busy = Refusal(
+    code="busy",
+    status=HTTPStatus.CONFLICT,
+    title="One moment, please",
+    detail="This consent is being completed right now.",
+    hint="Wait a few seconds and reload this page: nothing is lost.",
+    can_retry=False,
+)
+# Another version of the tokens secret could take the place of one that is still needed.
+too_often = Refusal(
+    code="too_often",
+    status=HTTPStatus.TOO_MANY_REQUESTS,
+    title="Too many consents today",
+    detail="This connection was made too many times today.",
+    hint="The existing connection continues to work. Wait an hour, then reload this page or start again.",
+)
+# Xero answered 429, and did not take the code.
+throttled = Refusal(
+    code="throttled",
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    title="One moment, please",
+    detail="Xero is receiving too many requests and asks for a pause.",
+    hint="Wait a minute and reload this page: nothing is lost.",
+    can_retry=False,
+)
+store_postponed = Refusal(
+    code="store_unavailable",
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    title="Not at the moment",
+    detail="This consent could not be completed right now.",
+    hint="Wait a minute and reload this page: nothing is lost.",
+    can_retry=False,
+)
+xero_postponed = Refusal(
+    code="xero_unavailable",
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    title="Not at the moment",
+    detail="This consent could not be completed right now.",
+    hint="Wait a minute and reload this page: nothing is lost.",
+    can_retry=False,
+)
+# A store failed anywhere else.
+store_unavailable = Refusal(
+    code="store_unavailable",
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    title="Not at the moment",
+    detail="This cannot be done at the moment.",
+    hint="Start again in a minute.",
+)
 
+# --- the exchange of the code ------------------------------------------------------------------------------------
 
-def state_unknown() -> ConsentRefused:
-    """The state is missing, forged or long gone."""
-    return ConsentRefused(
-        "This page was reached without a consent that was started here.",
-        code="state_unknown",
-        hint="If Xero is not connected yet, open the connect link that your administrator gave you. If it is, "
-        "there is nothing to do.",
-    )
+client_rejected = Refusal(
+    code="client_rejected",
+    status=HTTPStatus.BAD_REQUEST,
+    detail="Xero refuses the client ID and client secret of this app.",
+    hint="Ask your administrator to enter a new client secret, then open the connect link again.",
+)
+redirect_uri_refused = Refusal(
+    code="redirect_uri_refused",
+    status=HTTPStatus.BAD_REQUEST,
+    detail="Xero refuses the address that it sent you back to.",
+    hint="Tell your administrator that the redirect URI of the Xero app differs from the one that is used here.",
+)
+code_refused = Refusal(
+    code="code_refused",
+    status=HTTPStatus.BAD_REQUEST,
+    detail="Xero no longer accepts this consent: it took longer than five minutes, or it was already used.",
+    hint="Start again.",
+)
+# The code may be used up.
+exchange_unanswered = Refusal(
+    code="xero_unavailable",
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    title="Not at the moment",
+    detail="Xero gave no definite answer, so the consent could not be completed.",
+    hint="Start again in a few minutes.",
+)
+# The ID token does not prove whose consent this is.
+id_token_refused = Refusal(
+    code="id_token_refused",
+    status=HTTPStatus.BAD_REQUEST,
+    detail="Xero's answer could not be verified, so it was not used.",
+    hint="Start again. If this happens again, tell your administrator.",
+)
+# Without a refresh token the connection would end after 30 minutes.
+refresh_token_missing = Refusal(
+    code="refresh_token_missing",
+    status=HTTPStatus.BAD_REQUEST,
+    title="This consent is not enough",
+    detail="Xero gave no lasting access with this consent, so it was not kept. An earlier connection continues to "
+    "work.",
+    hint="Tell your administrator that the consent came back without the scope offline_access.",
+)
 
+# --- from what Xero said to a row --------------------------------------------------------------------------------
 
-def state_used() -> ConsentRefused:
-    """The authorization request ended without a grant before."""
-    return ConsentRefused(
-        "This consent has ended already.",
-        code="state_used",
-        hint="Start again.",
-    )
-
-
-def state_expired() -> ConsentRefused:
-    """The browser was away too long."""
-    return ConsentRefused("This consent took longer than an hour.", code="state_expired", hint="Start again.")
-
-
-def wrong_browser() -> ConsentRefused:
-    """The browser has not the cookie of the one that started the consent."""
-    return ConsentRefused(
-        "This consent was started in another browser, or the cookie that marks it is gone.",
-        code="wrong_browser",
-        hint="Open the connect link again, in the browser in which you log in to Xero, and allow cookies for "
-        "this page.",
-    )
-
-
-def code_missing() -> ConsentRefused:
-    """Xero redirected with neither a code nor an error."""
-    return ConsentRefused("Xero sent no authorization code.", code="code_missing", hint="Start again.")
-
-
-def busy() -> ConsentRefused:
-    """Another callback, or a refresh, works on the same thing right now."""
-    return ConsentRefused(
-        "This consent is being completed right now.",
-        code="busy",
-        hint="Wait a few seconds and reload this page: nothing is lost.",
-        can_retry=False,
-    )
-
-
-def callback_malformed() -> ConsentRefused:
-    """A parameter came more than once (RFC 6749 §3.1), or the code is none (RFC 6749 §A.11)."""
-    return ConsentRefused(
-        "The address of this page is not as Xero makes it, so nothing of it was used.",
-        code="callback_malformed",
-        hint="Open the connect link again, and do not change the address that Xero sends you to.",
-    )
-
-
-def wrong_issuer() -> ConsentRefused:
-    """The answer names another authorization server than the one that was asked (RFC 9207 §2.4)."""
-    return ConsentRefused(
-        "This page was not reached from Xero, so nothing of it was used.",
-        code="wrong_issuer",
-        hint="Open the connect link again. If this happens again, tell your administrator.",
-    )
-
-
-def throttled() -> ConsentRefused:
-    """Xero asks for a pause (429); the code was not taken, so the same callback may be opened again."""
-    return ConsentRefused(
-        "Xero has very many requests at the moment and asks for a pause.",
-        code="throttled",
-        hint="Wait a minute and reload this page: nothing is lost.",
-        can_retry=False,
-    )
-
-
-def refresh_token_missing() -> ConsentRefused:
-    """The consent brought no refresh token, so no lasting connection can be made of it."""
-    return ConsentRefused(
-        "Xero gave no lasting access with this consent, so nothing of it was kept. A connection that was there "
-        "before goes on working.",
-        code="refresh_token_missing",
-        hint="Tell your administrator: the consent came back without the scope offline_access.",
-    )
-
-
-def too_often() -> ConsentRefused:
-    """So many consents in a day that the versions of the tokens secret would run out."""
-    return ConsentRefused(
-        "This connection was made too many times today.",
-        code="too_often",
-        hint="The connection that is there goes on working. Wait an hour and reload this page or start again.",
-    )
-
-
-def postponed(reason: StoreUnavailable | TokenEndpointFailure) -> ConsentRefused:
-    """Something was not there before the code was presented; the same callback may be opened again."""
-    return ConsentRefused(
-        "This consent could not be completed right now.",
-        code=reason.code if isinstance(reason, StoreUnavailable) else "xero_unavailable",
-        hint="Wait a minute and reload this page: nothing is lost.",
-        can_retry=False,
-    )
-
-
-def id_token_refused() -> ConsentRefused:
-    """The ID token does not prove whose consent this is."""
-    return ConsentRefused(
-        "Xero's answer could not be verified, so it is not used.",
-        code="id_token_refused",
-        hint="Start again. If it happens again, tell your administrator.",
-    )
+_WRONG_SCOPES = "requested wrong apps scopes"
+"""Xero's description, without regard to letter case and spacing."""
+_BY_ERROR: Mapping[str, Refusal] = {
+    "access_denied": consent_denied,
+    "invalid_scope": scopes_refused,
+    "server_error": xero_unavailable,
+    "temporarily_unavailable": xero_unavailable,
+    # OpenID Connect Core §3.1.2.6: Xero would have had to ask the user something.
+    "account_selection_required": login_required,
+    "consent_required": login_required,
+    "interaction_required": login_required,
+    "login_required": login_required,
+    "invalid_client": app_refused,
+    "invalid_request": app_refused,
+    "unauthorized_client": app_refused,
+    "unsupported_response_type": app_refused,
+}
+_BY_FAILURE: Mapping[FailureKind, Refusal] = {
+    **dict.fromkeys(INCONCLUSIVE, exchange_unanswered),
+    FailureKind.INVALID_CLIENT: client_rejected,
+    FailureKind.UNAUTHORIZED_CLIENT: redirect_uri_refused,
+}
 
 
 def by_xero(error: str | None, description: str | None) -> ConsentRefused:
-    """Xero sent an error (RFC 6749 §4.1.2.1); `access_denied` is not always the user saying no.
+    """Return the refusal for an error that Xero sent back; `access_denied` does not always come from the user.
 
-    Neither text is ever shown: anybody can make such an address.
+    Neither text is ever shown: anyone can make such an address.
     """
     error = _plain(error)
-    if error == "invalid_scope" or (error == "access_denied" and _WRONG_SCOPES in _plain(description)):
-        return ConsentRefused(
-            "Xero does not allow this app the permissions that it asked for.",
-            code="scopes_refused",
-            hint="Tell your administrator: the scopes of the Xero app and of this connection differ.",
-        )
-    if error == "access_denied":
-        return ConsentRefused(
-            "Access was not allowed at Xero, so nothing was connected.",
-            code="consent_denied",
-            hint="If that was a mistake, start again and choose Allow access.",
-        )
-    if error in _PASSING:
-        return ConsentRefused(
-            "Xero is not available at the moment.",
-            code="xero_unavailable",
-            hint="Start again in some minutes.",
-        )
-    if error in _OF_THE_LOGIN:
-        return ConsentRefused(
-            "Xero could not ask you for your consent.",
-            code="authorization_failed",
-            hint="Log in at Xero, then start again. If it happens again, tell your administrator.",
-        )
-    if error in _OF_THE_APP:
-        return ConsentRefused(
-            "Xero does not take the request of this app.",
-            code="authorization_failed",
-            hint="Tell your administrator: the Xero app is not set up as it has to be.",
-        )
-    return ConsentRefused(
-        "Xero ended the consent with an error.",
-        code="authorization_failed",
-        hint="Start again. If it happens again, tell your administrator.",
-    )
+    if error == "access_denied" and _WRONG_SCOPES in _plain(description):
+        return scopes_refused()
+    return _BY_ERROR.get(error, authorization_failed)()
 
 
 def _plain(text: str | None) -> str:
     return " ".join((text or "").replace("+", " ").split()).lower()
 
 
+def postponed(reason: StoreUnavailable | TokenEndpointFailure) -> ConsentRefused:
+    """Return the refusal for a failure before the code was presented to Xero."""
+    return store_postponed() if isinstance(reason, StoreUnavailable) else xero_postponed()
+
+
 def exchange_failed(failure: TokenEndpointFailure) -> ConsentRefused:
-    """The code did not become a token, and it may be burnt."""
-    if failure.kind is FailureKind.INVALID_CLIENT:
-        return ConsentRefused(
-            "Xero refuses the client ID and client secret of this app.",
-            code="client_rejected",
-            hint="Ask your administrator to enter a new client secret; then open the connect link again.",
-        )
-    if failure.kind is FailureKind.UNAUTHORIZED_CLIENT:
-        return ConsentRefused(
-            "Xero refuses the address that it sent you back to.",
-            code="redirect_uri_refused",
-            hint="Tell your administrator: the redirect URI of the Xero app differs from the one used here.",
-        )
-    if failure.kind in INCONCLUSIVE:
-        return ConsentRefused(
-            "Xero could not be reached to complete the consent.",
-            code="xero_unavailable",
-            hint="Start again in a few minutes.",
-        )
-    return ConsentRefused(
-        "Xero no longer accepts this consent: it took longer than five minutes, or was used already.",
-        code="code_refused",
-        hint="Start again.",
-    )
+    """Return the refusal for a code that did not become a token."""
+    return _BY_FAILURE.get(failure.kind, code_refused)()

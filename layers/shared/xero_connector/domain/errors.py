@@ -25,6 +25,7 @@
     └── ConfigurationError        fix the deployment
 """
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -83,10 +84,14 @@ class QuotaReached(RequestRefused):
 
 
 class ConsentRefused(ConnectorError):
-    """A consent cannot go on; `can_retry` tells whether opening the connect link again may help."""
+    """A consent cannot go on (see `consent_refusals`); `can_retry` if opening the connect link again can help."""
 
-    def __init__(self, detail: str, *, code: str, hint: str, can_retry: bool = True) -> None:
+    def __init__(
+        self, detail: str, *, code: str, status: HTTPStatus, title: str, hint: str, can_retry: bool
+    ) -> None:
         super().__init__(detail, code=code, hint=hint)
+        self.status = status
+        self.title = title
         self.can_retry = can_retry
         self.ticket: str | None = None
 

@@ -68,38 +68,6 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-_STATUSES = {
-    "ticket_unknown": HTTPStatus.NOT_FOUND,
-    "ticket_expired": HTTPStatus.GONE,
-    "state_expired": HTTPStatus.GONE,
-    "wrong_browser": HTTPStatus.FORBIDDEN,
-    "busy": HTTPStatus.CONFLICT,
-    "too_often": HTTPStatus.TOO_MANY_REQUESTS,
-    "not_connectable": HTTPStatus.CONFLICT,
-    "throttled": HTTPStatus.SERVICE_UNAVAILABLE,
-    "xero_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
-    "store_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
-}
-_TITLES = {
-    "busy": "One moment, please",
-    "callback_malformed": "There is no consent to complete",
-    "not_connectable": "Not at the moment",
-    "refresh_token_missing": "This consent is not enough",
-    "state_expired": "This consent has ended",
-    "state_unknown": "There is no consent to complete",
-    "state_used": "This consent has ended",
-    "store_unavailable": "Not at the moment",
-    "throttled": "One moment, please",
-    "ticket_expired": "This link cannot be used",
-    "ticket_unknown": "This link cannot be used",
-    "too_often": "Too many consents today",
-    "wrong_issuer": "There is no consent to complete",
-    "xero_unavailable": "Not at the moment",
-}
-"""Of the refusals after which a connection can be there all the same."""
-_NOT_CONNECTED = "Xero was not connected"
-
-
 # An error that is not here, and no refusal, is a defect: it ends the invocation, and an alarm goes off.
 _OUTAGES = [
     errors.LeaseUnavailable,
@@ -122,11 +90,7 @@ def resolver(
 
     def unavailable(error: ConnectorError) -> Response[str]:
         report(error)
-        return refuse(
-            ConsentRefused(
-                "This cannot be done at the moment.", code="store_unavailable", hint="Start again in a minute."
-            )
-        )
+        return refuse(consent_refusals.store_unavailable())
 
     # A link that was mangled on its way may have characters that the router takes for no route of ours.
     app.not_found(lambda _: refuse(consent_refusals.ticket_unknown()))
@@ -179,8 +143,8 @@ class HtmlPages:
             # Relative to /oAuth2CallBack: right behind a custom domain and behind a stage alike.
             content += f'<a class="button" href="connect/{escape(refusal.ticket)}">Try again</a>\n'
         return self._page(
-            _STATUSES.get(refusal.code, HTTPStatus.BAD_REQUEST),
-            _TITLES.get(refusal.code, _NOT_CONNECTED),
+            refusal.status,
+            refusal.title,
             content + self._way_back(),
             kind="refused",
             reference=f"{refusal.code} / {reference}",
