@@ -35,13 +35,13 @@ def submit() -> Response[str]:
 @app.get("/credentials")
 def page() -> Response[str]:
     """List credentials, a page at a time."""
-    found = application().registry.page(
+    listed = application().registry.page(
         status=rest_requests.status(app),
         limit=rest_requests.limit(app),
         next_token=rest_requests.next_token(app),
     )
-    items = [_resource(row) for row in found.items]
-    return problem_details.answer(HTTPStatus.OK, {"items": items, "next_token": found.next_token})
+    items = [_resource(credential) for credential in listed.items]
+    return problem_details.answer(HTTPStatus.OK, {"items": items, "next_token": listed.next_token})
 
 
 @app.get("/credentials/<client_id>")
@@ -53,13 +53,13 @@ def look_up(client_id: str) -> Response[str]:
 @app.get("/credentials/<client_id>/history")
 def history(client_id: str) -> Response[str]:
     """List what was done to a credential and by whom, the newest first, a page at a time."""
-    found = application().read_history(
+    entries = application().read_history(
         rest_requests.client_id(client_id),
         limit=rest_requests.limit(app),
         next_token=rest_requests.next_token(app),
     )
-    items = [history_entry_resource(entry) for entry in found.items]
-    return problem_details.answer(HTTPStatus.OK, {"items": items, "next_token": found.next_token})
+    items = [history_entry_resource(entry) for entry in entries.items]
+    return problem_details.answer(HTTPStatus.OK, {"items": items, "next_token": entries.next_token})
 
 
 @app.post("/credentials/<client_id>/connect-link")
@@ -81,10 +81,10 @@ def validate(client_id: str) -> Response[str]:
 def replace_secret(client_id: str) -> Response[str]:
     """Prove a new secret and swap it in."""
     client_secret = parse_secret_body(rest_requests.json_body(app))
-    row = application().replace_client_secret(
+    credential = application().replace_client_secret(
         rest_requests.client_id(client_id), client_secret, by=rest_requests.caller(app)
     )
-    return _ok(row)
+    return _ok(credential)
 
 
 @app.post("/credentials/<client_id>/refresh")
@@ -96,17 +96,21 @@ def refresh(client_id: str) -> Response[str]:
 @app.delete("/credentials/<client_id>")
 def disconnect(client_id: str) -> Response[str]:
     """Revoke the grant and delete the secrets: 202 while Xero cannot be reached."""
-    row = application().disconnect_credential(rest_requests.client_id(client_id), by=rest_requests.caller(app))
-    ended = row.status is not Status.DISCONNECTING
-    return problem_details.answer(HTTPStatus.OK if ended else HTTPStatus.ACCEPTED, _resource(row))
+    credential = application().disconnect_credential(
+        rest_requests.client_id(client_id), by=rest_requests.caller(app)
+    )
+    ended = credential.status is not Status.DISCONNECTING
+    return problem_details.answer(HTTPStatus.OK if ended else HTTPStatus.ACCEPTED, _resource(credential))
 
 
-def _ok(row: Credential) -> Response[str]:
-    return problem_details.answer(HTTPStatus.OK, _resource(row))
+def _ok(credential: Credential) -> Response[str]:
+    return problem_details.answer(HTTPStatus.OK, _resource(credential))
 
 
-def _resource(row: Credential) -> dict[str, Any]:
-    return credential_resource(row, tokens_secret_name=application().tokens_secret_name(row.client_id))
+def _resource(credential: Credential) -> dict[str, Any]:
+    return credential_resource(
+        credential, tokens_secret_name=application().tokens_secret_name(credential.client_id)
+    )
 
 
 @flushing(observer, invocation)

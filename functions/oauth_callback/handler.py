@@ -1,4 +1,4 @@
-"""What Xero users' browsers meet: the connect link, and the way back from Xero."""
+"""The public pages: the connect link, and the redirect back from Xero."""
 
 from http import HTTPStatus
 from typing import Any
@@ -20,8 +20,8 @@ app = html_pages.resolver(lambda: application().settings.console_url, lambda err
 def connect(ticket: str) -> Response[str]:
     """Send a browser to Xero's consent; opening the link consumes nothing."""
     ticket = path_segment(ticket)
-    known = browser_cookie.read_binding(app, digest(ticket))
-    started = application().start_consent(ticket, binding=known.binding if known else None)
+    browser = browser_cookie.read_binding(app, digest(ticket))
+    started = application().start_consent(ticket, binding=browser.binding if browser else None)
     return Response(
         status_code=int(HTTPStatus.FOUND),
         content_type="text/html; charset=utf-8",

@@ -1,4 +1,4 @@
-"""The schedule: refresh what is due, and finish what was cut off."""
+"""The schedule: refresh what is due, and finish what was interrupted."""
 
 from typing import Any
 

@@ -73,14 +73,14 @@ def test_a_redirect_uri_that_differs_in_case_only_is_named_by_a_validation(
     told = admin.submit(pair)
     assert told.outcome == (HTTPStatus.CREATED, "validated")
     assert told.results == REDIRECT_URI_BAD
-    assert "capital letters count" in told.check("redirect_uri")[1]
+    assert "capital and small letters matter" in told.check("redirect_uri")[1]
     with pytest.raises(StrandedError, match="Invalid redirect_uri"):
         browser.at_xero(browser.open(told.content["connect_url"]))
     told = admin.validate(pair.client_id)
     assert told.outcome == (HTTPStatus.OK, "validated")
     result, detail = told.check("redirect_uri")
     assert result == "fail"
-    assert "other capital or small letters; nothing else differs" in detail
+    assert "differs only in capital and small letters" in detail
     assert DEFAULT_REDIRECT_URI in detail
     assert_never_connected(world, pair.client_id)
 

@@ -27,7 +27,7 @@ def test_an_outage_at_a_submission_keeps_the_pair_safe_and_proves_it_later(
     result, detail = told.check("pair")
     assert result == "unknown"
     assert outage.words in detail
-    assert "nothing against the pair, which is kept safe" in detail
+    assert "has been stored and will be proven again" in detail
     assert_kept(world, pair)
     assert_never_connected(world, pair.client_id, status="pending_validation")
     assert admin.actions(pair.client_id) == ["submitted"]

@@ -372,7 +372,7 @@ def test_the_issuer_that_was_asked_may_name_itself(started: World, invoke: Invok
     del started
 
 
-def test_refused_scopes_are_told_from_a_user_s_no(started: World, invoke: Invoke) -> None:
+def test_refused_scopes_and_a_user_s_no_are_distinguished(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", sample_event("oauth_callback/callback_with_refused_scopes"))
     assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "scopes_refused")
     assert started.row().checks["scopes"].result == "fail"

@@ -151,7 +151,7 @@ def test_organisations_that_xero_did_not_list_are_announced(world: World, visito
     visitor.open()
     body = success(visitor.come_back())
     assert title_of(body) == "Xero is connected"
-    assert "did not list your organisations yet" in body
+    assert "has not listed your organisations yet" in body
     assert "within half an hour" in body
     assert "no organisation was chosen" not in body
 

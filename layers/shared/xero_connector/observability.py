@@ -18,7 +18,7 @@ type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 class PowertoolsObserver:
     """`Observer` that writes structured log lines, and one EMF line at the end of an invocation.
 
-    Metrics are added up here: Powertools' own collection is not made for the threads of a sweep.
+    Metrics are added up here, because Powertools' own collection is not safe for the threads of a sweep.
     """
 
     def __init__(self, logger: Logger, metrics: Metrics) -> None:
@@ -38,7 +38,7 @@ class PowertoolsObserver:
             self._counts[name] += value
 
     def measure(self, name: str, seconds: float) -> None:
-        """Record a duration; the alarms look at the extremes of a minute."""
+        """Record a duration; the alarms use the extremes of a minute."""
         with self._lock:
             self._seconds[name].append(seconds)
 
@@ -63,14 +63,14 @@ class PowertoolsObserver:
 def flushing(observer: Callable[[], PowertoolsObserver], invocation: Invocation) -> Callable[[Handler], Handler]:
     """Decorate a handler: its lines carry the request id, and its metrics are written even when it fails.
 
-    `invocation` is told how much time there is.
+    `invocation` receives the time that is left.
     """
 
     def decorate(handler: Handler) -> Handler:
         @functools.wraps(handler)
         def flushed(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             invocation.begin(context.get_remaining_time_in_millis())
-            # The id that the caller was told, where there is one: API Gateway's.
+            # API Gateway's request id, which the caller receives, if there is one.
             observer().begin(event.get("requestContext", {}).get("requestId") or context.aws_request_id)
             try:
                 return handler(event, context)

@@ -1,4 +1,4 @@
-"""What a function is told by its environment; a missing name is an error that says the name."""
+"""The settings of a function, from its environment; an error names the missing variable."""
 
 import re
 from collections.abc import Mapping
@@ -10,19 +10,19 @@ from xero_connector.domain.scopes import FORBIDDEN_SCOPE, REQUIRED_SCOPES, is_sc
 
 CALLBACK_PATH = "/oAuth2CallBack"
 STAGE_PATH = "/v1"
-"""What comes before a path at API Gateway's own host names; other hosts have nothing there."""
+"""Comes before the path at API Gateway's own host names only."""
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-# The last name begins with a letter: an address of numbers has no certificate, and Xero's firewall refuses it.
+# The last part begins with a letter: an IP address has no certificate, and Xero's firewall refuses it.
 _HTTPS = rf"https://(?P<host>(?:{_NAME}\.)*[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?)"
-_HTTPS_OR_NUMBERS = rf"https://(?:{_NAME}\.)*{_NAME}"
+_HTTPS_OR_IP = rf"https://(?:{_NAME}\.)*{_NAME}"
 _LOCAL = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*localhost"
 _PORT = r"(?::(?P<port>[1-9][0-9]{0,4}))?"
 _LARGEST_PORT = 65_535
 _CALLBACK = re.compile(rf"(?:{_HTTPS}|http://(?P<local>{_LOCAL})){_PORT}(?P<path>/.*)?")
-_ORIGIN = re.compile(rf"(?:{_HTTPS_OR_NUMBERS}|http://(?:127\.0\.0\.1|{_LOCAL})){_PORT}")
-_PAGE = re.compile(rf"(?:{_HTTPS_OR_NUMBERS}|http://{_LOCAL}){_PORT}(?:/[A-Za-z0-9._~/?=&%-]*)?")
+_ORIGIN = re.compile(rf"(?:{_HTTPS_OR_IP}|http://(?:127\.0\.0\.1|{_LOCAL})){_PORT}")
+_PAGE = re.compile(rf"(?:{_HTTPS_OR_IP}|http://{_LOCAL}){_PORT}(?:/[A-Za-z0-9._~/?=&%-]*)?")
 _LONGEST_NUMBER = 6
-"""Digits: a count of days with more of them is in no calendar."""
+"""Digits: a larger number of days is in no calendar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Settings:
 
     @property
     def public_url(self) -> str:
-        """The base that people's browsers meet: the redirect URI without its path."""
+        """The base address of the public pages: the redirect URI without its path."""
         return self.redirect_uri.removesuffix(CALLBACK_PATH)
 
     @classmethod
@@ -76,29 +76,29 @@ def _required(env: Mapping[str, str], name: str) -> str:
         raise ConfigurationError(
             f"The environment variable {name} is not set.",
             code="setting_missing",
-            hint="Deploy the template as it is: it sets every variable.",
+            hint="Deploy the template without changes: it sets every variable.",
         )
     return value
 
 
 def _redirect_uri(env: Mapping[str, str]) -> str:
     uri = _required(env, "REDIRECT_URI")
-    found = _CALLBACK.fullmatch(uri)
-    host = (found["host"] or found["local"]).lower() if found else ""
+    match = _CALLBACK.fullmatch(uri)
+    host = (match["host"] or match["local"]).lower() if match else ""
     expected = STAGE_PATH + CALLBACK_PATH if ".execute-api." in host else CALLBACK_PATH
-    if not found or not _is_port(found) or found["path"] != expected:
+    if not match or not _is_port(match) or match["path"] != expected:
         raise _invalid(
             f"REDIRECT_URI is not an https address (http for localhost names only) with the path {expected}.",
             "Set the template parameter RedirectUri to the address that is registered at Xero. "
-            f"Only at API Gateway's own host names {STAGE_PATH} comes before the path.",
+            f"{STAGE_PATH} comes before the path only at API Gateway's own host names.",
         )
     return uri
 
 
 def _origin(env: Mapping[str, str], name: str) -> str:
     origin = _required(env, name)
-    found = _ORIGIN.fullmatch(origin)
-    if not found or not _is_port(found):
+    match = _ORIGIN.fullmatch(origin)
+    if not match or not _is_port(match):
         raise _invalid(
             f"{name} is not an https origin (http for loopback only).",
             "Correct the template parameter behind it: scheme, host and port only, without a slash at the end.",
@@ -107,12 +107,12 @@ def _origin(env: Mapping[str, str], name: str) -> str:
 
 
 def _console_url(env: Mapping[str, str]) -> str | None:
-    # The one setting that may be empty: no console, no link.
+    # The only setting that may be empty: without a console, the pages have no link to it.
     url = env.get("CONSOLE_URL")
     if not url:
         return None
-    found = _PAGE.fullmatch(url)
-    if not found or not _is_port(found):
+    match = _PAGE.fullmatch(url)
+    if not match or not _is_port(match):
         raise _invalid(
             "CONSOLE_URL is not an https address (http for localhost names only).",
             "Correct the template parameter ConsoleUrl, or leave it empty.",
@@ -120,24 +120,26 @@ def _console_url(env: Mapping[str, str]) -> str | None:
     return url
 
 
-def _is_port(found: re.Match[str]) -> bool:
-    return int(found["port"] or 1) <= _LARGEST_PORT
+def _is_port(match: re.Match[str]) -> bool:
+    return int(match["port"] or 1) <= _LARGEST_PORT
 
 
 def _scopes(env: Mapping[str, str]) -> tuple[str, ...]:
     scopes = tuple(dict.fromkeys(_required(env, "SCOPES").split()))
     if not all(map(is_scope, scopes)):
         raise _invalid(
-            "SCOPES holds something that is no scope name.",
-            "Write the template parameter Scopes as Xero spells the scopes, with blanks between them.",
+            "SCOPES contains something that is not a scope name.",
+            "Spell the scopes in the template parameter Scopes as Xero does, with spaces between them.",
         )
     missing = sorted(REQUIRED_SCOPES.keys() - set(scopes))
     if missing:
-        raise _invalid(f"SCOPES lacks {' and '.join(missing)}.", "Add it to the template parameter Scopes.")
+        raise _invalid(
+            f"{' and '.join(missing)} is missing from SCOPES.", "Add it to the template parameter Scopes."
+        )
     if FORBIDDEN_SCOPE in scopes:
         raise _invalid(
-            f"SCOPES holds {FORBIDDEN_SCOPE}, with which Xero refuses every consent.",
-            "Take it out of the template parameter Scopes.",
+            f"SCOPES contains {FORBIDDEN_SCOPE}, with which Xero refuses every consent.",
+            "Remove it from the template parameter Scopes.",
         )
     return scopes
 

@@ -63,11 +63,11 @@ def test_a_refused_redirect_uri_is_named_letter_by_letter(finding: AuthorizeFind
     assert "capital" in detail
 
 
-def test_a_redirect_uri_in_other_letters_is_told_from_one_that_is_not_registered() -> None:
+def test_a_redirect_uri_in_other_letters_and_one_that_is_not_registered_are_distinguished() -> None:
     refused = redirect_uri_check(AuthorizeFinding.REDIRECT_URI_REFUSED).detail
     in_other_letters = redirect_uri_check(AuthorizeFinding.REDIRECT_URI_CASE).detail
     assert "not registered" in refused
-    assert "nothing else differs" in in_other_letters
+    assert "differs only in capital and small letters" in in_other_letters
     assert "not registered" not in in_other_letters
 
 
@@ -85,7 +85,7 @@ def test_an_inconclusive_answer_leaves_it_to_the_first_consent() -> None:
 
 @pytest.mark.parametrize("finding", [AuthorizeFinding.REDIRECT_URI_REFUSED, AuthorizeFinding.REDIRECT_URI_CASE])
 def test_scopes_wait_for_the_redirect_uri(finding: AuthorizeFinding) -> None:
-    assert "only once the redirect URI is right" in scopes_check(finding).detail
+    assert "only if the redirect URI is correct" in scopes_check(finding).detail
 
 
 # Refused scopes
@@ -167,7 +167,7 @@ def test_a_retired_scope_that_was_granted_needs_no_replacement() -> None:
 def test_a_pair_that_xero_refuses_now_fails_with_the_way_to_a_new_secret() -> None:
     check = checks.refused_pair_check(NOON)
     assert (check.result, check.checked_at) == (FAIL, NOON)
-    assert "refuses this client ID and client secret now" in check.detail
+    assert "now refuses this client ID and client secret" in check.detail
     assert "generate a secret, press Save, then paste it" in check.detail
     assert "a few minutes" in check.detail
 
@@ -175,7 +175,7 @@ def test_a_pair_that_xero_refuses_now_fails_with_the_way_to_a_new_secret() -> No
 def test_a_redirect_uri_that_only_the_token_endpoint_refuses_fails_and_is_named() -> None:
     check = checks.redirect_uri_refused_check(REDIRECT_URI, NOON)
     assert (check.result, check.checked_at) == (FAIL, NOON)
-    assert "took a user through consent" in check.detail
+    assert "gave consent at Xero" in check.detail
     assert check.detail.endswith(f": {REDIRECT_URI}")
 
 

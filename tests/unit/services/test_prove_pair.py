@@ -3,16 +3,22 @@ from datetime import timedelta
 
 import pytest
 
+from tests.fakes.builders import a_credential
 from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, NOON, SETTINGS, World
 from xero_connector.domain.checks import AuthorizeFinding, CheckResult
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.proof import Proof, Verdict
+from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
 from xero_connector.domain.tokens import ClientPair
 from xero_connector.services.prove_pair import ProvePair
 
 CUSTOM = IntegrationType.CUSTOM_CONNECTION
 SCOPES = ("offline_access", "openid", "accounting.contacts")
+
+
+def prover(world: World) -> ProvePair:
+    return ProvePair(world.xero, world.xero, world.clock, world.deadline, SETTINGS.redirect_uri)
 
 
 def prove(
@@ -22,9 +28,8 @@ def prove(
     scopes: Sequence[str] = SCOPES,
     thorough: bool = False,
 ) -> Proof:
-    doctor = ProvePair(world.xero, world.xero, world.clock, world.deadline, SETTINGS.redirect_uri)
     pair = ClientPair(CLIENT_ID, CLIENT_SECRET)
-    return doctor(pair, integration_type=integration_type, scopes=scopes, thorough=thorough)
+    return prover(world)(pair, integration_type=integration_type, scopes=scopes, thorough=thorough)
 
 
 def results(proof: Proof) -> dict[str, str]:
@@ -63,7 +68,7 @@ def test_the_redirect_uri_to_register_is_spelled_out(known: World) -> None:
     for finding in (AuthorizeFinding.REDIRECT_URI_REFUSED, AuthorizeFinding.REDIRECT_URI_CASE):
         known.xero.finding = finding
         assert SETTINGS.redirect_uri in prove(known).checks["redirect_uri"].detail
-    assert "nothing else differs" in prove(known).checks["redirect_uri"].detail
+    assert "differs only in capital and small letters" in prove(known).checks["redirect_uri"].detail
 
 
 def test_retired_scopes_are_named_with_what_to_use_instead(known: World) -> None:
@@ -97,7 +102,9 @@ def test_scopes_that_the_app_lacks_are_listed(known: World) -> None:
         (AuthorizeFinding.INCONCLUSIVE, "refuses this client ID and client secret"),
     ],
 )
-def test_a_wrong_client_id_is_told_from_a_wrong_secret(world: World, finding: AuthorizeFinding, says: str) -> None:
+def test_a_wrong_client_id_and_a_wrong_secret_are_distinguished(
+    world: World, finding: AuthorizeFinding, says: str
+) -> None:
     world.xero.finding = finding
     proof = prove(world)
     assert proof.verdict is Verdict.INVALID_CLIENT
@@ -116,6 +123,19 @@ def test_no_definite_answer_never_counts_against_the_pair(known: World, kind: Fa
         assert proof.verdict is Verdict.UNKNOWN
         assert proof.checks["pair"].result is CheckResult.UNKNOWN
         proof.raise_if_refused()
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (Status.PENDING_VALIDATION, "has been stored and will be proven again"),
+        (Status.CONNECTED, "does not count against the pair"),
+    ],
+)
+def test_only_a_pending_pair_is_said_to_be_proven_again(known: World, status: Status, says: str) -> None:
+    known.xero.failures.append(FailureKind.UNANSWERED)
+    proof = prover(known).again(ClientPair(CLIENT_ID, CLIENT_SECRET), a_credential(status=status))
+    assert says in proof.checks["pair"].detail
 
 
 def test_a_mobile_app_is_recognised_by_the_negative_control(known: World) -> None:

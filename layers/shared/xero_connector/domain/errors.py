@@ -6,8 +6,8 @@
     ├── RequestRefused            change the request
     │   ├── MalformedRequest        its form is wrong                       400
     │   │   └── BodyTooLarge          it is larger than it could be           413
-    │   ├── NotFound                it names something that is not there    404
-    │   ├── Conflict                it does not fit the present state       409
+    │   ├── NotFound                it names something that is missing      404
+    │   ├── Conflict                it does not fit the current state       409
     │   ├── PairRefused             Xero refuses the pair                   422
     │   └── QuotaReached            it comes too soon                       429
     ├── ConsentRefused            start the consent again, or ask the administrator (a page)
@@ -16,11 +16,11 @@
     ├── IdTokenRefused            do not trust this answer
     ├── XeroUnavailable           try again: Xero gave no definite answer
     ├── StoreUnavailable          try again: DynamoDB, Secrets Manager, KMS or EventBridge did not do it
-    │   └── SecretNotVisible        the same, and after a quarter of an hour it is gone
-    ├── RevisionConflict          read again: somebody else wrote the row
-    ├── LeaseUnavailable          wait: somebody else works on this credential
+    │   └── SecretNotVisible        the same; after 15 minutes the secret is gone
+    ├── RevisionConflict          read again: another process wrote the credential
+    ├── LeaseUnavailable          wait: another process works on this credential
     ├── SecretDeleted             submit the pair again
-    ├── VersionTaken              the version id holds other content
+    ├── VersionTaken              the version id has other content
     ├── IllegalMove               a defect: the status table forbids this
     └── ConfigurationError        fix the deployment
 """
@@ -64,11 +64,11 @@ class BodyTooLarge(MalformedRequest):
 
 
 class Conflict(RequestRefused):
-    """The request does not fit the present state."""
+    """The request does not fit the current state."""
 
 
 class PairRefused(RequestRefused):
-    """Xero gave a definite answer against the pair: nothing of it is kept; `checks` holds what was found."""
+    """Xero gave a definite answer against the pair, so it is not stored; `checks` are those that were made."""
 
     def __init__(self, detail: str, *, code: str, hint: str, checks: "Mapping[str, Check]") -> None:
         super().__init__(detail, code=code, hint=hint)
@@ -99,7 +99,7 @@ class ConsentRefused(ConnectorError):
 class ConnectionsUnavailable(ConnectorError):
     """Xero did not list or remove the organisations; `definite` if asking again would not help.
 
-    `unauthorized` tells that Xero refuses the access token itself; that is definite, too.
+    `unauthorized` means that Xero refuses the access token itself; that is definite, too.
     """
 
     def __init__(self, detail: str, *, definite: bool = False, unauthorized: bool = False) -> None:
@@ -110,7 +110,7 @@ class ConnectionsUnavailable(ConnectorError):
 
 
 KEYS_UNAVAILABLE = "keys_unavailable"
-"""The code of an `IdTokenRefused` where the signing keys could not be fetched."""
+"""The code of an `IdTokenRefused` if the signing keys could not be fetched."""
 
 
 class IdTokenRefused(ConnectorError):
@@ -133,7 +133,7 @@ class StoreUnavailable(ConnectorError):
         reason: str,
         *,
         code: str = "store_unavailable",
-        hint: str = "Try again in a minute. If it goes on, look at the alarms of this deployment.",
+        hint: str = "Try again in a minute. If this continues, look at the alarms of this deployment.",
     ) -> None:
         super().__init__(f"{operation} failed: {reason}.", code=code, hint=hint)
         self.operation = operation
@@ -141,11 +141,11 @@ class StoreUnavailable(ConnectorError):
 
 
 UNUSABLE = frozenset({"UnreadableVersion", "MalformedSeal", "InvalidSeal", "InvalidCiphertextException"})
-"""Reasons that say that the store answered, and that what it holds is of no use: that is no outage."""
+"""Reasons for which the store answered, but its content is unusable: this is not an outage."""
 
 
 class RowUnreadable(StoreUnavailable):
-    """An item of the registry cannot be read: somebody changed it by hand, or a later release wrote it."""
+    """An item of the registry cannot be read: it was changed by hand, or a later release wrote it."""
 
     def __init__(self, operation: str) -> None:
         super().__init__(
@@ -158,34 +158,36 @@ class RowUnreadable(StoreUnavailable):
 
 
 class SecretNotVisible(StoreUnavailable):
-    """A version that the registry vouches for cannot be seen: not yet by this reader, or it is gone."""
+    """A version that the registry names cannot be read: not yet visible to this reader, or deleted."""
 
     def __init__(self) -> None:
         super().__init__("GetSecretValue", "VersionNotVisible")
 
 
 class RevisionConflict(ConnectorError):
-    """Somebody else wrote the registry row since it was read."""
+    """Another process wrote the credential since it was read."""
 
     def __init__(self, client_id: str) -> None:
         super().__init__(
-            f"The registry row of {client_id} changed meanwhile.",
+            f"The credential {client_id} changed while this request was working on it.",
             code="revision_conflict",
-            hint="Look at the credential, then try again: nothing of this request was written.",
+            hint="Look at the credential, then try again. This request wrote nothing.",
         )
 
 
 class LeaseUnavailable(ConnectorError):
-    """Somebody else holds the lease of this credential, or took it over."""
+    """Another process has the lease of this credential, or took it over."""
 
     def __init__(self, client_id: str) -> None:
         super().__init__(
-            f"Another run works on {client_id}.", code="busy", hint="Try again in a minute: nothing is lost."
+            f"Another process is working on {client_id}.",
+            code="busy",
+            hint="Try again in a minute: nothing is lost.",
         )
 
 
 class SecretDeleted(ConnectorError):
-    """The secret is scheduled for deletion: nobody reads it any more."""
+    """The secret is scheduled for deletion, so it cannot be read."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -199,7 +201,7 @@ class VersionTaken(ConnectorError):
     """The version id is in use for other content."""
 
     def __init__(self, version_id: str) -> None:
-        super().__init__(f"Version {version_id} holds other content.", code="version_taken")
+        super().__init__(f"Version {version_id} has other content.", code="version_taken")
 
 
 class IllegalMove(ConnectorError):
@@ -207,4 +209,4 @@ class IllegalMove(ConnectorError):
 
 
 class ConfigurationError(ConnectorError):
-    """The deployment lacks a setting or holds one that makes no sense."""
+    """The deployment lacks a setting, or has an invalid one."""

@@ -11,11 +11,11 @@ from uuid import UUID
 from xero_connector.domain.tenant import Tenant
 
 CONNECTOR = "connector"
-"""Who did it when nobody asked for it: the schedule, or what Xero answered."""
+"""The actor when no person asked: the schedule, or an answer of Xero."""
 
 
 class Action(StrEnum):
-    """What was done to a credential, or found out about it."""
+    """What happened to a credential, or became known about it."""
 
     SUBMITTED = "submitted"
     VALIDATED = "validated"
@@ -62,7 +62,7 @@ WITH_A_REASON = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """An entry that is not written yet: it goes into the registry with the row that carries it, or not at all."""
+    """An entry that is not written yet: it is written together with its credential, or not at all."""
 
     action: Action
     by: str = CONNECTOR
@@ -74,10 +74,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One entry of the audit trail: who did what when, and what came of it.
+    """One entry of the audit trail: who did what and when, and the result.
 
     `revision` and `position` (within one write) order the entries of a credential. `event` is the detail of the
-    domain event, None where the entry is none; `unpublished` until the event bus has it.
+    domain event, None if the entry is not one; `unpublished` until the event bus has it.
     """
 
     entry_id: UUID
@@ -94,5 +94,5 @@ class HistoryEntry:
 
     @property
     def event_type(self) -> str | None:
-        """The type of the domain event, None where the entry is none."""
+        """The type of the domain event, None if the entry is not one."""
         return EVENTS.get(self.action)

@@ -9,7 +9,7 @@ MOST_SCOPES = 60
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}")
 REQUIRED_SCOPES: Mapping[str, str] = {
     "offline_access": "Without it Xero gives no refresh token, and the connection would end after 30 minutes.",
-    "openid": "Without it Xero gives no ID token, and nobody could tell whose consent this is.",
+    "openid": "Without it Xero gives no ID token, and the user who gave the consent would be unknown.",
 }
 """What every consent has to ask for, and why."""
 FORBIDDEN_SCOPE = "app.connections"
@@ -51,24 +51,24 @@ def check_for_no_user(scopes: tuple[str, ...]) -> None:
     of_a_user = sorted(OF_A_USER.intersection(scopes))
     if of_a_user:
         raise MalformedRequest(
-            f"A Custom connection cannot have {' '.join(of_a_user)}: it acts for no user.",
+            f"A Custom connection cannot have {' '.join(of_a_user)}, because it does not act for a user.",
             code="forbidden_scope",
-            hint="Name only scopes that the Custom connection was set up with, or leave scopes out for all.",
+            hint="Send only scopes that the Custom connection was set up with, or leave scopes out to get all.",
         )
 
 
 def check_for_consent(scopes: tuple[str, ...]) -> None:
-    """Raise `MalformedRequest` for scopes that a consent cannot ask for, or that it lacks."""
+    """Raise `MalformedRequest` if a required scope is missing, or a consent cannot ask for one."""
     for required, reason in REQUIRED_SCOPES.items():
         if required not in scopes:
             raise MalformedRequest(
-                f"The scopes lack {required}. {reason}",
+                f"The scope {required} is missing. {reason}",
                 code="missing_scope",
                 hint=f"Add {required} to the scopes.",
             )
     if FORBIDDEN_SCOPE in scopes:
         raise MalformedRequest(
-            f"The scope {FORBIDDEN_SCOPE} cannot be asked for in a consent.",
+            f"A consent cannot ask for the scope {FORBIDDEN_SCOPE}.",
             code="forbidden_scope",
-            hint=f"Leave {FORBIDDEN_SCOPE} out: Xero refuses the whole consent with it.",
+            hint=f"Leave {FORBIDDEN_SCOPE} out: with it, Xero refuses the whole consent.",
         )

@@ -1,4 +1,4 @@
-"""The states of a credential, and the one table that says which moves are legal."""
+"""The statuses of a credential, and the table of the moves between them that are allowed."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from xero_connector.domain.errors import IllegalMove
 
 
 class Status(StrEnum):
-    """Where a credential stands."""
+    """The state of a credential."""
 
     PENDING_VALIDATION = "pending_validation"
     VALIDATED = "validated"
@@ -21,12 +21,12 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-# Staying where one is needs no entry. A fresh submission after REJECTED or DISCONNECTED is a new incarnation
+# Keeping the status needs no entry. A fresh submission after REJECTED or DISCONNECTED is a new incarnation
 # of the credential, not a move.
 MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
         Status.PENDING_VALIDATION: frozenset({Status.VALIDATED, Status.REJECTED, Status.DISCONNECTING}),
-        # Its first grant can be dead before the vault took it.
+        # Its first grant can die before its tokens are stored.
         Status.VALIDATED: frozenset(
             {
                 Status.CONNECTED,
@@ -54,7 +54,7 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
         Status.REAUTHORIZATION_REQUIRED: frozenset(
             {Status.CONNECTED, Status.CLIENT_REJECTED, Status.DISCONNECTING}
         ),
-        # A new secret leads back to wherever the grant stands: never connected, alive, or found dead.
+        # A new secret leads back to the state of the grant: never connected, alive, or dead.
         Status.CLIENT_REJECTED: frozenset(
             {
                 Status.VALIDATED,
@@ -66,7 +66,7 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
         ),
         Status.DISCONNECTING: frozenset({Status.DISCONNECTED}),
         Status.DISCONNECTED: frozenset(),
-        # Until its secret is gone, a new secret or another proof heals it.
+        # Until its secret is deleted, a new secret or another proof can heal it.
         Status.REJECTED: frozenset({Status.VALIDATED, Status.DISCONNECTING}),
     }
 )

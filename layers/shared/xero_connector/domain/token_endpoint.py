@@ -1,7 +1,7 @@
 """What an answer of Xero's token endpoint means, as one table.
 
 Sources: RFC 6749 §5.2; Xero's OAuth 2.0 pages; IdentityServer answers 400 for every OAuth error, and 401 is
-accepted as well. The description is never looked at: its words are not documented.
+accepted as well. The description is ignored, because its words are not documented.
 """
 
 from enum import StrEnum
@@ -13,13 +13,13 @@ class FailureKind(StrEnum):
     """A failed call, by what it means for the pair and for the grant."""
 
     NOT_SENT = "not_sent"
-    """No connection was made: nothing can have happened at Xero."""
+    """No connection was made, so the request had no effect."""
     UNANSWERED = "unanswered"
     """The request may have taken effect; the answer is lost."""
     THROTTLED = "throttled"
-    """429: nothing happened, and Xero asks for a pause."""
+    """429: the request had no effect, and Xero asks for a pause."""
     UNAVAILABLE = "unavailable"
-    """5xx or 408: Xero is in trouble, and the request may have taken effect."""
+    """5xx or 408: the request may have taken effect."""
     EDGE_REFUSED = "edge_refused"
     """403, or a page instead of JSON: Xero's firewall answered, not its token endpoint."""
     INVALID_GRANT = "invalid_grant"
@@ -29,7 +29,7 @@ class FailureKind(StrEnum):
     UNAUTHORIZED_CLIENT = "unauthorized_client"
     """The pair is good, but the app may not use this grant type."""
     INVALID_SCOPE = "invalid_scope"
-    """The pair is good; a scope was asked for that the app does not have."""
+    """The pair is good; the app does not have one of the requested scopes."""
     UNEXPECTED = "unexpected"
     """None of the above."""
 
@@ -44,7 +44,7 @@ INCONCLUSIVE = frozenset(
         FailureKind.UNEXPECTED,
     }
 )
-"""Says nothing about the pair: never a reason to call it bad."""
+"""These do not count against the pair."""
 
 OUTAGE = frozenset(
     {
@@ -54,7 +54,7 @@ OUTAGE = frozenset(
         FailureKind.EDGE_REFUSED,
     }
 )
-"""Says nothing about one app: many of these in a row mean that Xero is away for everybody."""
+"""These do not depend on the app: many of them in sequence mean an outage of Xero."""
 
 _OAUTH_ERRORS = {
     "invalid_grant": FailureKind.INVALID_GRANT,
@@ -68,7 +68,7 @@ _OAUTH_STATUSES = frozenset({400, 401})
 class TokenEndpointFailure(ConnectorError):
     """The token endpoint did not give a token.
 
-    `retry_after` is in seconds where Xero named a pause; `correlation_id` is Xero's own, for its support.
+    `retry_after` is in seconds if Xero named a pause; `correlation_id` is Xero's own, for its support.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ EXPLANATIONS = {
     FailureKind.EDGE_REFUSED: "Xero's firewall answered instead of its token endpoint.",
     FailureKind.INVALID_GRANT: "Xero no longer accepts this grant.",
     FailureKind.INVALID_CLIENT: "Xero refuses this client ID and client secret.",
-    FailureKind.UNAUTHORIZED_CLIENT: "Xero does not allow this app that kind of grant.",
-    FailureKind.INVALID_SCOPE: "Xero does not allow this app one of the scopes.",
+    FailureKind.UNAUTHORIZED_CLIENT: "Xero does not allow this app to use this kind of grant.",
+    FailureKind.INVALID_SCOPE: "Xero does not allow this app to use one of the scopes.",
     FailureKind.UNEXPECTED: "Xero gave an answer that is not documented.",
 }
 
@@ -97,7 +97,7 @@ EXPLANATIONS = {
 def classify(status: int, error: str | None) -> FailureKind:
     """Say what a token-endpoint answer without a token means.
 
-    `error` is the `error` key of a JSON body, or None where the body was not a JSON object with one.
+    `error` is the `error` key of a JSON body, or None if the body was not a JSON object with one.
     """
     server_error = 500
     if status == 429:  # noqa: PLR2004 - HTTP's own number reads best

@@ -1,10 +1,11 @@
-"""The credential doctor: prove a pair with no user, and find out what else would stand in a consent's way."""
+"""Prove a pair without a user, and find out what else would prevent a consent."""
 
 import secrets
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from xero_connector.domain.checks import (
     SAVE_FIRST,
@@ -19,33 +20,36 @@ from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.ports import AuthorizeEndpoint, Clock, Deadline, TokenEndpoint
 from xero_connector.domain.proof import REFUSALS, Proof, Verdict
 from xero_connector.domain.refresh_policy import LONGEST_ANSWER
+from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import EXPLANATIONS, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair
 
 _SECRET_ALPHABET = string.ascii_letters + string.digits
 _TIME_AFTER = timedelta(seconds=11)
-"""What has to be left of an invocation after a proof, to store what came of it and to answer."""
+"""Left of an invocation after a proof, to store the result and to answer."""
 _LEAST_FOR_AN_ANSWER = timedelta(seconds=2)
 _TIME_TO_PROBE = timedelta(seconds=6)
 _TIME_TO_PROBE_THOROUGHLY = timedelta(seconds=12)
-"""The authorize endpoint is asked only where there is time for it: what it says is advice."""
+"""The authorize endpoint is asked only if there is time, because its answer is only advice."""
 
 
 _CLIENT_ID_UNKNOWN = (
     "Xero does not know this client ID, or the app is disabled.",
-    "Copy the client ID again from the app's Configuration page at Xero, all of its 32 characters.",
+    "Copy the client ID again from the app's Configuration page at Xero. It has 32 characters.",
 )
+_WILL_BE_PROVEN_AGAIN = "The pair has been stored and will be proven again."
+_STAYS_STORED = "This does not count against the pair, which stays stored."
 _SECRET_WRONG = ("Xero knows this client ID, but refuses the client secret.", SAVE_FIRST)
-_CLIENT_IS_KNOWN = frozenset(AuthorizeFinding) - {AuthorizeFinding.CLIENT_UNKNOWN, AuthorizeFinding.INCONCLUSIVE}
+_CLIENT_ID_CORRECT = frozenset(AuthorizeFinding) - {AuthorizeFinding.CLIENT_UNKNOWN, AuthorizeFinding.INCONCLUSIVE}
 
 
 @dataclass(frozen=True, slots=True)
 class ProvePair:
-    """Presents a random authorization code, then the same with a random secret, and looks at the way to consent.
+    """Presents a random authorization code with the pair, then with a random secret, then probes the consent.
 
-    Xero looks at the client before it looks at the code: `invalid_grant` therefore proves the pair, as long as
-    a wrong secret is refused. Where it is not, the server does not check secrets for this app at all. What the
-    authorize endpoint says is advisory: it adds findings and never takes a pair away.
+    Xero checks the client before the code, so `invalid_grant` proves the pair if a wrong secret is refused. If a
+    wrong secret is accepted, Xero does not check secrets for this app at all. The answer of the authorize endpoint
+    is advice: it adds checks, and never refuses a pair.
     """
 
     token_endpoint: TokenEndpoint
@@ -60,36 +64,47 @@ class ProvePair:
         *,
         integration_type: IntegrationType,
         scopes: Sequence[str],
+        pending: bool = True,
         thorough: bool = False,
     ) -> Proof:
-        """Make at most four requests to Xero and judge the pair; two more at most if `thorough`."""
+        """Prove the pair with at most four requests to Xero, and at most two more if `thorough`.
+
+        A `pending` pair is proven again if Xero gives no definite answer.
+        """
         verdict, failure = self._judge(pair, integration_type)
+        proof = partial(self._proof, verdict, failure, pending)
         custom = integration_type is IntegrationType.CUSTOM_CONNECTION
         if verdict in {Verdict.CUSTOM_CONNECTION, Verdict.WEB_APP, Verdict.MOBILE_APP}:
-            return self._proof(verdict, failure, {})
+            return proof({})
         if custom and verdict is not Verdict.INVALID_CLIENT:
-            return self._proof(verdict, failure, _no_consent(self.clock()))
+            return proof(_no_consent(self.clock()))
         finding = AuthorizeFinding.INCONCLUSIVE
         if self._left >= _TIME_TO_PROBE:
             thorough = thorough and not custom and self._left >= _TIME_TO_PROBE_THOROUGHLY
             finding = self.authorize.probe(pair.client_id, scopes=scopes, try_other_case=thorough)
         if custom:
-            # Asked for one thing only: whether it is the client ID that is wrong.
-            return self._proof(verdict, failure, _no_consent(self.clock()), finding)
+            # This only shows whether the client ID is wrong.
+            return proof(_no_consent(self.clock()), finding)
         now = self.clock()
-        found = {
+        checks = {
             "redirect_uri": redirect_uri_check(finding, self.redirect_uri, now),
             "scopes": scopes_check(finding, scopes, now),
         }
-        return self._proof(verdict, failure, found, finding)
+        return proof(checks, finding)
 
-    def again(self, pair: ClientPair, row: Credential, *, thorough: bool = False) -> Proof:
+    def again(self, pair: ClientPair, credential: Credential, *, thorough: bool = False) -> Proof:
         """Prove the pair of a stored credential."""
-        return self(pair, integration_type=row.integration_type, scopes=row.requested_scopes, thorough=thorough)
+        return self(
+            pair,
+            integration_type=credential.integration_type,
+            scopes=credential.requested_scopes,
+            pending=credential.status is Status.PENDING_VALIDATION,
+            thorough=thorough,
+        )
 
     def _judge(self, pair: ClientPair, integration_type: IntegrationType) -> tuple[Verdict, FailureKind]:
         custom = integration_type is IntegrationType.CUSTOM_CONNECTION
-        # Half of the time for each of the two.
+        # Each of the two requests gets half of the time.
         answer = self._present_random_code(pair, self._left / 2)
         if answer is FailureKind.INVALID_CLIENT:
             return Verdict.INVALID_CLIENT, answer
@@ -125,33 +140,36 @@ class ProvePair:
         self,
         verdict: Verdict,
         failure: FailureKind,
-        found: Mapping[str, Check],
+        pending: bool,  # noqa: FBT001 - given once, by partial
+        checks: Mapping[str, Check],
         finding: AuthorizeFinding = AuthorizeFinding.INCONCLUSIVE,
     ) -> Proof:
-        detail, hint = _sentences(verdict, failure, finding)
+        detail, hint = _sentences(verdict, failure, finding, pending=pending)
         result = {Verdict.GOOD: CheckResult.PASS, Verdict.UNKNOWN: CheckResult.UNKNOWN}.get(
             verdict, CheckResult.FAIL
         )
         check = Check(result, f"{detail} {hint}".rstrip(), self.clock())
-        return Proof(verdict=verdict, detail=detail, hint=hint, checks={"pair": check, **found})
+        return Proof(verdict=verdict, detail=detail, hint=hint, checks={"pair": check, **checks})
 
 
-def _sentences(verdict: Verdict, failure: FailureKind, finding: AuthorizeFinding) -> tuple[str, str]:
+def _sentences(
+    verdict: Verdict, failure: FailureKind, finding: AuthorizeFinding, *, pending: bool
+) -> tuple[str, str]:
     if verdict is Verdict.GOOD:
         return "Xero accepts this client ID and client secret.", ""
     if verdict is Verdict.UNKNOWN:
-        return EXPLANATIONS[failure], "That says nothing against the pair, which is kept safe."
+        return EXPLANATIONS[failure], _WILL_BE_PROVEN_AGAIN if pending else _STAYS_STORED
     if verdict is Verdict.INVALID_CLIENT and finding is AuthorizeFinding.CLIENT_UNKNOWN:
         return _CLIENT_ID_UNKNOWN
-    if verdict is Verdict.INVALID_CLIENT and finding in _CLIENT_IS_KNOWN:
+    if verdict is Verdict.INVALID_CLIENT and finding in _CLIENT_ID_CORRECT:
         return _SECRET_WRONG
     return REFUSALS[verdict]
 
 
 def _no_consent(now: datetime) -> Mapping[str, Check]:
     return {
-        "redirect_uri": Check(CheckResult.UNKNOWN, "Not needed: a Custom connection takes no user to Xero.", now),
-        "scopes": Check(CheckResult.UNKNOWN, "The first token tells.", now),
+        "redirect_uri": Check(CheckResult.UNKNOWN, "Not needed: a Custom connection sends no user to Xero.", now),
+        "scopes": Check(CheckResult.UNKNOWN, "The first token will show them.", now),
     }
 
 

@@ -1,4 +1,4 @@
-"""Make the link that takes a Xero user through consent, because an admin asks."""
+"""Make the link that takes a Xero user through consent, at the request of an admin."""
 
 from dataclasses import dataclass, replace
 
@@ -12,15 +12,15 @@ from xero_connector.services.find_credential import FindCredential
 from xero_connector.services.issue_connect_link import ConnectLink, IssueConnectLink
 
 _FIRST = {
-    Status.PENDING_VALIDATION: "Wait: the pair is proven by itself once Xero answers.",
+    Status.PENDING_VALIDATION: "Wait: the schedule will prove the pair once Xero answers.",
     Status.CLIENT_REJECTED: "Generate a client secret at Xero and PUT it to /credentials/{client_id}/secret.",
-    Status.DISCONNECTING: "It is being disconnected; after that, submit the pair again with POST /credentials.",
+    Status.DISCONNECTING: "Wait until it is disconnected, then submit the pair again with POST /credentials.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class CreateConnectLink:
-    """Checks that a consent makes sense, writes down who asked, and issues the link."""
+    """Checks that a consent is possible, records who asked, and issues the link."""
 
     find_credential: FindCredential
     change_credential: ChangeCredential
@@ -28,22 +28,25 @@ class CreateConnectLink:
     clock: Clock
 
     def __call__(self, client_id: str, *, by: str) -> ConnectLink:
-        """Raises `NotFound`, or `Conflict` where a consent makes no sense."""
-        row = self.find_credential(client_id)
-        if row.integration_type is IntegrationType.CUSTOM_CONNECTION:
+        """Raises `NotFound`, or `Conflict` if no consent is possible."""
+        credential = self.find_credential(client_id)
+        if credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
             raise Conflict(
-                "A Custom connection takes no user through consent: it gets its tokens by itself.",
+                "A Custom connection needs no consent: it gets its tokens without a user.",
                 code="no_consent_needed",
-                hint="Look at the credential: its status and last_error tell how it stands.",
+                hint="Look at the status and the last_error of the credential.",
             )
-        if row.status not in CONSENTABLE:
+        if credential.status not in CONSENTABLE:
             raise Conflict(
-                f"A credential that is {row.status} cannot be connected.",
+                f"A credential that is {credential.status} cannot be connected.",
                 code="not_connectable",
-                hint=_FIRST.get(row.status, "Submit the pair again with POST /credentials."),
+                hint=_FIRST.get(credential.status, "Submit the pair again with POST /credentials."),
             )
-        # Written down first: nobody could account for a link that was not.
+        # The record comes first, so that every link has one.
         self.change_credential(
-            client_id, lambda row: replace(row.noted(Action.CONNECT_LINK_CREATED, by=by), updated_at=self.clock())
+            client_id,
+            lambda credential: replace(
+                credential.noted(Action.CONNECT_LINK_CREATED, by=by), updated_at=self.clock()
+            ),
         )
         return self.issue_connect_link(client_id)

@@ -8,12 +8,12 @@ from xero_connector.services.find_credential import FindCredential
 
 @dataclass(frozen=True, slots=True)
 class ReadHistory:
-    """Lists who did what when, newest first; what earlier submissions of the client ID left is there too."""
+    """Lists who did what and when, newest first, including earlier submissions of the client ID."""
 
     history: History
     find_credential: FindCredential
 
     def __call__(self, client_id: str, *, limit: int, next_token: str | None) -> HistoryPage:
-        """Raises `NotFound`, and `MalformedRequest` for a next_token that is not one."""
+        """Raises `NotFound`, and `MalformedRequest` for an invalid next_token."""
         self.find_credential(client_id)
         return self.history.page(client_id, limit=limit, next_token=next_token)

@@ -1,4 +1,4 @@
-"""Refresh a credential because an admin asks."""
+"""Refresh a credential at the request of an admin."""
 
 import math
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ _HEALED_BY = {
     Status.CLIENT_REJECTED: "Generate a client secret at Xero and PUT it to /credentials/{client_id}/secret.",
 }
 
-_GOES_ON: Mapping[str, str] = {
-    FailureKind.INVALID_GRANT: "Look again in two minutes: if Xero refuses once more, a new consent is needed.",
-    FailureKind.UNAUTHORIZED_CLIENT: "Check the app's integration type at Xero. It is tried again by itself.",
-    FailureKind.INVALID_SCOPE: "Check the app's scopes at Xero. It is tried again by itself.",
+_HINTS: Mapping[str, str] = {
+    FailureKind.INVALID_GRANT: "Look again in two minutes. If Xero refuses again, a new consent is needed.",
+    FailureKind.UNAUTHORIZED_CLIENT: "Check the app's integration type at Xero. The schedule tries again.",
+    FailureKind.INVALID_SCOPE: "Check the app's scopes at Xero. The schedule tries again.",
 }
 _NO_GRANT = {
     IntegrationType.WEB_APP: _HEALED_BY[Status.REAUTHORIZATION_REQUIRED],
-    IntegrationType.CUSTOM_CONNECTION: "Look at its status: it gets tokens by itself once the pair is proven.",
+    IntegrationType.CUSTOM_CONNECTION: "Look at its status: the schedule gets tokens once the pair is proven.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshNow:
-    """Runs the refresh protocol at once, within what the version quota leaves to spare."""
+    """Runs the refresh protocol at once, within the version quota."""
 
     refresh_credential: RefreshCredential
     find_credential: FindCredential
@@ -42,20 +42,20 @@ class RefreshNow:
 
         Raises `NotFound`, `Conflict`, `QuotaReached`, or `XeroUnavailable` if Xero gave no new token.
         """
-        row = self.find_credential(client_id)
-        wait = row.allowance.wait_for_spare(self.clock())
+        credential = self.find_credential(client_id)
+        wait = credential.allowance.wait_for_spare(self.clock())
         if wait:
             seconds = math.ceil(wait.total_seconds())
             raise QuotaReached(
                 "More refreshes would use up the versions that Secrets Manager keeps of one secret.",
                 code="version_quota",
-                hint=f"Try again in {seconds} seconds; the schedule refreshes this credential meanwhile.",
+                hint=f"Try again in {seconds} seconds. The schedule refreshes this credential in the meantime.",
                 retry_after=seconds,
             )
-        refresh = self.refresh_credential(row, only_if_due=False, asked_by=by)
+        refresh = self.refresh_credential(credential, only_if_due=False, asked_by=by)
         if refresh.outcome is Outcome.BUSY:
             raise Conflict(
-                "This credential is being refreshed right now.", code="busy", hint="Look at it in a minute."
+                "This credential is being refreshed right now.", code="busy", hint="Look at it again in a minute."
             )
         if refresh.outcome is Outcome.SKIPPED:
             raise Conflict(
@@ -70,16 +70,16 @@ class RefreshNow:
             raise XeroUnavailable(
                 error.detail,
                 code=error.code,
-                hint=_GOES_ON.get(
-                    error.code, "The grant is safe, the refresh goes on by itself: look again in a minute."
+                hint=_HINTS.get(
+                    error.code, "The grant is safe, and the schedule tries again. Look again in a minute."
                 ),
             )
         return refresh.row
 
 
-def _how_to_connect(row: Credential) -> str:
-    if row.status in FINAL:
+def _how_to_connect(credential: Credential) -> str:
+    if credential.status in FINAL:
         return "It has ended: submit the pair again with POST /credentials."
-    if row.status is Status.DISCONNECTING:
-        return "It is being disconnected; after that, submit the pair again with POST /credentials."
-    return _NO_GRANT[row.integration_type]
+    if credential.status is Status.DISCONNECTING:
+        return "Wait until it is disconnected, then submit the pair again with POST /credentials."
+    return _NO_GRANT[credential.integration_type]

@@ -1,4 +1,4 @@
-"""Open a connect link: send the browser to Xero, with everything needed to recognise its return."""
+"""Open a connect link: send the browser to Xero, so that its return can be recognised."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from xero_connector.domain.ports import AuthorizeEndpoint, Clock, Consents, Obse
 
 @dataclass(frozen=True, slots=True)
 class StartedConsent:
-    """Where the browser goes, and what its cookie has to hold until it returns."""
+    """Where the browser goes, and the content of its cookie until it returns."""
 
     authorization_url: str = field(repr=False)
     browser: BrowserBinding
@@ -24,7 +24,7 @@ class StartedConsent:
 
 @dataclass(frozen=True, slots=True)
 class StartConsent:
-    """Makes a new authorization request each time: a ticket can be opened again after a failure."""
+    """Makes a new authorization request each time, so that a ticket can be opened again after a failure."""
 
     registry: Registry
     consents: Consents
@@ -33,23 +33,23 @@ class StartConsent:
     observer: Observer
 
     def __call__(self, ticket: str, *, binding: str | None) -> StartedConsent:
-        """Start a consent; `binding` is what this browser's cookie for the ticket holds already, if any.
+        """Start a consent; `binding` comes from this browser's cookie for the ticket, if it has one.
 
         Raises `ConsentRefused`.
         """
-        found = self.consents.get_ticket(digest(ticket)) if is_token(ticket) else None
-        if found is None:
+        connect_ticket = self.consents.get_ticket(digest(ticket)) if is_token(ticket) else None
+        if connect_ticket is None:
             raise consent_refusals.ticket_unknown()
         now = self.clock()
-        if found.expires_at <= now:
+        if connect_ticket.expires_at <= now:
             raise consent_refusals.ticket_expired()
-        row = self.registry.get(found.client_id)
-        if row is None or not row.takes_consent:
+        credential = self.registry.get(connect_ticket.client_id)
+        if credential is None or not credential.takes_consent:
             raise consent_refusals.not_connectable()
-        if found.created_at < row.created_at:
-            # Made for an earlier life of this client ID, which somebody ended: perhaps because the link got about.
+        if connect_ticket.created_at < credential.created_at:
+            # Made for an earlier incarnation, which an admin ended, perhaps because the link had leaked.
             raise consent_refusals.ticket_expired()
-        # A second tab with the same link shares the cookie, so the first one's request must stay usable.
+        # A second tab with the same link shares the cookie, so the request of the first tab must stay valid.
         if binding is None or not is_token(binding):
             binding = new_token()
         browser = BrowserBinding(ticket, binding)
@@ -57,17 +57,17 @@ class StartConsent:
         self.consents.add_request(
             AuthorizationRequest(
                 state_hash=digest(state),
-                client_id=row.client_id,
-                ticket_hash=found.ticket_hash,
+                client_id=credential.client_id,
+                ticket_hash=connect_ticket.ticket_hash,
                 binding_hash=digest(binding),
                 created_at=now,
                 expires_at=now + AUTHORIZATION_REQUEST_LIFETIME,
             )
         )
-        self.observer.event("consent_started", client_id=row.client_id)
+        self.observer.event("consent_started", client_id=credential.client_id)
         url = self.authorize.authorization_url(
-            client_id=row.client_id,
-            scopes=row.requested_scopes,
+            client_id=credential.client_id,
+            scopes=credential.requested_scopes,
             state=state,
             code_verifier=browser.code_verifier(state),
             nonce=browser.nonce(state),

@@ -1,4 +1,4 @@
-"""Take in a pair: prove it, keep it safe, and only then say yes."""
+"""Take in a pair: prove it and store it, and only then confirm it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ from xero_connector.services.prove_pair import ProvePair
 from xero_connector.services.refresh_credential import RefreshCredential
 
 RESERVATION = timedelta(seconds=60)
-"""Longer than a submission can run: a submission that died blocks its client ID no longer than this."""
+"""Longer than a submission can run: one that was cut off blocks its client ID no longer than this."""
 FIRST_PROOF_AFTER = timedelta(minutes=1)
-"""With a sweep every minute, a pair of unknown worth is proven within two."""
+"""With a sweep every minute, a pending pair is proven within two minutes."""
 
 _TIME_TO_CREATE = timedelta(seconds=6)
 _TIME_TO_ANSWER = timedelta(seconds=3)
-"""What has to be left of the invocation for the row, and for ending the reservation and the answer."""
+"""Left of the invocation to write the credential, and to end the reservation and answer."""
 _TIME_FOR_ANOTHER_CALL = timedelta(seconds=4)
 """One call of AWS, however slow, and the answer."""
-_NOTHING_PROMISED = (
-    "Nothing was promised yet: keep the client secret, and submit the pair again in a minute. If it goes on, look "
-    "at the alarms of this deployment."
+_NOTHING_CONFIRMED = (
+    "Nothing was confirmed yet: keep the client secret, and submit the pair again in a minute. If this continues, "
+    "look at the alarms of this deployment."
 )
 _TIME_FOR_TOKENS = timedelta(seconds=20)
 """With less of the invocation left, the schedule gets the first tokens of a Custom connection."""
@@ -40,7 +40,7 @@ _TIME_FOR_TOKENS = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The stored credential; the connect link is there once a pair is proven that needs a consent."""
+    """The stored credential, with a connect link if its pair is proven and needs a consent."""
 
     credential: Credential
     connect_link: ConnectLink | None
@@ -63,12 +63,12 @@ class SubmitCredential:
     default_scopes: tuple[str, ...]
 
     def __call__(self, submission: Submission, *, submitted_by: str) -> Submitted:
-        """Raises `Conflict` for a known client ID and `PairRefused` for a pair that cannot work."""
+        """Raises `Conflict` if the client ID already has a credential, `PairRefused` if Xero refuses the pair."""
         client_id = submission.pair.client_id
-        known = self.registry.get(client_id)
-        if known is not None and known.status not in FINAL:
-            raise _known(known)
-        if known is not None and known.lease is not None and known.lease.until > self.clock():
+        earlier = self.registry.get(client_id)
+        if earlier is not None and earlier.status not in FINAL:
+            raise _already_exists(earlier)
+        if earlier is not None and earlier.lease is not None and earlier.lease.until > self.clock():
             raise Conflict(
                 "The secret of an earlier submission is still being deleted.",
                 code="still_ending",
@@ -80,25 +80,25 @@ class SubmitCredential:
             raise Conflict(
                 "This client_id is being submitted right now.",
                 code="submission_in_progress",
-                hint="Wait for the other submission to end; look the credential up in a minute.",
+                hint="Wait for the other submission to end, and look at the credential in a minute.",
             )
         try:
-            return self._prove_and_store(submission, submitted_by=submitted_by, known=known)
+            return self._prove_and_store(submission, submitted_by=submitted_by, earlier=earlier)
         finally:
             self._end_reservation(client_id, owner)
 
     def _end_reservation(self, client_id: str, owner: str) -> None:
         if self.deadline() - self.clock() < _TIME_FOR_ANOTHER_CALL:
-            # The answer comes first: the reservation ends within a minute.
+            # The answer comes first: the reservation expires within a minute.
             return
         try:
             self.registry.unreserve(client_id, owner=owner)
         except StoreUnavailable as unavailable:
-            # It ends by itself within a minute; what the submission came to stands.
+            # It expires within a minute, and does not change the result of the submission.
             self.observer.event("reservation_not_ended", client_id=client_id, detail=unavailable.detail)
 
     def _prove_and_store(
-        self, submission: Submission, *, submitted_by: str, known: Credential | None
+        self, submission: Submission, *, submitted_by: str, earlier: Credential | None
     ) -> Submitted:
         pair = submission.pair
         scopes = self._scopes(submission)
@@ -106,13 +106,15 @@ class SubmitCredential:
         self.observer.event("pair_proven", client_id=pair.client_id, verdict=proof.verdict)
         proof.raise_if_refused()
         incarnation = uuid4()
-        # The secret first: from the moment that the answer promises it, it must be there. A process that dies
-        # in between leaves a secret that nobody was promised, and the next submission takes its place.
+        # The secret comes first: once the answer confirms it, it must be stored. A process that is cut off in
+        # between leaves a secret that was not confirmed, and the next submission replaces it.
         version_id = client_version_id(incarnation, 1)
         self._insist_on(lambda: self.vault.put_client_pair(pair, version_id=version_id), leaving=_TIME_TO_CREATE)
-        row = self._row(submission, incarnation, known=known, submitted_by=submitted_by, now=self.clock())
-        proven_row = _with_proof(row, proof, submitted_by)
-        credential = self._insist_on(lambda: self._create(proven_row, known), leaving=_TIME_TO_ANSWER)
+        new = self._credential(
+            submission, incarnation, earlier=earlier, submitted_by=submitted_by, now=self.clock()
+        )
+        new = _with_proof(new, proof, submitted_by)
+        credential = self._insist_on(lambda: self._create(new, earlier), leaving=_TIME_TO_ANSWER)
         if credential.status is Status.PENDING_VALIDATION:
             return Submitted(credential, None)
         if credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
@@ -123,21 +125,21 @@ class SubmitCredential:
         try:
             return self.insist(act, leaving=leaving)
         except StoreUnavailable as unavailable:
-            unavailable.hint = _NOTHING_PROMISED
+            unavailable.hint = _NOTHING_CONFIRMED
             raise
 
-    def _create(self, row: Credential, known: Credential | None) -> Credential:
+    def _create(self, credential: Credential, earlier: Credential | None) -> Credential:
         try:
-            return self.registry.create(row, replacing=known)
+            return self.registry.create(credential, replacing=earlier)
         except RevisionConflict:
-            present = self.registry.get(row.client_id)
-        if present is not None and present.incarnation == row.incarnation:
-            # A try before this one took effect, and its answer was lost.
+            present = self.registry.get(credential.client_id)
+        if present is not None and present.incarnation == credential.incarnation:
+            # An earlier attempt took effect, and its answer was lost.
             return present
         if present is not None and present.status in FINAL and not keeps_pair(present):
-            # The secret that this submission brought back is nobody's.
-            self.vault.delete_client_pair(row.client_id)
-        raise _known(present or row)
+            # No credential uses the secret that this submission stored.
+            self.vault.delete_client_pair(credential.client_id)
+        raise _already_exists(present or credential)
 
     def _connect_link(self, client_id: str) -> ConnectLink | None:
         if self.deadline() - self.clock() < _TIME_FOR_ANOTHER_CALL:
@@ -146,23 +148,23 @@ class SubmitCredential:
         try:
             return self.issue_connect_link(client_id)
         except StoreUnavailable as unavailable:
-            # The pair is safe, and that is what was asked for; a link can be made at any time.
+            # The pair is stored, as was asked; a link can be made at any time.
             self.observer.event("connect_link_not_made", client_id=client_id, detail=unavailable.detail)
             return None
 
     def _scopes(self, submission: Submission) -> tuple[str, ...]:
         if submission.scopes is not None:
             return submission.scopes
-        # A Custom connection that asks for no scopes gets all those that it was set up with.
+        # A Custom connection that asks for no scopes gets all that it was set up with.
         custom = submission.integration_type is IntegrationType.CUSTOM_CONNECTION
         return () if custom else self.default_scopes
 
-    def _row(
+    def _credential(
         self,
         submission: Submission,
         incarnation: UUID,
         *,
-        known: Credential | None,
+        earlier: Credential | None,
         submitted_by: str,
         now: datetime,
     ) -> Credential:
@@ -174,41 +176,41 @@ class SubmitCredential:
             integration_type=submission.integration_type,
             requested_scopes=self._scopes(submission),
             due_at=now + FIRST_PROOF_AFTER,
-            # The versions of an earlier life are still in the same secret, and still count.
-            allowance=VersionAllowance.full(now) if known is None else known.allowance,
+            # The versions of an earlier incarnation are still in the same secret, and still count.
+            allowance=VersionAllowance.full(now) if earlier is None else earlier.allowance,
             created_at=now,
             created_by=submitted_by,
             updated_at=now,
         ).noted(Action.SUBMITTED, by=submitted_by)
 
-    def _first_tokens(self, row: Credential) -> Credential:
+    def _first_tokens(self, credential: Credential) -> Credential:
         if self.deadline() - self.clock() < _TIME_FOR_TOKENS:
-            return row
+            return credential
         try:
-            refresh = self.refresh_credential(row, only_if_due=False)
+            refresh = self.refresh_credential(credential, only_if_due=False)
         except ConnectorError as postponed:
-            # The pair is safe, and that is what was asked for. The credential is due: whatever stands in the way
-            # of tokens, the schedule meets it within a minute, and reports it.
-            self.observer.event("tokens_postponed", client_id=row.client_id, code=postponed.code)
-            return self.registry.get(row.client_id) or row
+            # The pair is stored, as was asked. The credential is due, so the schedule tries again within a minute,
+            # and reports the problem if it continues.
+            self.observer.event("tokens_postponed", client_id=credential.client_id, code=postponed.code)
+            return self.registry.get(credential.client_id) or credential
         return refresh.row
 
 
-def _with_proof(row: Credential, proof: Proof, submitted_by: str) -> Credential:
-    checked = row.checked(**proof.checks)
+def _with_proof(credential: Credential, proof: Proof, submitted_by: str) -> Credential:
+    checked = credential.checked(**proof.checks)
     if proof.verdict is not Verdict.GOOD:
         return checked
-    good = proven(checked, row.updated_at)
-    custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
+    good = proven(checked, credential.updated_at)
+    custom = credential.integration_type is IntegrationType.CUSTOM_CONNECTION
     return good if custom else good.noted(Action.CONNECT_LINK_CREATED, by=submitted_by)
 
 
-def _known(row: Credential) -> Conflict:
-    ending = row.status is Status.DISCONNECTING
+def _already_exists(credential: Credential) -> Conflict:
+    ending = credential.status is Status.DISCONNECTING
     return Conflict(
-        f"The client_id {row.client_id} is known already.",
+        f"A credential with the client_id {credential.client_id} already exists.",
         code="credential_exists",
-        hint="It is being disconnected by itself: submit the pair again in a few minutes."
+        hint="It is being disconnected: submit the pair again in a few minutes."
         if ending
         else "To replace its secret, PUT it to /credentials/{client_id}/secret; to start over, DELETE it.",
     )

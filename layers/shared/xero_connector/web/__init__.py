@@ -1,1 +1,1 @@
-"""What API clients and browsers meet: requests are read, results and errors are written, as the contract says."""
+"""The edge to API clients and browsers: reads requests, and writes results and errors as the contract says."""

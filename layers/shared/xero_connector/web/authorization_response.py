@@ -1,4 +1,4 @@
-"""The redirect back from Xero, read as its standards say (RFC 6749 §4.1.2, RFC 9207)."""
+"""Reads the redirect back from Xero (RFC 6749 §4.1.2, RFC 9207)."""
 
 import re
 
@@ -10,20 +10,20 @@ from xero_connector.web.browser_cookie import read_binding
 from xero_connector.web.rest_requests import query_values
 
 _NAMES = ("state", "code", "error", "error_description", "iss")
-# RFC 6749 §A.11: printable ASCII. Nothing says how long; Xero's have some 40 characters.
+# RFC 6749 §A.11: printable ASCII, of any length. Xero's codes have about 40 characters.
 _CODE = re.compile(r"[\x20-\x7e]{1,2048}")
 
 
 def read_callback(app: APIGatewayRestResolver, *, issuer: str) -> Callback:
-    """Return what the browser brings back, or raise `ConsentRefused` for what cannot be Xero's answer.
+    """Return the parameters of the redirect, or raise `ConsentRefused` if it cannot be Xero's answer.
 
-    Such a refusal leaves the authorization request open: anybody can make an address that looks like that.
+    Such a refusal leaves the authorization request open, because anyone can make such an address.
     """
     values = {name: query_values(app, name) for name in _NAMES}
-    if any(len(found) > 1 for found in values.values()):
+    if any(len(given) > 1 for given in values.values()):
         raise consent_refusals.callback_malformed()
-    # RFC 6749 §3.1: a parameter without a value is one that was left out.
-    response = {name: found[0] or None if found else None for name, found in values.items()}
+    # RFC 6749 §3.1: a parameter without a value counts as omitted.
+    response = {name: given[0] or None if given else None for name, given in values.items()}
     if response["iss"] not in {None, issuer}:
         raise consent_refusals.wrong_issuer()
     code, error = response["code"], response["error"]

@@ -1,4 +1,4 @@
-"""The cookie that binds an authorization request to one browser: one cookie a connect ticket."""
+"""The cookie that binds an authorization request to one browser: one cookie for each connect ticket."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,14 @@ from xero_connector.domain.consent import AUTHORIZATION_REQUEST_KEPT, BrowserBin
 from xero_connector.web.rest_requests import header_lines
 
 _NAME_DIGITS = 16
-_BLANKS = " \t"
+_SPACES = " \t"
 
 
 def binding_cookie(browser: BrowserBinding) -> Cookie:
     """Return the cookie for a browser that goes to Xero.
 
-    The `__Host-` prefix keeps every other host and path from setting it; Lax lets it come along on the redirect
-    back from Xero (RFC 6265bis §4.1.3.2 and §5.5.7.1).
+    With the `__Host-` prefix no other host or path can set it. With Lax the browser sends it on the redirect back
+    from Xero (RFC 6265bis §4.1.3.2 and §5.5.7.1).
     """
     return Cookie(
         name=_name(digest(browser.ticket)),
@@ -30,23 +30,24 @@ def binding_cookie(browser: BrowserBinding) -> Cookie:
 
 
 def read_binding(app: APIGatewayRestResolver, ticket_hash: str) -> BrowserBinding | None:
-    """Return what this browser's cookie for a ticket holds, or None if it has none that is whole."""
+    """Return the content of this browser's cookie for a ticket, or None without a valid one."""
     name = _name(ticket_hash)
-    for found, value in _cookies(app):
+    for cookie_name, value in _cookies(app):
         binding, _, ticket = value.partition(".")
-        if found == name and is_token(binding) and is_token(ticket) and digest(ticket) == ticket_hash:
+        if cookie_name == name and is_token(binding) and is_token(ticket) and digest(ticket) == ticket_hash:
             return BrowserBinding(ticket, binding)
     return None
 
 
 def _cookies(app: APIGatewayRestResolver) -> Iterator[tuple[str, str]]:
     # HTTP/2 may split the header into lines (RFC 9113 §8.2.3). Within a line only a semicolon ends a cookie
-    # (RFC 6265 §4.2): if a comma did, a neighbouring host's cookie could carry ours in its value, past `__Host-`.
+    # (RFC 6265 §4.2). If a comma ended one, another host's cookie could contain ours in its value, despite
+    # `__Host-`.
     for line in header_lines(app, "cookie"):
         for pair in line.split(";"):
             name, equals, value = pair.partition("=")
             if equals:
-                yield name.strip(_BLANKS), _unquoted(value.strip(_BLANKS))
+                yield name.strip(_SPACES), _unquoted(value.strip(_SPACES))
 
 
 def _unquoted(value: str) -> str:

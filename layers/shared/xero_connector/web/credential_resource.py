@@ -1,4 +1,4 @@
-"""A credential and its history as the admin API shows them (see `docs/openapi.yaml`): everything but secrets."""
+"""The JSON of a credential and its history (see `docs/openapi.yaml`), without secrets."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,32 +10,32 @@ from xero_connector.domain.history import HistoryEntry
 from xero_connector.services.issue_connect_link import ConnectLink
 
 
-def credential_resource(row: Credential, *, tokens_secret_name: str) -> dict[str, Any]:
+def credential_resource(credential: Credential, *, tokens_secret_name: str) -> dict[str, Any]:
     """Return the JSON form of a credential; times are ISO 8601 in UTC."""
     return {
-        "client_id": row.client_id,
-        "label": row.label,
-        "integration_type": str(row.integration_type),
-        "status": str(row.status),
-        "checks": checks_resource(row.checks),
-        "tenants": [tenant.to_dict() for tenant in row.tenants],
-        "scopes": list(row.granted_scopes or row.requested_scopes),
-        "generation": row.generation,
-        "access_token_expires_at": _time(row.access_token_expires_at),
-        "refresh_token_expires_at": _time(row.refresh_token_expires_at),
-        "last_refreshed_at": _time(row.last_refreshed_at),
-        "next_refresh_at": _time(row.due_at),
+        "client_id": credential.client_id,
+        "label": credential.label,
+        "integration_type": str(credential.integration_type),
+        "status": str(credential.status),
+        "checks": checks_resource(credential.checks),
+        "tenants": [tenant.to_dict() for tenant in credential.tenants],
+        "scopes": list(credential.granted_scopes or credential.requested_scopes),
+        "generation": credential.generation,
+        "access_token_expires_at": _time(credential.access_token_expires_at),
+        "refresh_token_expires_at": _time(credential.refresh_token_expires_at),
+        "last_refreshed_at": _time(credential.last_refreshed_at),
+        "next_refresh_at": _time(credential.due_at),
         "last_error": None
-        if row.last_error is None
+        if credential.last_error is None
         else {
-            "code": row.last_error.code,
-            "detail": row.last_error.detail,
-            "at": _time(row.last_error.at),
+            "code": credential.last_error.code,
+            "detail": credential.last_error.detail,
+            "at": _time(credential.last_error.at),
         },
-        "token_secret": {"name": tokens_secret_name, "arn": row.tokens_secret_arn},
-        "created_at": _time(row.created_at),
-        "created_by": row.created_by,
-        "updated_at": _time(row.updated_at),
+        "token_secret": {"name": tokens_secret_name, "arn": credential.tokens_secret_arn},
+        "created_at": _time(credential.created_at),
+        "created_by": credential.created_by,
+        "updated_at": _time(credential.updated_at),
     }
 
 
@@ -45,7 +45,7 @@ def connect_link_resource(link: ConnectLink) -> Mapping[str, Any]:
 
 
 def checks_resource(checks: Mapping[str, Check]) -> dict[str, dict[str, Any]]:
-    """Return the JSON form of what the doctor found."""
+    """Return the JSON form of checks."""
     return {name: _check(check) for name, check in checks.items()}
 
 

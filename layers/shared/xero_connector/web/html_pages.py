@@ -1,4 +1,4 @@
-"""The pages that Xero users meet: one template, no script, nothing from anywhere else."""
+"""The pages that Xero users see: one template, no scripts, and nothing from other hosts."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -68,7 +68,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-# An error that is not here, and no refusal, is a defect: it ends the invocation, and an alarm goes off.
+# Any other error is a defect: it ends the invocation and raises an alarm.
 _OUTAGES = [
     errors.LeaseUnavailable,
     errors.NotFound,
@@ -92,7 +92,7 @@ def resolver(
         report(error)
         return refuse(consent_refusals.store_unavailable())
 
-    # A link that was mangled on its way may have characters that the router takes for no route of ours.
+    # A damaged link may have characters that match no route.
     app.not_found(lambda _: refuse(consent_refusals.ticket_unknown()))
     app.exception_handler(ConsentRefused)(refuse)
     app.exception_handler(_OUTAGES)(unavailable)
@@ -100,7 +100,7 @@ def resolver(
 
 
 def reference(app: APIGatewayRestResolver) -> str:
-    """Return the id that finds the log lines of the request that is being answered."""
+    """Return the request id, by which the log lines of this request can be found."""
     return str(app.current_event.request_context.request_id)
 
 
@@ -113,20 +113,20 @@ class HtmlPages:
     def connected(
         self, tenants: tuple[Tenant, ...], *, pending: bool, reference: str, stored: bool = True
     ) -> Response[str]:
-        """Say which organisations are connected now; without `stored`, that the connection is still being made."""
+        """List the organisations that are connected; without `stored`, say that the connection is being made."""
         title = "Xero is connected" if stored else "Your consent has arrived"
         if not stored:
             content = (
-                "<p>Xero's answer is here and kept safe. The connection will be complete within a few minutes; "
-                "there is nothing more to do here.</p>\n"
+                "<p>Xero's answer has arrived and is kept safe. The connection will be complete within a few "
+                "minutes. There is nothing more to do here.</p>\n"
             )
         elif tenants:
             names = "".join(f"<li><bdi>{_name(tenant)}</bdi></li>" for tenant in tenants)
             content = f"<p>OneEnterprise can now work with:</p>\n<ul>{names}</ul>\n"
         elif pending:
             content = (
-                "<p>Xero did not list your organisations yet. They will show in OneEnterprise within "
-                "half an hour; there is nothing more to do here.</p>\n"
+                "<p>Xero has not listed your organisations yet. They will appear in OneEnterprise within half an "
+                "hour. There is nothing more to do here.</p>\n"
             )
         else:
             content = (
@@ -137,10 +137,10 @@ class HtmlPages:
         return self._page(HTTPStatus.OK, title, content, kind="done", reference=reference, headers={})
 
     def refused(self, refusal: ConsentRefused, *, reference: str) -> Response[str]:
-        """Say what went wrong, what to do, and offer to try again where this browser may."""
+        """Say what went wrong and what to do, and offer to try again if this browser may."""
         content = f"<p>{escape(refusal.detail)}</p>\n<p><strong>What to do:</strong> {escape(refusal.hint)}</p>\n"
         if refusal.can_retry and refusal.ticket is not None:
-            # Relative to /oAuth2CallBack: right behind a custom domain and behind a stage alike.
+            # Relative to /oAuth2CallBack, so that it is right behind a custom domain and behind a stage.
             content += f'<a class="button" href="connect/{escape(refusal.ticket)}">Try again</a>\n'
         return self._page(
             refusal.status,
@@ -172,5 +172,5 @@ class HtmlPages:
 
 
 def _name(tenant: Tenant) -> str:
-    # What cannot be written in UTF-8 would end the answer, not only the name.
+    # A character that UTF-8 cannot encode would otherwise end the whole answer.
     return escape(tenant.tenant_name.encode(errors="replace").decode()) or "(an organisation without a name)"

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: the one place that knows which error has which HTTP status."""
+"""Errors as RFC 9457 problem details, each with its HTTP status."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from xero_connector.web.credential_resource import checks_resource
 
 PROBLEM_JSON = "application/problem+json"
 NO_STORE = {"Cache-Control": "no-store"}
-# The first class that fits; an error that is not here is a defect and ends the invocation.
+# The first class that matches counts. Any other error is a defect and ends the invocation.
 _STATUSES: tuple[tuple[type[ConnectorError], HTTPStatus], ...] = (
     (errors.BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (errors.MalformedRequest, HTTPStatus.BAD_REQUEST),
@@ -31,7 +31,7 @@ _STATUSES: tuple[tuple[type[ConnectorError], HTTPStatus], ...] = (
 
 
 def resolver(report: Callable[[ConnectorError], None]) -> APIGatewayRestResolver:
-    """Return a router that reports every `ConnectorError` of the table and answers it with a problem."""
+    """Return a router that reports each `ConnectorError` of the table and answers with a problem."""
     app = APIGatewayRestResolver()
 
     def on_error(error: ConnectorError) -> Response[str]:
@@ -45,7 +45,7 @@ def resolver(report: Callable[[ConnectorError], None]) -> APIGatewayRestResolver
         return _problem(
             app,
             errors.NotFound(
-                "There is no such route.", code="route_not_found", hint="See docs/api.md for the routes."
+                "There is no such route.", code="route_not_found", hint="docs/api.md lists the routes."
             ),
             HTTPStatus.NOT_FOUND,
         )
@@ -56,7 +56,7 @@ def resolver(report: Callable[[ConnectorError], None]) -> APIGatewayRestResolver
 
 
 def answer(status: HTTPStatus, content: object, headers: dict[str, str] | None = None) -> Response[str]:
-    """Return a JSON answer that nobody may cache."""
+    """Return a JSON answer that must not be cached."""
     return Response(
         status_code=int(status),
         content_type="application/json",

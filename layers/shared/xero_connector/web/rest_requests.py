@@ -1,4 +1,4 @@
-"""What the handlers read from a request of API Gateway: headers, query, path and body, each in one place."""
+"""How the handlers read a request of API Gateway: headers, query, path and body."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from xero_connector.domain.status import Status
 from xero_connector.domain.submission import parse_client_id
 
 LARGEST_BODY = 16_384
-"""Bytes, after decoding: more than the largest allowed submission needs."""
+"""Bytes after decoding: more than the largest valid submission needs."""
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 100
 _BASE64_GROWTH = 4 / 3
@@ -27,14 +27,14 @@ def header_lines(app: APIGatewayRestResolver, name: str) -> list[str]:
     event = app.current_event.raw_event
     many = [
         line
-        for found, lines in (event.get("multiValueHeaders") or {}).items()
-        if found.lower() == name.lower()
+        for key, lines in (event.get("multiValueHeaders") or {}).items()
+        if key.lower() == name.lower()
         for line in lines or ()
     ]
     if many:
         return many
     one = event.get("headers") or {}
-    return [line for found, line in one.items() if found.lower() == name.lower() and line is not None]
+    return [line for key, line in one.items() if key.lower() == name.lower() and line is not None]
 
 
 def query_values(app: APIGatewayRestResolver, name: str) -> list[str]:
@@ -53,26 +53,26 @@ def client_id(segment: str) -> str:
 
 
 def path_segment(segment: str) -> str:
-    """Decode a segment of the path (RFC 3986 §2.1): the router leaves that to its routes."""
+    """Decode a segment of the path (RFC 3986 §2.1), because the router does not."""
     return unquote(segment)
 
 
 def json_body(app: APIGatewayRestResolver) -> object:
     """Return the request's JSON body (RFC 8259), or raise `MalformedRequest`.
 
-    Refused as well: a name twice in one object, numbers that are none, and text that is not Unicode. Nobody could
-    tell what they mean, and no store takes the last.
+    A name twice in one object, NaN and infinite numbers, and lone surrogates are refused as well: their meaning is
+    not defined, and no store accepts a lone surrogate.
     """
     try:
         text = _body(app).decode("utf-8-sig")
         content: object = json.loads(text, object_pairs_hook=_no_name_twice)
-        # What came through only as an escape is text all the same: this is where a lone surrogate is found.
+        # A lone surrogate can arrive as an escape; encoding the text finds it.
         json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise MalformedRequest(
             "The body is not JSON.",
             code="malformed_json",
-            hint="Send a JSON object in UTF-8 as the body, with each name once.",
+            hint="Send a JSON object in UTF-8 as the body, with each name only once.",
         ) from None
     return content
 
@@ -83,7 +83,7 @@ def caller(app: APIGatewayRestResolver) -> str:
 
 
 def next_token(app: APIGatewayRestResolver) -> str | None:
-    """Return where a page begins; whether it is one that was given out, its reader finds out."""
+    """Return where a page begins; the reader of the list checks that it is valid."""
     return _once(app, "next_token")
 
 
@@ -96,7 +96,7 @@ def status(app: APIGatewayRestResolver) -> Status | None:
         return Status(name)
     except ValueError:
         raise MalformedRequest(
-            "The status is not known.", code="malformed_status", hint=f"Use one of: {', '.join(Status)}."
+            "There is no such status.", code="malformed_status", hint=f"Use one of: {', '.join(Status)}."
         ) from None
 
 
@@ -107,7 +107,7 @@ def limit(app: APIGatewayRestResolver) -> int:
         return DEFAULT_LIMIT
     if not (text.isascii() and text.isdecimal() and len(text) < 4 and 1 <= int(text) <= LARGEST_LIMIT):  # noqa: PLR2004
         raise MalformedRequest(
-            "The limit is not usable.",
+            "The limit is not valid.",
             code="malformed_limit",
             hint=f"Send a whole number from 1 to {LARGEST_LIMIT}.",
         )
@@ -116,10 +116,10 @@ def limit(app: APIGatewayRestResolver) -> int:
 
 def _once(app: APIGatewayRestResolver, name: str) -> str | None:
     values = query_values(app, name)
-    # An admin who gives two of them means something that would not be done: better to say so than to guess.
+    # With two values, the meaning of the request is not clear.
     if len(values) > 1:
         raise MalformedRequest(
-            f"The query parameter {name} is given more than once.",
+            f"The query parameter {name} was sent more than once.",
             code=f"malformed_{name}",
             hint=f"Send {name} once.",
         )
@@ -144,7 +144,7 @@ def _check_size(size: int) -> None:
         raise BodyTooLarge(
             "The body is too large.",
             code="body_too_large",
-            hint=f"Send only the documented fields: they never need {LARGEST_BODY} bytes.",
+            hint=f"Send only the documented fields: together they need less than {LARGEST_BODY:,} bytes.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The JSON bodies of the admin API, read into what the use cases take."""
+"""Reads the JSON bodies of the admin API."""
 
 from collections.abc import Mapping
 
@@ -8,13 +8,13 @@ from xero_connector.domain.scopes import MOST_SCOPES, check_for_consent, check_f
 from xero_connector.domain.submission import Submission, parse_client_id, parse_client_secret, parse_label
 from xero_connector.domain.tokens import ClientPair
 
-_KNOWN = frozenset({"client_id", "client_secret", "label", "integration_type", "scopes"})
+_FIELDS = frozenset({"client_id", "client_secret", "label", "integration_type", "scopes"})
 
 
 def parse_submission(body: object) -> Submission:
     """Read the body of `POST /credentials`, or raise `MalformedRequest` that names the field."""
     fields = _object(body)
-    _check_known(fields, _KNOWN)
+    _check_names(fields, _FIELDS)
     integration_type = _integration_type(fields.get("integration_type"))
     return Submission(
         pair=ClientPair(
@@ -29,7 +29,7 @@ def parse_submission(body: object) -> Submission:
 def parse_secret_body(body: object) -> str:
     """Read the body of `PUT /credentials/{client_id}/secret`."""
     fields = _object(body)
-    _check_known(fields, frozenset({"client_secret"}))
+    _check_names(fields, frozenset({"client_secret"}))
     return parse_client_secret(_text(fields, "client_secret"))
 
 
@@ -39,12 +39,12 @@ def _object(body: object) -> Mapping[str, object]:
     return body
 
 
-def _check_known(fields: Mapping[str, object], known: frozenset[str]) -> None:
-    if not known.issuperset(fields):
+def _check_names(fields: Mapping[str, object], allowed: frozenset[str]) -> None:
+    if not allowed.issuperset(fields):
         raise MalformedRequest(
-            "The request has a field that is not known.",
+            "The request has a field that does not exist.",
             code="unknown_field",
-            hint=f"Use only: {', '.join(sorted(known))}.",
+            hint=f"Use only: {', '.join(sorted(allowed))}.",
         )
 
 
@@ -66,7 +66,7 @@ def _integration_type(value: object) -> IntegrationType:
         return IntegrationType(value)  # type: ignore[arg-type] # anything else raises ValueError
     except ValueError:
         raise MalformedRequest(
-            "The integration_type is not known.",
+            "There is no such integration_type.",
             code="malformed_integration_type",
             hint=f"Use one of: {', '.join(IntegrationType)}.",
         ) from None
@@ -79,14 +79,14 @@ def _scopes(value: object, integration_type: IntegrationType) -> tuple[str, ...]
         raise MalformedRequest(
             "The scopes are not a list of names.",
             code="malformed_scopes",
-            hint=f"Send an array of 1 to {MOST_SCOPES} scope names, or leave it out for the default.",
+            hint=f"Send an array of 1 to {MOST_SCOPES} scope names, or leave scopes out for the default.",
         )
     for scope in value:
         if not isinstance(scope, str) or not is_scope(scope):
             raise MalformedRequest(
                 "One of the scopes is not a scope name.",
                 code="malformed_scopes",
-                hint="Write each scope as one string of the array, as Xero's scope list spells it.",
+                hint="Send each scope as one string of the array, spelled as in Xero's list of scopes.",
             )
     scopes = tuple(dict.fromkeys(value))
     if integration_type is IntegrationType.CUSTOM_CONNECTION:
