@@ -33,7 +33,7 @@ class Principal:
 
 
 class LocalCloud:
-    """MiniStack on a free loopback port, with IAM switched on and a root key that nobody else has."""
+    """MiniStack on a free loopback port, with IAM switched on and a root key of its own."""
 
     def __init__(self, *, python: Path, directory: Path) -> None:
         self._python = python

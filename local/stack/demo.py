@@ -16,11 +16,11 @@ _SHOWN = 6
 
 
 class DemoError(Exception):
-    """A step did not show what it should."""
+    """A step failed."""
 
 
 class Demo:
-    """Tells what happens, and stops at the first thing that is not as it should be."""
+    """Tells what happens, and stops at the first step that fails."""
 
     def __init__(self, stack: LocalStack, report: Progress) -> None:
         self._journey = Journey(stack)
@@ -34,20 +34,20 @@ class Demo:
         app = journey.create_app(organisations=["Demo Company (UK)", "Electro Land"])
         self._show(f"client ID {app.client_id}, client secret {_masked(app.client_secret or '')}")
 
-        self._tell("Nobody submits a pair without an IAM signature")
+        self._tell("A pair cannot be submitted without an IAM signature")
         unsigned = journey.stack.admin_as(None).post(
             "/credentials", {"client_id": app.client_id, "client_secret": app.client_secret}
         )
         self._check(unsigned.status_code == 403, f"unsigned: {unsigned.status_code}")
 
-        self._tell("A wrong client secret is noticed at once, and nothing of it is kept")
+        self._tell("A wrong client secret is noticed at once and is not stored")
         refused = journey.submit(XeroApp(app.client_id, "not-the-secret"))
         self._check(refused.status_code == 422, f"{refused.status_code} {refused.json()['code']}")
         self._show(f"hint: {refused.json()['hint']}")
         kept = journey.admin.get(f"/credentials/{app.client_id}").status_code
         self._check(kept == 404, f"GET /credentials/{app.client_id}: {kept}")
 
-        self._tell("The admin submits the right pair: proven at Xero, then stored")
+        self._tell("The admin submits the right pair: it is proven at Xero, then stored")
         submitted = journey.submit(app, label="Electro Land")
         self._check(
             submitted.status_code == 201,
@@ -83,7 +83,7 @@ class Demo:
         asked = len(journey.simulator("GET", "journal").json()) - before
         self._check("Electro Land" in again.text and asked == 0, f"{asked} requests to Xero")
 
-        self._tell("Twenty minutes later (the registry's clock is turned) the schedule refreshes by itself")
+        self._tell("Twenty minutes later (the registry's clock is moved) the schedule refreshes the tokens")
         journey.make_due(app)
         second = journey.wait_for_generation(app, 2, seconds=SCHEDULE_WITHIN_SECONDS)
         self._check(
@@ -94,7 +94,7 @@ class Demo:
 
         self._who_did_what(app)
 
-        self._tell("Nothing secret is in anything that the functions logged")
+        self._tell("The logs of the functions contain no secret")
         lines = [event.message for event in journey.stack.read_logs()]
         secrets = [app.client_secret or "", "not-the-secret", callback.partition("code=")[2].partition("&")[0]]
         secrets += [first["token"][name] for name in ("access_token", "refresh_token")]
@@ -103,19 +103,19 @@ class Demo:
         self._check(bool(lines) and leaked == 0, f"{len(lines)} lines, {leaked} secrets")
 
     def _who_did_what(self, app: XeroApp) -> None:
-        self._tell("The audit trail says who did what, and subscribers of the event bus were told")
+        self._tell("The audit trail says who did what, and subscribers of the event bus received the events")
         for by, action in self._journey.history(app):
             self._show(f"{action} by {by}")
         self._events.wait_for(app.client_id, "CredentialConnected", seconds=EVENTS_WITHIN_SECONDS)
-        told = [event.event_type for event in self._events.of(app.client_id)]
-        self._check(told == ["CredentialValidated", "CredentialConnected"], f"events: {', '.join(told)}")
+        received = [event.event_type for event in self._events.of(app.client_id)]
+        self._check(received == ["CredentialValidated", "CredentialConnected"], f"events: {', '.join(received)}")
 
     def _tell(self, what: str) -> None:
         self._step += 1
         self._report(f"{self._step}. {what}")
 
-    def _check(self, held: bool, what: str) -> None:  # noqa: FBT001 - the condition of the check
-        if not held:
+    def _check(self, passed: bool, what: str) -> None:  # noqa: FBT001 - the condition of the check
+        if not passed:
             raise DemoError(f"step {self._step}: {what}")
         self._show(f"✓ {what}")
 

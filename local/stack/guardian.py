@@ -1,7 +1,8 @@
 """Run one command, and kill it with all its descendants as soon as standard input ends.
 
-Whoever starts this holds the other end of that pipe. However they end, SIGKILL included, the pipe closes, so
-nothing outlives them. Run by path, with the standard library only: `python guardian.py COMMAND [ARGUMENT ...]`.
+The process that starts this has the other end of that pipe. However it ends, SIGKILL included, the pipe closes,
+and the command ends with it.
+Run by path, with the standard library only: `python guardian.py COMMAND [ARGUMENT ...]`.
 """
 
 import contextlib

@@ -27,11 +27,11 @@ class XeroApp:
 
 @dataclass(frozen=True)
 class Journey:
-    """One stack, and the people who use it."""
+    """One stack, and the actions of the people who use it."""
 
     stack: LocalStack
     seen: set[str] = field(default_factory=set, repr=False)
-    """Every secret value that passed by: none of them may be in a log."""
+    """Every secret value that was seen: none of them may be in a log."""
 
     @property
     def admin(self) -> AdminClient:
@@ -79,7 +79,7 @@ class Journey:
         return url
 
     def open_link(self, browser: LoopbackSession, connect_url: str) -> requests.Response:
-        """Open a connect link, without going on to Xero."""
+        """Open a connect link, without following it to Xero."""
         answer = browser.get(connect_url, allow_redirects=False, timeout=_TIMEOUT_SECONDS)
         self._see_query(answer.headers.get("Location", ""))
         for cookie in browser.cookies:
@@ -118,8 +118,8 @@ class Journey:
         """Look a credential up as the admin."""
         answer = self.admin.get(f"/credentials/{app.client_id}")
         answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+        credential: dict[str, Any] = answer.json()
+        return credential
 
     def history(self, app: XeroApp) -> list[tuple[str, str]]:
         """Who did what to a credential, the oldest first."""
@@ -148,10 +148,10 @@ class Journey:
         organisations_seen_at: datetime | None = None,
         refused_since: datetime | None = None,
     ) -> None:
-        """Turn the registry's clock: what is due in twenty minutes is due now.
+        """Move the registry's clock: what is due in twenty minutes is due now.
 
-        `organisations_seen_at` turns the other clock too, by which the organisations are looked at again, and
-        `refused_since` the one by which a pending pair is given up.
+        `organisations_seen_at` moves the time of the last look at the organisations too, `refused_since` the time
+        of the first refusal of a pending pair.
         """
         now = datetime.now(tz=UTC)
         also: dict[str, dict[str, str]] = {}
@@ -183,7 +183,7 @@ class Journey:
             if tokens["generation"] >= generation:
                 return tokens
             time.sleep(_POLL_SECONDS)
-        raise TimeoutError(f"generation {generation} was not there within {seconds} seconds")
+        raise TimeoutError(f"generation {generation} did not arrive within {seconds} seconds")
 
     def organisations(self, access_token: str) -> list[str]:
         """Ask Xero with an access token which organisations it reaches."""

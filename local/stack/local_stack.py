@@ -82,7 +82,7 @@ class LocalStack:
         return self.admin_as(self.description.credentials)
 
     def admin_as(self, credentials: Credentials | None) -> AdminClient:
-        """Sign as somebody else, or (None) not at all."""
+        """Sign with another key, or (None) not at all."""
         return AdminClient(self.description.api_url, credentials, region=self.description.region)
 
     def browser(self) -> LoopbackSession:
@@ -198,7 +198,7 @@ class LocalStack:
         return url
 
     def _domain(self) -> dict[str, str]:
-        """A custom domain, because the redirect URI has to be known before the API has an id."""
+        """A custom domain, because the redirect URI must exist before the API has an id."""
         zone = self.cloud.client("route53").create_hosted_zone(Name=HOST, CallerReference=self.run_id)
         certificate = self.cloud.client("acm").request_certificate(DomainName=HOST)
         return {

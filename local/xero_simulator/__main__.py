@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.exit(1, f"cannot listen on port {options.port}: {error}\n")
     with simulator:
         sys.stdout.write(json.dumps({"url": simulator.url}) + "\n")
-        sys.stdout.flush()  # whoever started this in a pipe waits for the line
+        sys.stdout.flush()  # the parent of this process waits for the line
         stop.wait()
     return 0
 

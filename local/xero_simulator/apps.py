@@ -106,7 +106,7 @@ class App:
     def has_redirect_uri(self, redirect_uri: str) -> bool:
         """Tell whether the URI is registered, comparing as IdentityServer's authorize endpoint does: without case.
 
-        Nobody has seen what live Xero does, so an app can be told to compare letter by letter.
+        It is not observed what live Xero does, so an app can be set to compare letter by letter.
         """
         if self.case_sensitive_redirect_uris:
             return redirect_uri in self.redirect_uris

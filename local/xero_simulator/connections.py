@@ -59,13 +59,13 @@ class Connections:
     ) -> None:
         """Connect an organisation, or note that it was authorised again."""
         connections = self._by_owner.setdefault(owner, {})
-        known = connections.get(organisation.tenant_id)
-        if known is None:
+        existing = connections.get(organisation.tenant_id)
+        if existing is None:
             connections[organisation.tenant_id] = _Connection(str(uuid4()), organisation, auth_event_id, now, now)
             return
-        known.updated_at = now
+        existing.updated_at = now
         if not keep_auth_event_id:
-            known.auth_event_id = auth_event_id
+            existing.auth_event_id = auth_event_id
 
     def replace(
         self, owner: Owner, organisations: Iterable[Organisation], *, auth_event_id: str, now: datetime

@@ -219,7 +219,7 @@ class IdentityServer:
     # Xero's page "Connected apps"
 
     def connect_exactly(self, client_id: str, organisations: Iterable[str]) -> None:
-        """Leave everybody who consented to the app with exactly these organisations, as a user does by hand.
+        """Leave each user who consented to the app with exactly these organisations, as a user does by hand.
 
         They need not be those that the consent page offers. What is new belongs to a consent of its own. Raises
         `UnknownAppError`, and `InvalidRegistrationError` for more than a Custom connection can have.
@@ -307,7 +307,7 @@ class IdentityServer:
             if form.get("token_type_hint") not in {None, "", "refresh_token", "access_token"}:
                 raise TokenError("unsupported_token_type")
             grant = self._state.refresh_tokens.grant_of(token)
-            # RFC 7009 section 2.2: an unknown token is as good as revoked. Nor is another app's touched.
+            # RFC 7009 section 2.2: an unknown token counts as revoked. A token of another app is not changed.
             if grant is None or grant.session is None or grant.client_id != app.client_id:
                 return
             user_id = grant.session.user.user_id

@@ -20,7 +20,7 @@ class User:
 
     @property
     def subject(self) -> str:
-        # Xero's `sub` is another value than its user id: whoever mixes them up shall notice here.
+        # Xero's `sub` differs from its user id, so that code that mixes them up fails here.
         return hashlib.sha256(self.email.encode()).hexdigest()[:32]
 
 

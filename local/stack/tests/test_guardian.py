@@ -11,7 +11,7 @@ import pytest
 from local.stack.processes import GuardedProcess, LocalStackError
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-# A child that has a child: both say who they are, and neither would end by itself.
+# A child that has a child: both print their ids, and neither ends without a signal.
 FAMILY = """
 import os, pathlib, subprocess, sys, time
 if len(sys.argv) == 2:

@@ -34,7 +34,7 @@ def processes_of(run: str) -> list[str]:
         try:
             told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
         except OSError:
-            continue  # it ended while we looked, or it is somebody else's
+            continue  # it ended in the meantime, or it belongs to another user
         if run.encode() in told:
             found.append(process.name)
     return found

@@ -21,7 +21,7 @@ def simulator_of(response: requests.Response) -> str:
     return response.url.partition("/identity")[0]
 
 
-def test_nobody_logged_in_leads_to_the_login_page(web_app: OAuthClient) -> None:
+def test_without_a_login_the_login_page_comes_first(web_app: OAuthClient) -> None:
     response = web_app.authorize()
     assert response.status_code == 302
     path, _, query = response.headers["Location"].partition("?")

@@ -153,7 +153,7 @@ def test_an_organisation_that_was_connected_by_hand_can_be_authorised_again(
     assert connected(web_app, tokens["access_token"]).keys() == {"Electro Land", "Demo Company (UK)"}
 
 
-def test_it_concerns_everybody_who_consented_to_this_app_and_nobody_else(
+def test_it_concerns_every_user_who_consented_to_this_app_and_no_other(
     register: Register, control: Control
 ) -> None:
     client, other = register(), register()

@@ -50,7 +50,7 @@ def test_a_delay(web_app: OAuthClient, user: XeroUser, control: Control) -> None
     assert time.monotonic() - started >= 0.3
 
 
-def test_a_delayed_answer_that_nobody_waits_for(
+def test_a_delayed_answer_after_the_client_gave_up(
     simulator: XeroSimulator, web_app: OAuthClient, user: XeroUser, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code = web_app.code(user)
@@ -62,7 +62,7 @@ def test_a_delayed_answer_that_nobody_waits_for(
             auth=web_app.basic,
             timeout=0.05,
         )
-    # Xero did it all the same: the code is burnt.
+    # Xero carried it out, so the code is used up.
     wait_until(lambda: simulator.journal.entries[-1]["path"] == "/connect/token")
     assert refusal(web_app.exchange(code)) == "invalid_grant"
     assert capfd.readouterr().err == ""
@@ -179,7 +179,7 @@ def test_an_answer_that_drips_comes_a_byte_at_a_time(
         timeout=TIMEOUT,
     ) as answer:
         assert next(answer.iter_content(1)) == b"{"
-    # Xero did it all the same.
+    # Xero carried it out.
     assert refusal(web_app.exchange(code)) == "invalid_grant"
 
 

@@ -235,7 +235,7 @@ def test_a_client_that_replays_in_the_grace_never_loses_its_grant(
         app.clock.advance(wait)
         lost_since = lost_since + wait if pending else timedelta(0)
         if pending and lost_since >= GRACE:
-            arrives = True  # noqa: PLW2901 - the last chance: nobody survives losing this one too
+            arrives = True  # noqa: PLW2901 - the last chance: losing this one too ends the grant
         successor = app.refresh(stored)
         pending = not arrives
         if arrives:
