@@ -1,7 +1,10 @@
+from http import HTTPStatus
+
 import pytest
 
 from xero_connector.domain import consent_refusals
-from xero_connector.domain.errors import ConsentRefused
+from xero_connector.domain.errors import ConsentRefused, RowUnreadable, SecretNotVisible, StoreUnavailable
+from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,27 @@ def test_what_a_reload_completes_offers_no_new_consent(refusal: ConsentRefused) 
     assert not refusal.can_retry
     assert "reload this page" in refusal.hint
     assert "nothing is lost" in refusal.hint
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (StoreUnavailable("GetItem", "ServiceUnavailable"), "store_unavailable"),
+        (SecretNotVisible(), "store_unavailable"),
+        (RowUnreadable("UpdateItem"), "store_unavailable"),
+        (TokenEndpointFailure(FailureKind.NOT_SENT), "xero_unavailable"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
+)
+def test_a_failure_before_the_code_was_presented_is_a_503(
+    reason: StoreUnavailable | TokenEndpointFailure, code: str
+) -> None:
+    refusal = consent_refusals.postponed(reason)
+    assert (refusal.status, refusal.code) == (HTTPStatus.SERVICE_UNAVAILABLE, code)
+    assert not refusal.can_retry
+
+
+def test_each_refusal_is_a_new_error() -> None:
+    refusal = consent_refusals.busy()
+    refusal.ticket = "a ticket"
+    assert consent_refusals.busy().ticket is None
