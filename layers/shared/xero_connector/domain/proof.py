@@ -139,7 +139,9 @@ def with_new_secret(
     credential: Credential, proof: Proof, *, number: int, by: str, before: Credential, now: datetime
 ) -> Credential:
     """Put the `number`-th client secret in force and give the lease back; `before` is from before the lease."""
-    swapped = replace(credential.checked(**proof.checks), client_secret_number=number, refused_since=None, refusals=0)
+    swapped = replace(
+        credential.checked(**proof.checks), client_secret_number=number, refused_since=None, refusals=0
+    )
     swapped = swapped.noted(Action.SECRET_REPLACED, by=by).released(
         due_at=before.due_at, attempt_finished=before.attempt_started_at is None, now=now
     )
