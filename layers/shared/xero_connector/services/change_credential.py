@@ -1,4 +1,4 @@
-"""Change a row that nobody needs to be alone with."""
+"""Change a credential without taking its lease."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ _MOST_CONFLICTS = 10
 
 @dataclass(frozen=True, slots=True)
 class ChangeCredential:
-    """Reads, changes and writes a row, again if somebody else wrote in between."""
+    """Reads, changes and writes a credential, and again if another writer came in between."""
 
     registry: Registry
     find_credential: FindCredential
 
     def __call__(self, client_id: str, change: Callable[[Credential], Credential]) -> Credential:
-        """Raises `NotFound`, and `RevisionConflict` if the row never stands still."""
+        """Raises `NotFound`, and `RevisionConflict` if the credential changes each time."""
         for _ in range(_MOST_CONFLICTS):
             try:
                 return self.registry.save(change(self.find_credential(client_id)))

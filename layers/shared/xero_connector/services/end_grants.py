@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from xero_connector.domain.credential import IntegrationType
+from xero_connector.domain.disconnecting import GrantsAtHand, with_successor, without_user
 from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, still_listed
 from xero_connector.domain.errors import ConnectionsUnavailable, StoreUnavailable
 from xero_connector.domain.parked_grant import ParkedGrant
@@ -16,7 +17,7 @@ from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.services.disconnect_turn import DisconnectTurn, PostponedError
-from xero_connector.services.users_grants import GrantsAtHand, UsersGrants, ended, succeeded
+from xero_connector.services.users_grants import UsersGrants
 
 _TIME_FOR_A_CALL = timedelta(seconds=15)
 """A call of Xero takes 10 s at most; what came of it has to be written down after it."""
@@ -75,7 +76,7 @@ class EndGrants:
 
     @staticmethod
     def _take_out(turn: DisconnectTurn, grants: GrantsAtHand) -> None:
-        turn.save(lambda row, _: ended(row, grants))
+        turn.save(lambda row, _: without_user(row, grants))
 
     def _end(self, turn: DisconnectTurn, pair: ClientPair, grants: GrantsAtHand) -> None:
         if not grants.refresh_tokens and grants.access_token is None:
@@ -161,7 +162,7 @@ class EndGrants:
             turn.ending = replace(
                 turn.ending, exchanged=True, revoked=False, suspected=False, exchange_lost_at=None
             )
-            turn.save(lambda row, _: succeeded(row, grants, successor))
+            turn.save(lambda row, _: with_successor(row, grants, successor))
         except StoreUnavailable:
             # It is about to be revoked. If this turn dies first, the old token is good within the grace.
             turn.ending = before

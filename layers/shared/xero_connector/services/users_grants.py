@@ -1,10 +1,11 @@
 """Find every grant that a credential ever got, by the Xero user who gave it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from xero_connector.domain.credential import Credential
+from xero_connector.domain.disconnecting import GrantsAtHand
 from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, SECRET_MISSING
 from xero_connector.domain.errors import UNUSABLE, SecretDeleted, SecretNotVisible, StoreUnavailable
 from xero_connector.domain.failed_refresh import SECRET_UNREADABLE, unreadable_since
@@ -21,22 +22,6 @@ _TIME_TO_READ = timedelta(seconds=5)
 """One call of AWS, and another to write down what came of it."""
 _LONG_ENOUGH = timedelta(minutes=2)
 """A turn, and a clock that is a minute off."""
-
-
-@dataclass(slots=True)
-class GrantsAtHand:
-    """What it takes to end the grants of one user: refresh tokens, the newest last, and an access token."""
-
-    refresh_tokens: list[str] = field(repr=False)
-    access_token: str | None = field(repr=False)
-    sealed: tuple[ParkedGrant, ...]
-    """Those that wait in the row."""
-    newest: ParkedGrant | None
-    """Where the newest refresh token waits in the row, None where it is in the vault or there is none."""
-    scopes: tuple[str, ...] = ()
-    is_last: bool = False
-    may_be_rotated: bool = False
-    """An attempt's answer was lost: the newest refresh token may have a successor that nobody has seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,31 +238,3 @@ class UsersGrants:
                 raise PostponedError(trouble.code, trouble.detail) from None
             turn.leave(SECRET_MISSING, f"{what} cannot be read any more, so a grant could not be ended with it.")
             return None
-
-
-def succeeded(row: Credential, grants: GrantsAtHand, successor: ParkedGrant) -> Credential:
-    """Keep the successor of the newest refresh token in its place, or where the vault's may wait."""
-    if grants.is_last:
-        # The outcome of the attempt that was cut off is known now.
-        row = replace(row, attempt_started_at=None)
-    newest = grants.newest
-    if newest is not None and newest != row.parked:
-        earlier = tuple(successor if grant == newest else grant for grant in row.earlier_grants)
-        return replace(row, earlier_grants=earlier)
-    if newest is None and not grants.is_last:
-        waiting = replace(row, consenting=None, consenting_since=None)
-        return replace(waiting, earlier_grants=(*row.earlier_grants, successor))
-    return replace(row, parked=successor)
-
-
-def ended(row: Credential, grants: GrantsAtHand) -> Credential:
-    """Take the grants of a user who is not the last out of the row."""
-    if not grants.sealed:
-        return replace(row, consenting=None, consenting_since=None)
-    if row.consenting in {grant.consent for grant in grants.sealed}:
-        row = replace(row, consenting=None, consenting_since=None)
-    return replace(
-        row,
-        parked=None if row.parked in grants.sealed else row.parked,
-        earlier_grants=tuple(grant for grant in row.earlier_grants if grant not in grants.sealed),
-    )

@@ -4,15 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from xero_connector.domain.credential import Credential, LastError
+from xero_connector.domain import disconnecting
+from xero_connector.domain.credential import Credential
 from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, SECRETS_NOT_DELETED, Ending, pause_before_next
 from xero_connector.domain.errors import Conflict, LeaseUnavailable, RevisionConflict, StoreUnavailable
 from xero_connector.domain.history import CONNECTOR
 from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Vault
 from xero_connector.domain.refresh_policy import LEASE
-from xero_connector.domain.rejection import counted_refusal
 from xero_connector.domain.status import Status
-from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.services.disconnect_turn import (
     LONGEST_SCHEDULED_TURN,
     LONGEST_TURN,
@@ -69,7 +68,7 @@ class DisconnectCredential:
             held,
             self.clock,
             ends_at=min(self.deadline(), now + longest),
-            ending=held.row.ending or Ending(since=now, suspected=_seems_dead(held.row)),
+            ending=held.row.ending or Ending(since=now, suspected=disconnecting.seems_dead(held.row)),
         )
         try:
             return self._work(turn, by=by)
@@ -79,7 +78,7 @@ class DisconnectCredential:
     def _work(self, turn: DisconnectTurn, *, by: str) -> Credential:
         held = turn.held
         if held.row.status is not Status.DISCONNECTING:
-            turn.save(lambda row, _: _begun(row, before=held.before, by=by))
+            turn.save(lambda row, _: disconnecting.begun(row, before=held.before, by=by))
         if not turn.ending.grants_done:
             try:
                 self.end_grants(turn)
@@ -91,7 +90,7 @@ class DisconnectCredential:
         if not turn.has_time_for(_TIME_TO_DELETE):
             return self._later(turn, PostponedError())
         # A holder that was overtaken stops here, before it touches the secrets.
-        turn.save(lambda row, now: _grants_done(row).leased(held.owner, now=now, duration=LEASE))
+        turn.save(lambda row, now: disconnecting.grants_done(row).leased(held.owner, now=now, duration=LEASE))
         turn.deleting = True
         return self._delete_secrets(turn)
 
@@ -102,7 +101,7 @@ class DisconnectCredential:
             self._delete(turn, lambda: self.vault.delete_client_pair(client_id))
         except PostponedError as postponed:
             return self._later(turn, postponed)
-        ended = turn.held.save(lambda row, now: _ended(row, turn.ending, now))
+        ended = turn.held.save(lambda row, now: disconnecting.ended(row, turn.ending, now))
         code = None if ended.last_error is None else ended.last_error.code
         self.observer.count("CredentialDisconnected")
         self.observer.event("credential_disconnected", client_id=client_id, leftover=code)
@@ -144,53 +143,23 @@ class DisconnectCredential:
     def _later(self, turn: DisconnectTurn, postponed: PostponedError) -> Credential:
         self.observer.event("disconnect_postponed", client_id=turn.row.client_id, failure=postponed.code)
 
-        def waiting(row: Credential, now: datetime) -> Credential:
-            unfinished = turn.unfinished
+        def waiting(credential: Credential, now: datetime) -> Credential:
             if postponed.code is None:
-                return row.released(due_at=now, attempt_finished=not unfinished, now=now)
+                return credential.released(due_at=now, attempt_finished=not turn.unfinished, now=now)
             pause = pause_before_next(
-                0 if postponed.unreadable_since else row.failures,
+                0 if postponed.unreadable_since else credential.failures,
                 retry_after=postponed.retry_after,
                 unfinished_since=turn.unfinished_since,
                 now=now,
             )
-            failed = row.failed(code=postponed.code, detail=postponed.detail, now=now)
-            if postponed.client_refused:
-                failed = counted_refusal(failed, now)
-            return replace(failed, unreadable_since=postponed.unreadable_since or row.unreadable_since).released(
-                due_at=now + pause, attempt_finished=not unfinished, now=now
+            noted = disconnecting.postponed(
+                credential,
+                code=postponed.code,
+                detail=postponed.detail,
+                unreadable_since=postponed.unreadable_since,
+                client_refused=postponed.client_refused,
+                now=now,
             )
+            return noted.released(due_at=now + pause, attempt_finished=not turn.unfinished, now=now)
 
         return turn.save(waiting)
-
-
-def _seems_dead(row: Credential) -> bool:
-    """Whether Xero called the only grant dead before."""
-    if row.earlier_grants or row.parked is not None:
-        return False
-    refused = row.last_error is not None and row.last_error.code == FailureKind.INVALID_GRANT
-    return refused or row.status is Status.REAUTHORIZATION_REQUIRED
-
-
-def _begun(row: Credential, *, before: Credential, by: str) -> Credential:
-    # Trouble from before says nothing about the disconnect; an attempt whose answer was lost says a lot.
-    moved = row.move_to(Status.DISCONNECTING, by=by)
-    return replace(moved, last_error=None, failures=0, attempt_started_at=before.attempt_started_at)
-
-
-def _grants_done(row: Credential) -> Credential:
-    return replace(row, parked=None, earlier_grants=(), consenting=None, consenting_since=None, tenants=())
-
-
-def _ended(row: Credential, ending: Ending, now: datetime) -> Credential:
-    leftover = ending.leftover
-    return replace(
-        _grants_done(row.move_to(Status.DISCONNECTED)),
-        access_token_expires_at=None,
-        refresh_token_expires_at=None,
-        unreadable_since=None,
-        refused_since=None,
-        refusals=0,
-        ending=None,
-        last_error=None if leftover is None else LastError(leftover.code, leftover.detail, now),
-    ).released(due_at=None, attempt_finished=True, now=now)
