@@ -8,13 +8,13 @@ from tests.fakes.world import CLIENT_ID, NOON
 from xero_connector.domain.refresh_policy import (
     GRACE,
     LEASE,
-    POST_BUDGET,
     REACTIONS,
     confirms_dead_grant,
     next_refresh,
     retry_at,
 )
 from xero_connector.domain.status import Status
+from xero_connector.domain.time_budget import POST_BUDGET
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
 
 A_MINUTE = 60

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from xero_connector.domain.refresh_policy import GRACE
+from xero_connector.domain.refresh_policy import A_MINUTE, GRACE, LONGEST_PAUSE, doubled
 from xero_connector.domain.tenant import Tenant
 
 GIVE_UP_AFTER = timedelta(days=3)
@@ -24,8 +24,6 @@ ADVICE = (
     "A grant that nobody uses dies after 60 days."
 )
 _MOST_NAMED = 5
-_FIRST_PAUSE = timedelta(minutes=1)
-_LONGEST_PAUSE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,9 @@ def pause_before_next(
 
     While a refresh token may be rotated unseen (`unfinished_since`), there is room for several tries in its grace.
     """
-    pause = min(_FIRST_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
+    pause = doubled(A_MINUTE, failures + 1, longest=LONGEST_PAUSE)
     if retry_after is not None:
-        pause = max(pause, min(timedelta(seconds=retry_after), _LONGEST_PAUSE))
+        pause = max(pause, min(timedelta(seconds=retry_after), LONGEST_PAUSE))
     if unfinished_since is not None and now < unfinished_since + GRACE:
         pause = min(pause, (unfinished_since + GRACE - now) / 4)
-    return max(pause, _FIRST_PAUSE)
+    return max(pause, A_MINUTE)

@@ -9,10 +9,10 @@ from xero_connector.domain.checks import SAVE_FIRST, Check
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.errors import PairRefused
 from xero_connector.domain.history import Action
+from xero_connector.domain.refresh_policy import RECHECK_REFUSED_PAIR
 from xero_connector.domain.rejection import keeps_pair, refused, undecided
 from xero_connector.domain.status import Status
 
-_RECHECK_REFUSED_PAIR = timedelta(minutes=5)
 _RECHECK_LATER = timedelta(hours=1)
 _WITH_A_SECRET_IN_DOUBT = frozenset(
     {Status.VALIDATED, Status.CONNECTED, Status.DEGRADED, Status.REAUTHORIZATION_REQUIRED}
@@ -98,7 +98,7 @@ def with_finding(credential: Credential, proven_version_id: str, proof: Proof, n
         return replace(credential, due_at=now)
     if proof.verdict is Verdict.INVALID_CLIENT and credential.status in _WITH_A_SECRET_IN_DOUBT:
         failed = credential.failed(code=proof.verdict, detail=proof.checks["pair"].detail, now=now)
-        return replace(failed.move_to(Status.CLIENT_REJECTED), due_at=now + _RECHECK_REFUSED_PAIR)
+        return replace(failed.move_to(Status.CLIENT_REJECTED), due_at=now + RECHECK_REFUSED_PAIR)
     return _still_refused(credential, proof, now) if credential.status is Status.CLIENT_REJECTED else credential
 
 

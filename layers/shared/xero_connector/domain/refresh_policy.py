@@ -12,33 +12,29 @@ from xero_connector.domain.version_allowance import REFILL
 
 LEASE = timedelta(seconds=60)
 """How long a holder works on a credential alone."""
-POST_BUDGET = timedelta(seconds=20)
-"""A POST ends within 10 s, with room for a slow machine: none starts with less of the lease left."""
-LONGEST_ANSWER = timedelta(seconds=10)
-"""What a POST may take where there is time enough."""
-LEAST_FOR_AN_ANSWER = timedelta(seconds=3)
-"""With less of it, nothing is presented."""
-TIME_TO_STORE = timedelta(seconds=9)
-"""What has to be left of an invocation after Xero's answer, for the vault and the registry."""
 GRACE = timedelta(minutes=30)
 """How long Xero accepts the old refresh token after a lost response."""
 VISIBLE_WITHIN = timedelta(minutes=15)
 """What cannot be read after this time is gone: Secrets Manager is eventually consistent, but not for so long."""
-LOOK_AGAIN_AFTER = timedelta(minutes=1)
 PROMISED_LEFT = timedelta(minutes=5)
 """What is left of the access token that a reader finds, in normal running."""
 TENANTS_RECHECK = timedelta(hours=6)
 """How often a refresh also looks whether the grant still reaches the same organisations."""
 
+A_MINUTE = timedelta(minutes=1)
+LOOK_AGAIN_AFTER = A_MINUTE
+LONGEST_PAUSE = timedelta(minutes=15)
+"""Also for what Xero asks for with `Retry-After`, and shorter where a refresh token may be rotated unseen."""
+RECHECK_REFUSED_PAIR = timedelta(minutes=5)
+"""After Xero refused a pair for the first time: it refuses fresh secrets for minutes."""
+
 # The jitter only ever makes it earlier: what is left for readers when Xero is in trouble is not for sale.
 _JITTER = 0.1
-_SOONEST = timedelta(minutes=1)
 
 
-def time_to_ask(left: timedelta) -> timedelta | None:
-    """How long a POST may take in an invocation with so much time left; None if it must not be made any more."""
-    within = left - TIME_TO_STORE
-    return min(within, LONGEST_ANSWER) if within >= LEAST_FOR_AN_ANSWER else None
+def doubled(first: timedelta, failures: int, *, longest: timedelta) -> timedelta:
+    """Return the pause after the `failures`-th failure in a row: `first`, doubling up to `longest`."""
+    return min(first * 2.0 ** min(max(failures - 1, 0), 10), longest)
 
 
 def next_refresh(client_id: str, *, generation: int, obtained_at: datetime, expires_in: int) -> datetime:
@@ -68,32 +64,29 @@ class Reaction:
     attempt_finished: bool
 
 
-_A_MINUTE = timedelta(minutes=1)
 _FIVE_MINUTES = timedelta(minutes=5)
-# Xero's own Retry-After may be longer; `retry_at` shortens it where the token may be rotated.
-_LONGEST_RETRY_AFTER = timedelta(minutes=15)
 # Within the grace, the sooner the old token is presented again the better, and readers are promised five minutes:
 # no pause is long. A storm is what the sweep's brake prevents, for all credentials together.
 _WITHIN_GRACE = timedelta(minutes=2)
 
 REACTIONS: Mapping[FailureKind, Reaction] = MappingProxyType(
     {
-        FailureKind.NOT_SENT: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=True),
-        FailureKind.UNANSWERED: Reaction(Status.DEGRADED, _A_MINUTE, _A_MINUTE, attempt_finished=False),
-        FailureKind.THROTTLED: Reaction(Status.DEGRADED, _A_MINUTE, _A_MINUTE, attempt_finished=True),
-        FailureKind.UNAVAILABLE: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
-        FailureKind.EDGE_REFUSED: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
-        FailureKind.UNEXPECTED: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
+        FailureKind.NOT_SENT: Reaction(Status.DEGRADED, A_MINUTE, _WITHIN_GRACE, attempt_finished=True),
+        FailureKind.UNANSWERED: Reaction(Status.DEGRADED, A_MINUTE, A_MINUTE, attempt_finished=False),
+        FailureKind.THROTTLED: Reaction(Status.DEGRADED, A_MINUTE, A_MINUTE, attempt_finished=True),
+        FailureKind.UNAVAILABLE: Reaction(Status.DEGRADED, A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
+        FailureKind.EDGE_REFUSED: Reaction(Status.DEGRADED, A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
+        FailureKind.UNEXPECTED: Reaction(Status.DEGRADED, A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
         # The first answer of this kind only raises suspicion; `confirms_dead_grant` decides on the second.
-        FailureKind.INVALID_GRANT: Reaction(Status.DEGRADED, _A_MINUTE, _A_MINUTE, attempt_finished=False),
+        FailureKind.INVALID_GRANT: Reaction(Status.DEGRADED, A_MINUTE, A_MINUTE, attempt_finished=False),
         # A secret that was just made can be refused for minutes; after that only a person can help.
         FailureKind.INVALID_CLIENT: Reaction(
-            Status.CLIENT_REJECTED, _FIVE_MINUTES, timedelta(hours=1), attempt_finished=True
+            Status.CLIENT_REJECTED, RECHECK_REFUSED_PAIR, timedelta(hours=1), attempt_finished=True
         ),
         FailureKind.UNAUTHORIZED_CLIENT: Reaction(
             Status.DEGRADED, _FIVE_MINUTES, timedelta(hours=1), attempt_finished=True
         ),
-        FailureKind.INVALID_SCOPE: Reaction(Status.DEGRADED, _A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
+        FailureKind.INVALID_SCOPE: Reaction(Status.DEGRADED, A_MINUTE, _WITHIN_GRACE, attempt_finished=False),
     }
 )
 
@@ -112,13 +105,13 @@ def retry_at(
     the pause longer than a quarter of what is left of the grace, so that there is always room for several tries.
     """
     reaction = REACTIONS[kind]
-    pause = min(reaction.first_pause * 2.0 ** min(failures - 1, 10), reaction.longest_pause)
+    pause = doubled(reaction.first_pause, failures, longest=reaction.longest_pause)
     if retry_after is not None:
-        pause = max(pause, timedelta(seconds=min(retry_after, int(_LONGEST_RETRY_AFTER.total_seconds()))))
+        pause = max(pause, timedelta(seconds=min(retry_after, int(LONGEST_PAUSE.total_seconds()))))
     if unfinished_since is not None:
         left = unfinished_since + GRACE - now
-        pause = min(pause, _FIVE_MINUTES, max(left / 4, _SOONEST))
-    return now + max(pause, _SOONEST)
+        pause = min(pause, _FIVE_MINUTES, max(left / 4, A_MINUTE))
+    return now + max(pause, A_MINUTE)
 
 
 def confirms_dead_grant(kind: FailureKind, *, previous_error: str | None) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
+from xero_connector.domain.refresh_policy import A_MINUTE, LONGEST_PAUSE, doubled
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
 
@@ -14,8 +15,6 @@ REFUSED_FOR = timedelta(minutes=20)
 """Xero refuses a secret for some minutes after it was generated and saved; this is well above."""
 SECRET_KEPT = timedelta(days=7)
 """How long the pair of a rejected credential stays, to be healed or proven again."""
-_FIRST_PAUSE = timedelta(minutes=1)
-_LONGEST_PAUSE = timedelta(minutes=15)
 
 
 def keeps_pair(row: Credential) -> bool:
@@ -59,4 +58,4 @@ def undecided(row: Credential, *, code: str, detail: str, now: datetime) -> Cred
 
 
 def _pause(failures: int) -> timedelta:
-    return min(_FIRST_PAUSE * 2.0 ** min(failures - 1, 10), _LONGEST_PAUSE)
+    return doubled(A_MINUTE, failures, longest=LONGEST_PAUSE)

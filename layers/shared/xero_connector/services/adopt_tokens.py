@@ -1,18 +1,15 @@
 """Commit what an earlier attempt stored before it was cut off."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from xero_connector.domain.credential import ConsentGiven, Credential
 from xero_connector.domain.errors import SecretDeleted
 from xero_connector.domain.ports import Clock, Deadline, Vault
+from xero_connector.domain.time_budget import TIME_TO_LIST_AFTER_STORING
 from xero_connector.domain.tokens import StoredTokens, TokensSecret, consent_version_id
 from xero_connector.services.commit_tokens import MOST_TAKEN, CommitTokens, Version
 from xero_connector.services.hold_lease import HeldLease, unchanged
 from xero_connector.services.list_tenants import Listing, ListTenants
-
-_TIME_TO_LIST = timedelta(seconds=14)
-"""Listing the organisations, a second version with them, and the commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,9 @@ class AdoptTokens:
         return newest
 
     def _listed(self, known: Listing, secret: TokensSecret) -> Listing:
-        in_time = self.deadline() - self.clock() > _TIME_TO_LIST and self.clock() < secret.token_expires_at
+        in_time = (
+            self.deadline() - self.clock() > TIME_TO_LIST_AFTER_STORING and self.clock() < secret.token_expires_at
+        )
         return (
             self.list_tenants.everything(known, secret.token.access_token) if known.pending and in_time else known
         )

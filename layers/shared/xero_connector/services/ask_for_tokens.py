@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.ports import Clock, Deadline, TokenEndpoint
-from xero_connector.domain.refresh_policy import POST_BUDGET, time_to_ask
+from xero_connector.domain.time_budget import POST_BUDGET, time_to_ask
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.services.refresh_turn import RefreshTurn

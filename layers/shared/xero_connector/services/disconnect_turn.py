@@ -8,14 +8,9 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.ending import GRANT_NOT_CONFIRMED, Ending, Leftover
 from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.ports import Clock
-from xero_connector.domain.refresh_policy import POST_BUDGET
 from xero_connector.domain.rejection import is_refusal_sure
+from xero_connector.domain.time_budget import POST_BUDGET
 from xero_connector.services.hold_lease import HeldLease
-
-LONGEST_TURN = timedelta(seconds=25)
-"""Less than the 29 s of API Gateway."""
-LONGEST_SCHEDULED_TURN = timedelta(seconds=45)
-"""The schedule has more time, so that slow stores cannot make each turn too short to get anywhere."""
 
 
 class PostponedError(Exception):

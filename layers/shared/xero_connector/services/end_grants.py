@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import StrEnum
 
 from xero_connector.domain.credential import IntegrationType
@@ -14,17 +13,12 @@ from xero_connector.domain.ports import Seal, TokenEndpoint, XeroConnections
 from xero_connector.domain.refresh_policy import REACTIONS
 from xero_connector.domain.rejection import OF_THE_CLIENT
 from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.time_budget import TIME_FOR_A_CALL_OF_XERO, TIME_FOR_ONE_MORE_LOOK, TIME_TO_EXCHANGE
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.services.disconnect_turn import DisconnectTurn, PostponedError
 from xero_connector.services.users_grants import UsersGrants
 
-_TIME_FOR_A_CALL = timedelta(seconds=15)
-"""A call of Xero takes 10 s at most; what came of it has to be written down after it."""
-_TIME_TO_EXCHANGE = timedelta(seconds=18)
-"""The same, and the successor is sealed and written down as well."""
-_TIME_FOR_ONE_MORE = timedelta(seconds=23)
-"""A look that is not needed must leave the time for a call that is: each turn gets further than the last."""
 _DEAD = "Xero no longer accepts the refresh token of a grant, and whether it still lists connections is not known."
 
 
@@ -105,7 +99,7 @@ class EndGrants:
         """Have a living token to revoke and an access token to look with, as far as Xero gives them."""
         if grants.may_be_rotated or (grants.access_token is None and not turn.ending.exchanged):
             return self._exchange(turn, pair, grants)
-        if grants.access_token is None or not turn.has_time_for(_TIME_FOR_ONE_MORE):
+        if grants.access_token is None or not turn.has_time_for(TIME_FOR_ONE_MORE_LOOK):
             return None
         if not self._is_refused(turn, grants.access_token):
             return None
@@ -129,7 +123,7 @@ class EndGrants:
         """
         if not grants.refresh_tokens:
             return _State.DEAD
-        turn.spare(_TIME_TO_EXCHANGE)
+        turn.spare(TIME_TO_EXCHANGE)
         try:
             answer = self.token_endpoint.refresh(pair, refresh_token=grants.refresh_tokens[-1])
         except TokenEndpointFailure as failure:
@@ -172,7 +166,7 @@ class EndGrants:
 
     def _revoke_all(self, turn: DisconnectTurn, pair: ClientPair, refresh_tokens: Sequence[str]) -> None:
         for refresh_token in refresh_tokens:
-            turn.spare(_TIME_FOR_A_CALL)
+            turn.spare(TIME_FOR_A_CALL_OF_XERO)
             try:
                 self.token_endpoint.revoke(pair, refresh_token=refresh_token)
             except TokenEndpointFailure as failure:
@@ -196,7 +190,7 @@ class EndGrants:
 
     def _remove_connections(self, turn: DisconnectTurn, pair: ClientPair) -> None:
         """End a Custom connection: it has no refresh token to revoke, but an organisation to disconnect."""
-        turn.spare(_TIME_FOR_A_CALL)
+        turn.spare(TIME_FOR_A_CALL_OF_XERO)
         try:
             answer = self.token_endpoint.client_credentials(pair, scopes=())
         except TokenEndpointFailure as failure:
@@ -223,7 +217,7 @@ class EndGrants:
 
     def _listed(self, turn: DisconnectTurn, access_token: str) -> Sequence[Tenant] | None:
         """Return what an access token reaches, None if Xero refuses it."""
-        turn.spare(_TIME_FOR_A_CALL)
+        turn.spare(TIME_FOR_A_CALL_OF_XERO)
         try:
             return self.connections.tenants(access_token, auth_event_id=None)
         except ConnectionsUnavailable as unavailable:
@@ -232,7 +226,7 @@ class EndGrants:
             return None
 
     def _remove(self, turn: DisconnectTurn, access_token: str, tenant: Tenant) -> None:
-        turn.spare(_TIME_FOR_A_CALL)
+        turn.spare(TIME_FOR_A_CALL_OF_XERO)
         try:
             self.connections.remove(access_token, tenant.connection_id)
         except ConnectionsUnavailable as unavailable:

@@ -1,14 +1,11 @@
 """Write down what became of an authorization request."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from xero_connector.domain.consent import AuthorizationRequest
 from xero_connector.domain.errors import RevisionConflict, StoreUnavailable
 from xero_connector.domain.ports import Clock, Consents, Deadline, Observer
-
-_TIME_TO_END = timedelta(seconds=3)
-"""With less of it, the answer comes first: a reload finds out what became of its consent in any case."""
+from xero_connector.domain.time_budget import TIME_TO_END_A_REQUEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +19,7 @@ class EndRequest:
 
     def __call__(self, request: AuthorizationRequest) -> None:
         """Write down where a request stands, if there is time: a reload of the callback learns it anyway."""
-        if self.deadline() - self.clock() < _TIME_TO_END:
+        if self.deadline() - self.clock() < TIME_TO_END_A_REQUEST:
             return
         try:
             self.consents.save_request(request)

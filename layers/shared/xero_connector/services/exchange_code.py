@@ -25,9 +25,10 @@ from xero_connector.domain.errors import (
 from xero_connector.domain.failed_refresh import Secret, without_secret
 from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.ports import Clock, Deadline, IdTokens, Observer, Pause, Seal, TokenEndpoint
-from xero_connector.domain.refresh_policy import POST_BUDGET, time_to_ask
+from xero_connector.domain.refresh_policy import RECHECK_REFUSED_PAIR
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.time_budget import POST_BUDGET, TIME_TO_FETCH_KEYS_AGAIN, time_to_ask
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.services.end_request import EndRequest
@@ -39,9 +40,6 @@ from xero_connector.services.vault_gate import VaultGate
 
 _NOT_PRESENTED = frozenset({FailureKind.NOT_SENT, FailureKind.THROTTLED})
 """The code is certainly not used up."""
-_RECHECK_REFUSED_PAIR = timedelta(minutes=5)
-_TIME_TO_LOOK_AGAIN = timedelta(seconds=15)
-"""Fetching the keys once more takes 5 s at most; after it there has to be time to store."""
 _PAUSE = 1.0
 """Seconds between two tries to fetch the keys."""
 
@@ -130,7 +128,7 @@ class ExchangeCode:
             try:
                 return self.id_tokens.verify_id_token(answer.id_token, client_id=client_id, nonce=nonce)
             except IdTokenRefused as refused:
-                if refused.code != KEYS_UNAVAILABLE or self.deadline() - self.clock() < _TIME_TO_LOOK_AGAIN:
+                if refused.code != KEYS_UNAVAILABLE or self.deadline() - self.clock() < TIME_TO_FETCH_KEYS_AGAIN:
                     raise
             self.pause(_PAUSE)
 
@@ -259,7 +257,7 @@ class ExchangeCode:
                 row.failed(code=failure.code, detail=failure.detail, now=now)
                 .checked(pair=refused_pair_check(now))
                 .move_to(Status.CLIENT_REJECTED)
-                .released(due_at=now + _RECHECK_REFUSED_PAIR, attempt_finished=not held.unfinished, now=now)
+                .released(due_at=now + RECHECK_REFUSED_PAIR, attempt_finished=not held.unfinished, now=now)
                 .looking_for(held.before)
             )
         )

@@ -19,18 +19,18 @@ from xero_connector.domain.consent import new_token
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.ports import AuthorizeEndpoint, Clock, Deadline, TokenEndpoint
 from xero_connector.domain.proof import REFUSALS, Proof, Verdict
-from xero_connector.domain.refresh_policy import LONGEST_ANSWER
 from xero_connector.domain.status import Status
+from xero_connector.domain.time_budget import (
+    LEAST_FOR_A_PROOF,
+    LONGEST_ANSWER,
+    TIME_AFTER_PROOF,
+    TIME_TO_PROBE,
+    TIME_TO_PROBE_THOROUGHLY,
+)
 from xero_connector.domain.token_endpoint import EXPLANATIONS, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair
 
 _SECRET_ALPHABET = string.ascii_letters + string.digits
-_TIME_AFTER = timedelta(seconds=11)
-"""Left of an invocation after a proof, to store the result and to answer."""
-_LEAST_FOR_AN_ANSWER = timedelta(seconds=2)
-_TIME_TO_PROBE = timedelta(seconds=6)
-_TIME_TO_PROBE_THOROUGHLY = timedelta(seconds=12)
-"""The authorize endpoint is asked only if there is time, because its answer is only advice."""
 
 
 _CLIENT_ID_UNKNOWN = (
@@ -79,8 +79,8 @@ class ProvePair:
         if custom and verdict is not Verdict.INVALID_CLIENT:
             return proof(_no_consent(self.clock()))
         finding = AuthorizeFinding.INCONCLUSIVE
-        if self._left >= _TIME_TO_PROBE:
-            thorough = thorough and not custom and self._left >= _TIME_TO_PROBE_THOROUGHLY
+        if self._left >= TIME_TO_PROBE:
+            thorough = thorough and not custom and self._left >= TIME_TO_PROBE_THOROUGHLY
             finding = self.authorize.probe(pair.client_id, scopes=scopes, try_other_case=thorough)
         if custom:
             # This only shows whether the client ID is wrong.
@@ -123,10 +123,10 @@ class ProvePair:
 
     @property
     def _left(self) -> timedelta:
-        return self.deadline() - self.clock() - _TIME_AFTER
+        return self.deadline() - self.clock() - TIME_AFTER_PROOF
 
     def _present_random_code(self, pair: ClientPair, within: timedelta) -> FailureKind:
-        if within < _LEAST_FOR_AN_ANSWER:
+        if within < LEAST_FOR_A_PROOF:
             return FailureKind.NOT_SENT
         try:
             self.token_endpoint.exchange_code(

@@ -2,21 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.events import iso_time
 from xero_connector.domain.history import Action, HistoryEntry
 from xero_connector.domain.ports import Clock, Deadline, EventBus, History, Observer
+from xero_connector.domain.time_budget import TIME_TO_PUBLISH_AT_ONCE, TIME_TO_PUBLISH_ONE
 from xero_connector.services.issue_connect_link import IssueConnectLink
 
 _MOST_PER_SHARD = 100
 _MOST_REFUSED = 25
 """In a row: then it is the bus that is away, and not these events that it will not take."""
-_TIME_FOR_ONE = timedelta(seconds=10)
-_TIME_AT_ONCE = timedelta(seconds=13)
-"""Publishing one, and what a request has to do after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class PublishEvents:
     def at_once(self, entries: Iterable[HistoryEntry]) -> None:
         """Publish what was just written; what does not go out, or not in time, is left to the schedule."""
         for entry in entries:
-            if self.deadline() - self.clock() < _TIME_AT_ONCE:
+            if self.deadline() - self.clock() < TIME_TO_PUBLISH_AT_ONCE:
                 # What the request is about comes first, and its answer.
                 return
             try:
@@ -54,7 +52,7 @@ class PublishEvents:
             for entry in self.history.unpublished(shard=shard, now=self.clock(), limit=_MOST_PER_SHARD):
                 now = self.clock()
                 self.observer.measure("EventLag", (now - entry.at).total_seconds())
-                if deadline - now < _TIME_FOR_ONE:
+                if deadline - now < TIME_TO_PUBLISH_ONE:
                     return published
                 try:
                     self._publish(entry)

@@ -1,7 +1,7 @@
 """Refresh one credential's tokens without ever losing the grant."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from xero_connector.domain.checks import granted_scopes_check
 from xero_connector.domain.credential import ConsentGiven, Credential, IntegrationType
@@ -17,6 +17,7 @@ from xero_connector.domain.failed_refresh import (
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Seal, Vault
 from xero_connector.domain.status import Status
+from xero_connector.domain.time_budget import TIME_TO_LIST_BEFORE_ASKING
 from xero_connector.domain.token_endpoint import TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
@@ -32,8 +33,6 @@ from xero_connector.services.report_refresh import ReportRefresh
 from xero_connector.services.store_tokens import StoreTokens
 from xero_connector.services.vault_gate import VaultGate
 
-_TIME_TO_LIST = timedelta(seconds=18)
-"""Listing the organisations takes 5 s at most; after it there has to be time to ask and to store."""
 _VAULT_TROUBLE = "store_unavailable"
 
 
@@ -174,7 +173,7 @@ class RefreshCredential:
         good = current is not None and row.parked is None and self.clock() < current.secret.token_expires_at
         if current is None or not good or not (known.pending or self.list_tenants.is_due(known)):
             return known
-        if self.deadline() - self.clock() < _TIME_TO_LIST:
+        if self.deadline() - self.clock() < TIME_TO_LIST_BEFORE_ASKING:
             return known
         return self.list_tenants.everything(known, current.secret.token.access_token)
 
@@ -215,7 +214,7 @@ class RefreshCredential:
         known = Listing.of(row)
         if row.generation == 0:
             known = replace(known, pending=True)
-        in_time = self.deadline() - self.clock() > _TIME_TO_LIST
+        in_time = self.deadline() - self.clock() > TIME_TO_LIST_BEFORE_ASKING
         if in_time and (known.pending or self.list_tenants.is_due(known)):
             # Before storing: a Custom connection can ask for its tokens again.
             known = self.list_tenants.everything(known, answer.token.access_token)

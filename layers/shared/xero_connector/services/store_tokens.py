@@ -8,8 +8,14 @@ from xero_connector.domain.credential import ConsentGiven, Credential
 from xero_connector.domain.errors import LeaseUnavailable, StoreUnavailable, VersionTaken
 from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.ports import Clock, Deadline, Observer, Pause, Seal, Vault
-from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER
+from xero_connector.domain.refresh_policy import LONGEST_PAUSE, LOOK_AGAIN_AFTER, doubled
 from xero_connector.domain.status import CONSENTABLE
+from xero_connector.domain.time_budget import (
+    PUT_BUDGET,
+    TIME_TO_ANSWER_AFTER_PARKING,
+    TIME_TO_LIST_AFTER_STORING,
+    TIME_TO_PARK,
+)
 from xero_connector.domain.tokens import TokenAnswer, TokensSecret, consent_version_id
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
 from xero_connector.services.commit_tokens import CommitTokens, Version
@@ -19,13 +25,6 @@ from xero_connector.services.list_tenants import Listing
 from xero_connector.services.vault_gate import VaultGate
 
 _MOST_PUTS = 60
-_PUT_BUDGET = timedelta(seconds=10)
-"""The vault's time-outs and its retry: no put starts with less of the lease left."""
-_TIME_TO_PARK = timedelta(seconds=8)
-_TIME_TO_LIST = timedelta(seconds=14)
-"""Listing the organisations, a second version with them, and the commit."""
-_TIME_TO_ANSWER = timedelta(seconds=1)
-_SELDOM = timedelta(minutes=15)
 _LONGEST_PAUSE = 5.0
 _OF_ONE_SECRET = frozenset({"LimitExceededException"})
 """What stands in the way of one secret's writes, and says nothing about the vault."""
@@ -72,7 +71,7 @@ class StoreTokens:
         version = self._put_insisting(held, answer, known, gate, consent)
         if version is None:
             return self._park(held, answer, consent)
-        if list_after is not None and self.deadline() - self.clock() > _TIME_TO_LIST:
+        if list_after is not None and self.deadline() - self.clock() > TIME_TO_LIST_AFTER_STORING:
             known = list_after()
             if known.tenants and consent is not None:
                 version = self._with_tenants(held, version, known, consent.request)
@@ -101,7 +100,7 @@ class StoreTokens:
                 gate.succeeded()
                 return version
             now = self.clock()
-            if self.deadline() - now < _TIME_TO_PARK + (now - began) + timedelta(seconds=pause):
+            if self.deadline() - now < TIME_TO_PARK + (now - began) + timedelta(seconds=pause):
                 return None
             self.pause(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -132,7 +131,7 @@ class StoreTokens:
     @staticmethod
     def _ensure_as_far_as_possible(held: HeldLease) -> None:
         try:
-            held.ensure(_PUT_BUDGET)
+            held.ensure(PUT_BUDGET)
         except StoreUnavailable:
             # The registry is away, and the answer is in hand: its version id is safe to use in any case.
             return
@@ -172,7 +171,7 @@ class StoreTokens:
                 now=now,
             )
 
-        saved = self.insist(lambda: self._save_parked(held, parked, parking), leaving=_TIME_TO_ANSWER)
+        saved = self.insist(lambda: self._save_parked(held, parked, parking), leaving=TIME_TO_ANSWER_AFTER_PARKING)
         self.observer.count("GrantsParked")
         self.observer.event("grant_parked", client_id=row.client_id)
         return saved
@@ -198,7 +197,7 @@ def _pause_before_next(row: Credential) -> timedelta:
     """Ask again in a minute; more and more seldom where no probe can tell beforehand that an answer is taken."""
     if row.generation > 0:
         return LOOK_AGAIN_AFTER
-    return min(LOOK_AGAIN_AFTER * 2.0 ** min(row.failures, 10), _SELDOM)
+    return doubled(LOOK_AGAIN_AFTER, row.failures + 1, longest=LONGEST_PAUSE)
 
 
 def _late(row: Credential, grant: ParkedGrant, parking: Change, now: datetime) -> Credential:

@@ -12,14 +12,13 @@ from xero_connector.domain.failed_refresh import SECRET_UNREADABLE, unreadable_s
 from xero_connector.domain.parked_grant import REFRESH_TOKEN_LIFETIME, ParkedGrant
 from xero_connector.domain.ports import Clock, Seal, Vault
 from xero_connector.domain.refresh_policy import VISIBLE_WITHIN
+from xero_connector.domain.time_budget import TIME_TO_READ
 from xero_connector.domain.tokens import ClientPair, StoredTokens, consent_version_id
 from xero_connector.services.disconnect_turn import DisconnectTurn, PostponedError
 
 _MOST_NEWER = 5
 _CUT_OFF = "The answer to a consent was lost, and whether Xero connected anything is not known."
 _NOT_KEPT = "The token of an earlier consent was not kept, so it could not be revoked."
-_TIME_TO_READ = timedelta(seconds=5)
-"""One call of AWS, and another to write down what came of it."""
 _LONG_ENOUGH = timedelta(minutes=2)
 """A turn, and a clock that is a minute off."""
 
@@ -224,7 +223,7 @@ class UsersGrants:
 
     def _read[Found](self, turn: DisconnectTurn, read: Callable[[], Found], *, what: str) -> Found | None:
         """Read what it takes to end a grant, waiting as long as it may only lag; None once it is gone."""
-        turn.spare(_TIME_TO_READ)
+        turn.spare(TIME_TO_READ)
         try:
             return read()
         except StoreUnavailable as trouble:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from xero_connector.domain import consent_refusals
 from xero_connector.domain.checks import (
@@ -24,14 +23,13 @@ from xero_connector.domain.ports import (
 )
 from xero_connector.domain.refresh_policy import LEASE
 from xero_connector.domain.status import Status
+from xero_connector.domain.time_budget import PATIENCE
 from xero_connector.services.adopt_tokens import AdoptTokens
 from xero_connector.services.change_credential import ChangeCredential
 from xero_connector.services.end_request import EndRequest
 from xero_connector.services.exchange_code import Connected, ExchangeCode
 from xero_connector.services.hold_lease import HeldLease, HoldLease
 
-_PATIENCE = timedelta(seconds=6)
-"""How long a callback waits for a refresh that is under way; API Gateway waits 29 s for the whole."""
 _LEAST_ALLOWANCE = -5
 """A consent may draw a little more than there is to spare: together with the schedule 95 versions a day."""
 
@@ -139,7 +137,7 @@ class CompleteConsent:
 
     def _hold(self, claimed: AuthorizationRequest, row: Credential) -> HeldLease:
         try:
-            held = self.hold_lease.waiting(row, patience=_PATIENCE, consenting=claimed.state_hash)
+            held = self.hold_lease.waiting(row, patience=PATIENCE, consenting=claimed.state_hash)
         except LeaseUnavailable:
             # Nothing was presented to Xero yet: the same callback may be opened again.
             self.end_request(claimed.reopened())

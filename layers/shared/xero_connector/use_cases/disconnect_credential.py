@@ -12,19 +12,17 @@ from xero_connector.domain.history import CONNECTOR
 from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Vault
 from xero_connector.domain.refresh_policy import LEASE
 from xero_connector.domain.status import Status
-from xero_connector.services.disconnect_turn import (
+from xero_connector.domain.time_budget import (
     LONGEST_SCHEDULED_TURN,
     LONGEST_TURN,
-    DisconnectTurn,
-    PostponedError,
+    PATIENCE,
+    TIME_TO_DELETE_SECRETS,
 )
+from xero_connector.services.disconnect_turn import DisconnectTurn, PostponedError
 from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.find_credential import FindCredential
 from xero_connector.services.hold_lease import HeldLease, HoldLease
 
-_PATIENCE = timedelta(seconds=6)
-_TIME_TO_DELETE = timedelta(seconds=15)
-"""Two deletions between two writes of the row, and the event: none of it is begun with less of the turn left."""
 _MAY_HAVE_ENDED = frozenset({Status.DISCONNECTING, Status.DISCONNECTED})
 
 
@@ -50,7 +48,7 @@ class DisconnectCredential:
         if row.status is Status.DISCONNECTED:
             return row
         try:
-            held = self.hold_lease.waiting(row, patience=_PATIENCE)
+            held = self.hold_lease.waiting(row, patience=PATIENCE)
             # As it stands now: another request may have ended it while this one waited.
             if held.row.status is Status.DISCONNECTED:
                 return held.give_back()
@@ -87,7 +85,7 @@ class DisconnectCredential:
                     return self._later(turn, postponed)
                 turn.leave(GRANT_NOT_CONFIRMED, "For three days no turn was long enough to end a grant.")
             turn.ending = replace(turn.ending, grants_done=True)
-        if not turn.has_time_for(_TIME_TO_DELETE):
+        if not turn.has_time_for(TIME_TO_DELETE_SECRETS):
             return self._later(turn, PostponedError())
         # A holder that was overtaken stops here, before it touches the secrets.
         turn.save(lambda row, now: disconnecting.grants_done(row).leased(held.owner, now=now, duration=LEASE))

@@ -17,6 +17,7 @@ from xero_connector.domain.ports import Clock, Deadline, Observer, Vault
 from xero_connector.domain.proof import Verdict, with_new_secret
 from xero_connector.domain.rejection import keeps_pair
 from xero_connector.domain.status import Status
+from xero_connector.domain.time_budget import PATIENCE, TIME_FOR_TOKENS, TIME_TO_ANSWER, TIME_TO_SAVE, TIME_TO_SWAP
 from xero_connector.domain.tokens import ClientPair, client_version_id
 from xero_connector.services.find_credential import FindCredential
 from xero_connector.services.hold_lease import HeldLease, HoldLease
@@ -24,14 +25,7 @@ from xero_connector.services.insist import Insist
 from xero_connector.services.prove_pair import ProvePair
 from xero_connector.services.refresh_credential import RefreshCredential
 
-_PATIENCE = timedelta(seconds=6)
 _MOST_TAKEN = 10
-_TIME_TO_SWAP = timedelta(seconds=10)
-"""The lease, two calls of the vault and the row: what a busy credential is waited for ends before it."""
-_TIME_TO_SAVE = timedelta(seconds=6)
-_TIME_TO_ANSWER = timedelta(seconds=3)
-_TIME_TO_REFRESH = timedelta(seconds=20)
-"""With less of the invocation left, the schedule puts the new secret to use."""
 WORKS_ON = frozenset(Status) - {Status.DISCONNECTING, Status.DISCONNECTED}
 """Where a new secret is of use; a rejected credential takes one until its secret is deleted."""
 
@@ -78,14 +72,14 @@ class ReplaceClientSecret:
         # As it stands now: it may have been disconnected during the proof.
         if _has_ended(held.before):
             _check_replaceable(held.give_back())
-        number = self.insist(lambda: self._put(held, pair), leaving=_TIME_TO_SAVE)
+        number = self.insist(lambda: self._put(held, pair), leaving=TIME_TO_SAVE)
         swapped = self.insist(
             lambda: self._save(
                 held,
                 lambda row, now: with_new_secret(row, proof, number=number, by=by, before=held.before, now=now),
                 number=number,
             ),
-            leaving=_TIME_TO_ANSWER,
+            leaving=TIME_TO_ANSWER,
         )
         return self._put_to_use(swapped)
 
@@ -105,11 +99,11 @@ class ReplaceClientSecret:
             raise
 
     def _patience(self) -> timedelta:
-        return min(_PATIENCE, max(self.deadline() - self.clock() - _TIME_TO_SWAP, timedelta()))
+        return min(PATIENCE, max(self.deadline() - self.clock() - TIME_TO_SWAP, timedelta()))
 
     def _put_to_use(self, row: Credential) -> Credential:
         now = self.clock()
-        if not row.is_due(now) or self.deadline() - now < _TIME_TO_REFRESH:
+        if not row.is_due(now) or self.deadline() - now < TIME_FOR_TOKENS:
             return row
         try:
             refresh = self.refresh_credential(row, only_if_due=False)

@@ -13,6 +13,7 @@ from xero_connector.domain.proof import Proof, Verdict, proven
 from xero_connector.domain.rejection import keeps_pair
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.submission import Submission
+from xero_connector.domain.time_budget import TIME_FOR_ANOTHER_CALL, TIME_FOR_TOKENS, TIME_TO_ANSWER, TIME_TO_SAVE
 from xero_connector.domain.tokens import client_version_id
 from xero_connector.domain.version_allowance import VersionAllowance
 from xero_connector.services.insist import Insist
@@ -25,17 +26,10 @@ RESERVATION = timedelta(seconds=60)
 FIRST_PROOF_AFTER = timedelta(minutes=1)
 """With a sweep every minute, a pending pair is proven within two minutes."""
 
-_TIME_TO_CREATE = timedelta(seconds=6)
-_TIME_TO_ANSWER = timedelta(seconds=3)
-"""Left of the invocation to write the credential, and to end the reservation and answer."""
-_TIME_FOR_ANOTHER_CALL = timedelta(seconds=4)
-"""One call of AWS, however slow, and the answer."""
 _NOTHING_CONFIRMED = (
     "Nothing was confirmed yet: keep the client secret, and submit the pair again in a minute. If this continues, "
     "look at the alarms of this deployment."
 )
-_TIME_FOR_TOKENS = timedelta(seconds=20)
-"""With less of the invocation left, the schedule gets the first tokens of a Custom connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +82,7 @@ class SubmitCredential:
             self._end_reservation(client_id, owner)
 
     def _end_reservation(self, client_id: str, owner: str) -> None:
-        if self.deadline() - self.clock() < _TIME_FOR_ANOTHER_CALL:
+        if self.deadline() - self.clock() < TIME_FOR_ANOTHER_CALL:
             # The answer comes first: the reservation expires within a minute.
             return
         try:
@@ -109,12 +103,12 @@ class SubmitCredential:
         # The secret comes first: once the answer confirms it, it must be stored. A process that is cut off in
         # between leaves a secret that was not confirmed, and the next submission replaces it.
         version_id = client_version_id(incarnation, 1)
-        self._insist_on(lambda: self.vault.put_client_pair(pair, version_id=version_id), leaving=_TIME_TO_CREATE)
+        self._insist_on(lambda: self.vault.put_client_pair(pair, version_id=version_id), leaving=TIME_TO_SAVE)
         new = self._credential(
             submission, incarnation, earlier=earlier, submitted_by=submitted_by, now=self.clock()
         )
         new = _with_proof(new, proof, submitted_by)
-        credential = self._insist_on(lambda: self._create(new, earlier), leaving=_TIME_TO_ANSWER)
+        credential = self._insist_on(lambda: self._create(new, earlier), leaving=TIME_TO_ANSWER)
         if credential.status is Status.PENDING_VALIDATION:
             return Submitted(credential, None)
         if credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
@@ -142,7 +136,7 @@ class SubmitCredential:
         raise _already_exists(present or credential)
 
     def _connect_link(self, client_id: str) -> ConnectLink | None:
-        if self.deadline() - self.clock() < _TIME_FOR_ANOTHER_CALL:
+        if self.deadline() - self.clock() < TIME_FOR_ANOTHER_CALL:
             self.observer.event("connect_link_not_made", client_id=client_id, detail="There was no time left.")
             return None
         try:
@@ -184,7 +178,7 @@ class SubmitCredential:
         ).noted(Action.SUBMITTED, by=submitted_by)
 
     def _first_tokens(self, credential: Credential) -> Credential:
-        if self.deadline() - self.clock() < _TIME_FOR_TOKENS:
+        if self.deadline() - self.clock() < TIME_FOR_TOKENS:
             return credential
         try:
             refresh = self.refresh_credential(credential, only_if_due=False)

@@ -14,6 +14,7 @@ from xero_connector.domain.failed_refresh import is_unreadable
 from xero_connector.domain.ports import Clock, Observer, Registry
 from xero_connector.domain.proof import Verdict
 from xero_connector.domain.status import Status
+from xero_connector.domain.time_budget import LONGEST_WORK, TIME_TO_PUBLISH_WHAT_IS_LEFT
 from xero_connector.domain.token_endpoint import OUTAGE
 from xero_connector.services.outage_brake import WIDEST, OutageBrake
 from xero_connector.services.pace import Pace
@@ -27,10 +28,6 @@ from xero_connector.use_cases.revalidate_credential import RevalidateCredential
 _MOST_PER_SHARD = 500
 _HEAD_START = 5
 """Seconds that the credentials that are well have for themselves."""
-_TO_PUBLISH = timedelta(seconds=20)
-"""Publishing begins nothing with less than 10 s of it left: a bus that is away costs the rest ten seconds."""
-_LONGEST_WORK = timedelta(seconds=25)
-"""What one credential may take: nothing is begun with less of the invocation left."""
 
 _LONG_UNFINISHED = timedelta(minutes=10)
 _NO_ANSWER = OUTAGE | {Verdict.UNKNOWN}
@@ -118,7 +115,9 @@ class SweepDueCredentials:
 
     def _publish_left_over(self, shards: Sequence[str], sweep: "_Sweep") -> None:
         try:
-            self.publish_events.left_over(shards=shards, deadline=min(sweep.deadline, self.clock() + _TO_PUBLISH))
+            self.publish_events.left_over(
+                shards=shards, deadline=min(sweep.deadline, self.clock() + TIME_TO_PUBLISH_WHAT_IS_LEFT)
+            )
         except StoreUnavailable as unavailable:
             sweep.unread.append(unavailable)
 
@@ -143,7 +142,7 @@ class SweepDueCredentials:
         answered = None
         try:
             now = self.clock()
-            if sweep.deadline - now < _LONGEST_WORK:
+            if sweep.deadline - now < LONGEST_WORK:
                 return "left_for_later"
             self._measure(row, now)
             answered, outcome = self._work(row, sweep.gate)
