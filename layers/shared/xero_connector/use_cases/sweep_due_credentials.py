@@ -114,10 +114,9 @@ class SweepDueCredentials:
             sweep.futures[row.client_id] = pool.submit(self._take_turn, row, place, sweep)
 
     def _publish_left_over(self, shards: Sequence[str], sweep: "_Sweep") -> None:
+        until = min(sweep.deadline, self.clock() + TIME_TO_PUBLISH_WHAT_IS_LEFT)
         try:
-            self.publish_events.left_over(
-                shards=shards, deadline=min(sweep.deadline, self.clock() + TIME_TO_PUBLISH_WHAT_IS_LEFT)
-            )
+            self.publish_events.left_over(shards=shards, deadline=until)
         except StoreUnavailable as unavailable:
             sweep.unread.append(unavailable)
 
