@@ -17,7 +17,7 @@ from xero_connector.domain.errors import (
 )
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import HistoryEntry
-from xero_connector.domain.ports import HistoryPage, Page
+from xero_connector.domain.ports import Page
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokensSecret
 
@@ -55,7 +55,7 @@ class InMemoryRegistry:
     def shard_of(self, client_id: str) -> str:
         return self.shards.get(client_id, "0")
 
-    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page:
+    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page[Credential]:
         if next_token is not None and next_token not in self.rows:
             raise MalformedRequest("Not a token.", code="malformed_next_token", hint="")
         after = [
@@ -89,7 +89,7 @@ class InMemoryHistory:
     def __init__(self, registry: InMemoryRegistry) -> None:
         self._registry = registry
 
-    def page(self, client_id: str, *, limit: int, next_token: str | None) -> HistoryPage:
+    def page(self, client_id: str, *, limit: int, next_token: str | None) -> Page[HistoryEntry]:
         entries = self._of(client_id)
         if next_token is not None:
             ids = [str(entry.entry_id) for entry in entries]
@@ -97,7 +97,7 @@ class InMemoryHistory:
                 raise MalformedRequest("Not a token.", code="malformed_next_token", hint="")
             entries = entries[ids.index(next_token) + 1 :]
         found = entries[:limit]
-        return HistoryPage(found, str(found[-1].entry_id) if len(entries) > limit else None)
+        return Page(found, str(found[-1].entry_id) if len(entries) > limit else None)
 
     def unpublished(self, *, shard: str, now: datetime, limit: int) -> Sequence[HistoryEntry]:
         waited = now - timedelta(seconds=30)

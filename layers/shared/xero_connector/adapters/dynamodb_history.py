@@ -17,7 +17,7 @@ from xero_connector.adapters.dynamodb_table import (
 )
 from xero_connector.domain.events import MOST_NOTES
 from xero_connector.domain.history import HistoryEntry
-from xero_connector.domain.ports import HistoryPage
+from xero_connector.domain.ports import Page
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -39,7 +39,7 @@ class DynamoDBHistory:
     def _table(self) -> Table:
         return Table(self.client, self.table_name)
 
-    def page(self, client_id: str, *, limit: int, next_token: str | None) -> HistoryPage:
+    def page(self, client_id: str, *, limit: int, next_token: str | None) -> Page[HistoryEntry]:
         found: list[HistoryEntry] = []
         start = None if next_token is None else _start_key(client_id, next_token)
         # One more than is shown tells whether there is another page; a read may end early, after a megabyte.
@@ -60,9 +60,9 @@ class DynamoDBHistory:
             if start is None:
                 break
         if len(found) <= limit:
-            return HistoryPage(found, None)
+            return Page(found, None)
         shown = found[:limit]
-        return HistoryPage(shown, encoded_token(shown[-1].revision, shown[-1].position))
+        return Page(shown, encoded_token(shown[-1].revision, shown[-1].position))
 
     def unpublished(self, *, shard: str, now: datetime, limit: int) -> Sequence[HistoryEntry]:
         keys, _ = self._table.query(

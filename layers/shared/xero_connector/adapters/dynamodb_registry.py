@@ -83,7 +83,7 @@ class DynamoDBRegistry:
             raise RevisionConflict(row.client_id)
         return replace(row, notes=()) if entries else row
 
-    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page:
+    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page[Credential]:
         found: list[Credential] = []
         start = None if next_token is None else _start_key(next_token)
         while len(found) < limit:

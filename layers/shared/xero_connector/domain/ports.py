@@ -22,18 +22,10 @@ type Deadline = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One page of credentials; `next_token` leads to the next, None on the last."""
+class Page[Item]:
+    """One page of a list; `next_token` leads to the next, None on the last."""
 
-    items: Sequence[Credential]
-    next_token: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryPage:
-    """One page of a credential's audit trail; `next_token` leads to the next, None on the last."""
-
-    items: Sequence[HistoryEntry]
+    items: Sequence[Item]
     next_token: str | None
 
 
@@ -59,7 +51,7 @@ class Registry(Protocol):
         Raises `RevisionConflict` if the row's revision is no longer the one that `credential` carries.
         """
 
-    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page:
+    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page[Credential]:
         """List credentials by client ID; raises `MalformedRequest` for a next_token that is not one."""
 
     def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
@@ -75,7 +67,7 @@ class Registry(Protocol):
 class History(Protocol):
     """The audit trail that the registry's writes leave behind, and which of its events nobody published yet."""
 
-    def page(self, client_id: str, *, limit: int, next_token: str | None) -> HistoryPage:
+    def page(self, client_id: str, *, limit: int, next_token: str | None) -> Page[HistoryEntry]:
         """List a credential's entries, newest first; raises `MalformedRequest` for a token that is not one."""
 
     def unpublished(self, *, shard: str, now: datetime, limit: int) -> Sequence[HistoryEntry]:

@@ -30,7 +30,7 @@ class PublishingRegistry:
         """See `Registry`."""
         return self._published(credential, self.registry.save(credential))
 
-    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page:
+    def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page[Credential]:
         """See `Registry`."""
         return self.registry.page(status=status, limit=limit, next_token=next_token)
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from xero_connector.domain.ports import History, HistoryPage
+from xero_connector.domain.history import HistoryEntry
+from xero_connector.domain.ports import History, Page
 from xero_connector.services.find_credential import FindCredential
 
 
@@ -13,7 +14,7 @@ class ReadHistory:
     history: History
     find_credential: FindCredential
 
-    def __call__(self, client_id: str, *, limit: int, next_token: str | None) -> HistoryPage:
+    def __call__(self, client_id: str, *, limit: int, next_token: str | None) -> Page[HistoryEntry]:
         """Raises `NotFound`, and `MalformedRequest` for an invalid next_token."""
         self.find_credential(client_id)
         return self.history.page(client_id, limit=limit, next_token=next_token)

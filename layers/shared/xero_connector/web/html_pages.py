@@ -134,7 +134,7 @@ class HtmlPages:
                 "link again and tick it.</p>\n"
             )
         content += f"<p>You can close this page.</p>\n{self._way_back()}"
-        return self._page(HTTPStatus.OK, title, content, kind="done", reference=reference, headers={})
+        return self._page(HTTPStatus.OK, title, content, kind="done", reference=reference)
 
     def refused(self, refusal: ConsentRefused, *, reference: str) -> Response[str]:
         """Say what went wrong and what to do, and offer to try again if this browser may."""
@@ -148,7 +148,6 @@ class HtmlPages:
             content + self._way_back(),
             kind="refused",
             reference=f"{refusal.code} / {reference}",
-            headers={},
         )
 
     def _way_back(self) -> str:
@@ -157,9 +156,7 @@ class HtmlPages:
         return f'<a class="button" href="{escape(self.console_url)}">Back to OneEnterprise</a>\n'
 
     @staticmethod
-    def _page(
-        status: HTTPStatus, title: str, content: str, *, kind: str, reference: str, headers: dict[str, str]
-    ) -> Response[str]:
+    def _page(status: HTTPStatus, title: str, content: str, *, kind: str, reference: str) -> Response[str]:
         body = _PAGE.substitute(
             title=escape(title), style=_STYLE, kind=kind, content=content, reference=escape(reference)
         )
@@ -167,7 +164,7 @@ class HtmlPages:
             status_code=int(status),
             content_type="text/html; charset=utf-8",
             body=body,
-            headers={**HEADERS, **headers},
+            headers=dict(HEADERS),
         )
 
 

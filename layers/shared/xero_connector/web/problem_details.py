@@ -55,13 +55,13 @@ def resolver(report: Callable[[ConnectorError], None]) -> APIGatewayRestResolver
     return app
 
 
-def answer(status: HTTPStatus, content: object, headers: dict[str, str] | None = None) -> Response[str]:
+def answer(status: HTTPStatus, content: object) -> Response[str]:
     """Return a JSON answer that must not be cached."""
     return Response(
         status_code=int(status),
         content_type="application/json",
         body=json.dumps(content),
-        headers={**NO_STORE, **(headers or {})},
+        headers=dict(NO_STORE),
     )
 
 
