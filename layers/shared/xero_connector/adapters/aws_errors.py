@@ -17,7 +17,7 @@ CLIENT_CONFIG = Config(
     max_pool_connections=64,
 )
 
-# An event is published while somebody waits for an answer, and the schedule publishes what did not go out.
+# An event is published while a caller waits for an answer, and the schedule publishes what did not go out.
 EVENTS_CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DynamoDBConsents:
-    """`Consents` on the same table; DynamoDB removes expired items by itself."""
+    """`Consents` on the same table; DynamoDB removes expired items."""
 
     client: "DynamoDBClient"
     table_name: str

@@ -90,7 +90,7 @@ def credential_from_item(item: items.Item) -> Credential:
         integration_type=IntegrationType(members.text("integration_type")),
         requested_scopes=members.texts("requested_scopes"),
         granted_scopes=members.texts("granted_scopes"),
-        # Whoever adds to a check finds one of each.
+        # Code that adds to a check finds one of each.
         checks={**UNCHECKED, **{name: _check_from(checks.inner(name)) for name in checks.item}},
         tenants=tenants_from(item.get("tenants")),
         tenants_pending=members.flag("tenants_pending"),

@@ -29,7 +29,7 @@ type Item = dict[str, Any]
 LISTING = "CREDENTIAL"
 HISTORY_PREFIX = "HISTORY#"
 HISTORY_KEPT = timedelta(days=400)
-"""A yearly audit finds the whole year before it, and has a month to begin; after that nobody asks."""
+"""A yearly audit finds the whole year before it, and has a month to begin; after that it is not needed."""
 PUBLISHED_BY_ITS_WRITER_WITHIN = timedelta(seconds=30)
 """The writer publishes at once and outlives no request: what it left by then is left to the sweep."""
 _SERIALIZER = TypeSerializer()

@@ -134,7 +134,7 @@ def encoded_token(*parts: str | int) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
-def decoded_token(next_token: str) -> Any:  # noqa: ANN401 - whatever somebody put there
+def decoded_token(next_token: str) -> Any:  # noqa: ANN401 - any JSON
     """Read a next_token, or raise `ValueError`."""
     padded = next_token + "=" * (-len(next_token) % 4)
     try:

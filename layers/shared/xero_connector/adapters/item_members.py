@@ -1,6 +1,6 @@
 """The members of a DynamoDB item, each of the type that it must have.
 
-Whoever writes into the table by hand can leave a member of another type: a number for a text, a moment without its
+A write by hand can leave a member of another type: a number for a text, a moment without its
 offset. Were it let through, it would fail far from here, and for everybody who reads a list with that row in it.
 """
 

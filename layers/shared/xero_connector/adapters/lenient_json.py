@@ -72,7 +72,7 @@ _DECODER = JSONDecoder(strict=False, parse_int=_whole_number, parse_float=_fract
 
 
 def _pieced_together(text: str, levels: int) -> Document:
-    """Read each member or element of a document by itself."""
+    """Read each member or element of a document on its own."""
     if not text or text[0] not in _ENDS:
         return Document(None, whole=False)
     pieces, whole = _pieces(text)

@@ -154,7 +154,7 @@ class Credential:
 
     @property
     def has_grant(self) -> bool:
-        """Whether there is something to refresh: tokens of a consent, or a pair that gets tokens by itself."""
+        """Whether there is something to refresh: tokens of a consent, or a pair that needs no user for tokens."""
         if self.integration_type is IntegrationType.CUSTOM_CONNECTION:
             return self.status is Status.VALIDATED or self.status in _WITH_A_GRANT
         if self.parked is not None:
@@ -214,7 +214,7 @@ class Credential:
     ) -> "Credential":
         """Take the lease, or raise `LeaseUnavailable` while another holder's runs.
 
-        The row falls due when the lease ends: if the holder dies, the sweep comes back by itself.
+        The row falls due when the lease ends: if the holder dies, the sweep comes back.
         """
         if self.lease is not None and self.lease.owner != owner and self.lease.until > now:
             raise LeaseUnavailable(self.client_id)

@@ -24,7 +24,7 @@ class GrantsAtHand:
     scopes: tuple[str, ...] = ()
     is_last: bool = False
     may_be_rotated: bool = False
-    """An attempt's answer was lost: the newest refresh token may have a successor that nobody has seen."""
+    """An attempt's answer was lost: the newest refresh token may have a successor that was never seen."""
 
 
 def seems_dead(credential: Credential) -> bool:

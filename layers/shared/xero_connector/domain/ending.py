@@ -21,7 +21,7 @@ SECRETS_NOT_DELETED = "secrets_not_deleted"
 
 ADVICE = (
     "The Xero user who gave the consent removes what is left in Xero: Settings, Connected apps, Disconnect. "
-    "A grant that nobody uses dies after 60 days."
+    "An unused grant dies after 60 days."
 )
 _MOST_NAMED = 5
 

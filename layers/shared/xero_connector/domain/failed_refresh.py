@@ -162,7 +162,7 @@ def look_again_or_forget(row: Credential, now: datetime) -> Credential:
         return row.released(due_at=due_at, attempt_finished=row.has_grant, now=now)
     forgotten = replace(row, consenting=None, consenting_since=None)
     if row.consenting is not None and row.consenting != row.grant_consent:
-        # Xero may have given tokens for it all the same: a disconnect says so.
+        # Xero may still have given tokens for it: a disconnect says so.
         lost = ParkedGrant(sealed="", obtained_at=row.consenting_since or now, consent=row.consenting)
         forgotten = forgotten.leaving_behind(lost, now=now)
     return forgotten.released(due_at=row.refresh_due_at if row.has_grant else None, attempt_finished=True, now=now)

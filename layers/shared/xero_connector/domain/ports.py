@@ -65,7 +65,7 @@ class Registry(Protocol):
 
 
 class History(Protocol):
-    """The audit trail that the registry's writes leave behind, and which of its events nobody published yet."""
+    """The audit trail that the registry's writes leave behind, and which of its events are not published yet."""
 
     def page(self, client_id: str, *, limit: int, next_token: str | None) -> Page[HistoryEntry]:
         """List a credential's entries, newest first; raises `MalformedRequest` for a token that is not one."""
@@ -81,7 +81,7 @@ class EventBus(Protocol):
     """Where domain events are published."""
 
     def publish(self, event_type: str, detail: Mapping[str, Any], *, at: datetime) -> None:
-        """Publish one event; raises `StoreUnavailable`, also where the event may be published all the same."""
+        """Publish one event; raises `StoreUnavailable`, also where the event may have been published."""
 
 
 class Consents(Protocol):
@@ -100,7 +100,7 @@ class Consents(Protocol):
         """Find an authorization request; it may be expired."""
 
     def save_request(self, request: AuthorizationRequest) -> AuthorizationRequest:
-        """Write a changed request; raises `RevisionConflict` if somebody else was first."""
+        """Write a changed request; raises `RevisionConflict` if another writer was first."""
 
 
 class Vault(Protocol):

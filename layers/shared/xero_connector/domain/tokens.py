@@ -194,7 +194,7 @@ def tokens_version_id(incarnation: UUID, generation: int) -> str:
 def consent_version_id(incarnation: UUID, request: str, *, again: int = 0) -> str:
     """Return the version id of the answer to an authorization request's code (`request`: the hash of its state).
 
-    It depends on nothing that a refresh changes meanwhile: whoever looks for the answer finds it or does not.
+    It depends on nothing that a refresh changes meanwhile: a look for the answer finds it or does not.
     `again` counts how often the same answer was stored once more: with its organisations, or renumbered.
     """
     return str(uuid5(incarnation, f"consent/{request}/{again}" if again else f"consent/{request}"))

@@ -101,7 +101,7 @@ class DisconnectTurn:
     ) -> None:
         """Try again in another turn, by raising `PostponedError`; after days of that, note what is left.
 
-        `exchange_lost` tells that a refresh token was presented, and may have a successor that nobody has seen.
+        `exchange_lost` tells that a refresh token was presented, and may have a successor that was never seen.
         """
         if exchange_lost and self.ending.exchange_lost_at is None:
             self.ending = replace(self.ending, exchange_lost_at=self.clock())

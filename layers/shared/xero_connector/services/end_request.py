@@ -27,5 +27,5 @@ class EndRequest:
             # The claim ran out and a later callback of the same browser took over: that one decides.
             self.observer.count("ClaimOverrun")
         except StoreUnavailable as unavailable:
-            # What counts is stored or given back; the claim runs out by itself, and a reload finds out.
+            # What counts is stored or given back; the claim runs out, and a reload finds out.
             self.observer.event("consent_not_marked", client_id=request.client_id, detail=unavailable.detail)

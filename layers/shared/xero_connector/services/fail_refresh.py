@@ -39,7 +39,7 @@ class FailRefresh:
         held = turn.held
         previous_error = held.row.last_error.code if held.row.last_error else None
         if confirms_dead_grant(failure.kind, previous_error=previous_error):
-            # Before a grant is given up: somebody may have stored its successor unseen.
+            # Before a grant is given up: its successor may have been stored unseen.
             if adopted := self.adopt_tokens.newer(held) or self.adopt_tokens.consent(held):
                 return self.report_refresh.refreshed(Outcome.ROLLED_FORWARD, adopted, answered=True)
             try:

@@ -54,7 +54,7 @@ class HeldLease:
     def give_back(self, change: Change = unchanged) -> Credential:
         """Release a lease under which nothing else than `change` came to be; earlier unfinished work stays.
 
-        A due time that was set by somebody else while the lease ran is kept, if it is the sooner one.
+        A due time that another writer set while the lease ran is kept, if it is the sooner one.
         """
         return self.save(lambda row, now: self._as_before(change(row, now), now))
 
@@ -75,7 +75,7 @@ class HeldLease:
         ).looking_for(before)
 
     def save(self, change: Change) -> Credential:
-        """Write a change, or raise `LeaseUnavailable` if somebody took the lease over.
+        """Write a change, or raise `LeaseUnavailable` if the lease was taken over.
 
         A write that lost against one that needs no lease (a label, a check) is made again on the new row.
         """

@@ -9,7 +9,7 @@ from xero_connector.domain.ports import Clock, Consents
 
 @dataclass(frozen=True, slots=True)
 class ConnectLink:
-    """A link that may be handed to a Xero user; whoever holds it can start the consent."""
+    """A link that may be handed to a Xero user; its holder can start the consent."""
 
     connect_url: str = field(repr=False)
     expires_at: datetime

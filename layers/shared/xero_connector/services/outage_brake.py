@@ -78,5 +78,5 @@ class _Lane:
         self.next_place = 0
 
     def admits(self, place: int) -> bool:
-        """Whether there is room, and nobody before this one in the queue."""
+        """Whether there is room, and no other before this one in the queue."""
         return self.at_work < self.width and place == self.next_place

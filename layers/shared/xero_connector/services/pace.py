@@ -10,7 +10,7 @@ class Pace:
     """Lets at most so many through in a second, whatever the number of threads.
 
     Secrets Manager takes 50 writes a second in a region. A refresh whose answer cannot be stored has used up its
-    token at Xero all the same, and half an hour later the grant is gone: the pace is set before the POST.
+    token at Xero, and half an hour later the grant is gone: the pace is set before the POST.
     """
 
     def __init__(self, per_second: int, *, clock: Clock, pause: Pause) -> None:

@@ -43,7 +43,7 @@ class PublishEvents:
                 self._postponed(entry, unavailable)
 
     def left_over(self, *, shards: Sequence[str], deadline: datetime) -> int:
-        """Publish what nobody has published so far; returns how many events went out.
+        """Publish what is not published yet; returns how many events went out.
 
         An event that is refused for itself holds up no other; where many are refused in a row, the bus is away.
         """

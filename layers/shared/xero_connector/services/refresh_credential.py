@@ -77,7 +77,7 @@ class RefreshCredential:
         """Refresh a credential that has a grant, or finish what an earlier attempt left behind.
 
         `row` is the credential as it was just read: the lease is had only if it is still so. `asked_by` is the
-        admin to name in the audit trail, None where nobody asked. `gate` is the one of the sweep; without one, a
+        admin to name in the audit trail, None without one. `gate` is the one of the sweep; without one, a
         vault that takes no writes raises `StoreUnavailable`.
         """
         if not self._has_work(row, only_if_due=only_if_due):

@@ -204,7 +204,7 @@ class UsersGrants:
     def _living[Found](
         turn: DisconnectTurn, read: Callable[[], Found | None], *, restore: Callable[[str], None]
     ) -> Found:
-        """Read a secret that the row vouches for, and bring it back first where somebody deleted it by hand."""
+        """Read a secret that the row vouches for, and bring it back first where it was deleted by hand."""
         try:
             found = read()
         except SecretDeleted:

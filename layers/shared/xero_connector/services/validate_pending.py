@@ -33,7 +33,7 @@ class ValidatePending:
     observer: Observer
 
     def __call__(self, row: Credential) -> Credential:
-        """Decide for a row that was just read; raises `LeaseUnavailable` while somebody else does.
+        """Decide for a row that was just read; raises `LeaseUnavailable` while another holder does.
 
         A row whose status is none of `WORKS_ON` comes back as it is.
         """

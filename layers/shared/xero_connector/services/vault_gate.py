@@ -18,7 +18,7 @@ _OF_ONE_SECRET = frozenset(
         "ResourceNotFoundException",
     }
 )
-"""What a single secret can have by itself. Where all have it, the probe of each keeps its token."""
+"""What can be the trouble of a single secret. Where all have it, the probe of each keeps its token."""
 
 
 class VaultGate:

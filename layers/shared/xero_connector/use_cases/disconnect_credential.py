@@ -42,7 +42,7 @@ class DisconnectCredential:
     def __call__(self, client_id: str, *, by: str) -> Credential:
         """Disconnect for an admin: `disconnected`, or `disconnecting` where the schedule has to go on.
 
-        Raises `NotFound`, and `Conflict` while somebody else works on the credential.
+        Raises `NotFound`, and `Conflict` while another holder works on the credential.
         """
         row = self.find_credential(client_id)
         if row.status is Status.DISCONNECTED:

@@ -56,7 +56,7 @@ class SweepDueCredentials:
     def __call__(self, *, shards: Sequence[str], deadline: datetime) -> Counter[str]:
         """Return how many credentials had which outcome.
 
-        An error that nobody foresaw, and a shard that could not be read, end the run with themselves, after
+        An unforeseen error, and a shard that could not be read, end the run with themselves, after
         everything else that is due had its turn.
         """
         sweep = _Sweep(deadline)
