@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
 from typing import Any
+from uuid import UUID
 
 from tests.doubles.dynamodb import no_conflict
 from tests.doubles.faults import AwsFault, Wire, no_faults
@@ -21,6 +22,7 @@ from tests.prove.xero import InProcessXero
 from xero_connector.application import Application
 from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.status import Status
+from xero_connector.domain.tokens import tokens_version_id
 
 
 class Kind(StrEnum):
@@ -235,19 +237,22 @@ def _finish_what_is_open(recovery: Recovery) -> None:
 
 
 class _Ledger:
-    """Remembers in which order Xero gave out refresh tokens, and which generations were committed."""
+    """Remembers in which order Xero gave out refresh tokens, and which versions were committed."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._issued = {token: serial for serial, token in enumerate(world.xero.issued)}
-        self._committed = {world.row.generation}
+        self._committed = {world.row.tokens_version_id(world.row.generation)}
         world.xero.presented.clear()
         world.dynamodb.on_put = self._note_commit
 
     def _note_commit(self, item: Wire) -> None:
         self._world.status_changes(item)
         if item["sk"]["S"] == "CREDENTIAL":
-            self._committed.add(int(item["generation"]["N"]))
+            generation, began = int(item["generation"]["N"]), int(item["grant_began"]["N"])
+            of_consent = item.get("grant_version_id", {}).get("S") if generation == began else None
+            incarnation = UUID(item["incarnation"]["S"])
+            self._committed.add(of_consent or tokens_version_id(incarnation, generation))
 
     @property
     def double_refreshes(self) -> int:
@@ -265,7 +270,7 @@ class _Ledger:
             return serials[json.loads(version.content)["token"]["refresh_token"]]
 
         row = world.row
-        committed = max(serial(secret.versions[row.tokens_version_id(number)]) for number in self._committed)
+        committed = max(serial(secret.versions[version_id]) for version_id in self._committed)
         stored = max(serial(version) for version in secret.versions.values())
         assert secret.current is not None
         held = min(serial(secret.current), serial(secret.versions[row.tokens_version_id(row.generation)]))
