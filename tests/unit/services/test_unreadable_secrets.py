@@ -281,3 +281,19 @@ def test_a_first_grant_that_dies_while_it_is_parked_asks_for_a_new_consent(world
     row = world.row()
     assert (row.status, row.due_at, row.parked) == (Status.REAUTHORIZATION_REQUIRED, None, None)
     assert world.consent().status is Status.CONNECTED
+
+
+def test_the_absence_of_one_secret_is_none_of_the_other(world: World) -> None:
+    world.connect()
+    world.advance(1200)
+    pair, tokens = world.row().client_version_id, world.row().tokens_version_id(1)
+    world.vault.unseen.add(pair)
+    for _ in range(15):
+        world.sweep_when_due()
+    world.vault.unseen = {tokens}
+    world.sweep_when_due()
+    assert world.row().status is Status.DEGRADED
+    assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTING
+    world.vault.unseen.clear()
+    assert world.sweep_when_due() == {"disconnected": 1}
+    assert world.row().last_error is None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,8 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.ending import GRANT_NOT_CONFIRMED
 from xero_connector.domain.errors import ConnectorError, ConsentRefused, StoreUnavailable
 from xero_connector.domain.status import Status
-from xero_connector.domain.token_endpoint import FailureKind
+from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
+from xero_connector.domain.tokens import ClientPair
 
 
 @pytest.fixture
@@ -250,4 +252,123 @@ def test_refusals_within_seconds_end_no_grant(world: World) -> None:
     world.xero.failures.clear()
     while world.row().status is Status.DISCONNECTING:
         world.sweep_when_due()
+    assert alive(world) == set()
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored, lagging", "not stored"])
+def test_a_consent_cut_off_while_an_older_one_is_parked_is_not_forgotten(world: World, *, stored: bool) -> None:
+    accept = refuse_puts(world)
+    consent(world, "user-1")
+    accept()
+    world.xero.user = "user-2"
+    browser, state = world.open_link()
+    world.xero.codes.add("code-2")
+    step_in(
+        world.vault, "put_tokens", after=die if stored else lambda: None, before=lambda: None if stored else die()
+    )
+    with pytest.raises(ProcessDied):
+        world.call_back(browser, state, code="code-2")
+    world.vault.unseen |= set(world.vault.versions.get(world.vault.tokens_secret_name(CLIENT_ID), {}))
+    world.advance(61)
+    world.sweep()
+    world.vault.unseen.clear()
+    an_hour_of_sweeps(world)
+    assert world.row().status is Status.CONNECTED
+    assert untold(world) == set()
+
+
+def test_a_proof_does_not_keep_the_schedule_from_a_cut_off_consent(world: World) -> None:
+    row = world.row()
+    unreadable = row.failed(code="secret_unreadable", detail="The client secret cannot be read.", now=world.now)
+    world.registry.save(replace(unreadable, unreadable_since=world.now, due_at=world.now))
+    world.xero.user = "user-1"
+    browser, state = world.open_link()
+    world.xero.codes.add("code")
+    step_in(
+        world.vault, "put_tokens", after=die, before=lambda: world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    )
+    with pytest.raises(ProcessDied):
+        world.call_back(browser, state, code="code")
+    an_hour_of_sweeps(world)
+    assert world.row().status is Status.CONNECTED
+
+
+def test_an_overtaken_consent_is_not_told_as_connected(world: World) -> None:
+    browser, state = world.open_link()
+    world.xero.codes.add("code-a")
+    world.xero.user = "user-a"
+
+    def another() -> None:
+        now, paused = world.now, world._paused  # noqa: SLF001 - its invocation goes on
+        world.now += timedelta(seconds=61)
+        consent(world, "user-b")
+        world.now, world._paused = now, paused  # noqa: SLF001
+
+    step_in(world.vault, "put_tokens", before=another)
+    with pytest.raises(ConnectorError):
+        world.call_back(browser, state, code="code-a")
+    assert world.row().xero_user_id == "user-b"
+    connected = [event for event in world.event_bus.published if event.event_type == "CredentialConnected"]
+    assert len(connected) == 1
+    world.advance(120)
+    world.sweep()
+    current = world.vault.current_tokens(CLIENT_ID).token.refresh_token
+    assert world.xero.owner_of[current or ""] == (CLIENT_ID, "user-b")
+    assert untold(world) == set()
+
+
+def test_a_look_that_fails_in_the_next_callback_costs_no_stored_consent(world: World) -> None:
+    cut_off(world, "user-1", stored=True)
+    world.xero.user = "user-2"
+    browser, state = world.open_link()
+    get = world.vault.get_tokens
+
+    def throttled(*_: object, **__: object) -> None:
+        world.vault.get_tokens = get  # type: ignore[method-assign]
+        raise StoreUnavailable("GetSecretValue", "ThrottlingException")
+
+    world.vault.get_tokens = throttled  # type: ignore[method-assign]
+    with pytest.raises(ConsentRefused) as caught:
+        world.call_back(browser, state, code="code-2")
+    assert caught.value.code == "store_unavailable"
+    an_hour_of_sweeps(world)
+    assert world.row().status is Status.CONNECTED
+    assert disconnected(world).last_error is None
+
+
+def test_a_refused_consent_that_is_kept_is_not_told_as_lost_too(world: World) -> None:
+    browser, state = world.open_link()
+    step_in(world.ports.id_tokens, "load_keys", before=die)
+    with pytest.raises(ProcessDied):
+        world.call_back(browser, state, code="code")
+    world.advance(61)
+    world.xero.codes.add("code")
+    world.xero.id_token_code = "id_token_malformed"
+    with pytest.raises(ConsentRefused):
+        world.call_back(browser, state, code="code")
+    an_hour_of_sweeps(world)
+    assert disconnected(world).last_error is None
+    assert "refresh-1" in world.xero.dead
+
+
+def test_an_accepted_pair_takes_earlier_refusals_back_in_a_disconnect(world: World) -> None:
+    consent(world, "user-1")
+    consent(world, "user-2")
+    world.advance(1900)
+    world.xero.failures.append(FailureKind.INVALID_CLIENT)
+    world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    world.advance(300)
+    world.xero.failures.append(FailureKind.INVALID_CLIENT)
+    world.sweep()
+    world.advance(1500)
+    revoke = world.xero.revoke
+    refused = iter([False, True, True])
+
+    def once_more(pair: ClientPair, *, refresh_token: str) -> None:
+        if world.xero.owner_of[refresh_token][1] == "user-2" and next(refused, False):
+            raise TokenEndpointFailure(FailureKind.INVALID_CLIENT)
+        revoke(pair, refresh_token=refresh_token)
+
+    world.xero.revoke = once_more  # type: ignore[method-assign]
+    assert disconnected(world).last_error is None
     assert alive(world) == set()

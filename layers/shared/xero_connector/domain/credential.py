@@ -279,7 +279,7 @@ class Credential:
             )
         if self.checks["pair"].result is not CheckResult.PASS:
             connected = connected.checked(pair=Check(CheckResult.PASS, "Xero gave tokens for this pair.", now))
-        watched = None if consent is not None else self.consenting
+        watched = None if consent is not None and consent.request == self.consenting else self.consenting
         return replace(
             connected,
             generation=secret.generation,
@@ -335,21 +335,24 @@ class Credential:
             failed = failed.move_to(Status.DEGRADED)
         finished = failed.released(due_at=due_at, attempt_finished=True, now=now)
         superseded = grant.consent is not None
+        mine = superseded and grant.consent == self.consenting
         other = superseded and self.parked is not None and self.parked.consent != grant.consent
         superseded_grant = self.parked if other else None
         return replace(
             finished if superseded_grant is None else finished.leaving_behind(superseded_grant, now=now),
             parked=grant,
-            consenting=None if superseded else finished.consenting,
-            consenting_since=None if superseded else finished.consenting_since,
+            consenting=None if mine else finished.consenting,
+            consenting_since=None if mine else finished.consenting_since,
         )
 
     def leaving_behind(self, *grants: ParkedGrant, now: datetime) -> "Credential":
         """Keep grants that live on at Xero beside the present one, for a disconnect to end."""
         told = {grant.consent for grant in grants if grant.consent is not None}
-        # What is known of a consent now takes the place of the mark that it was lost.
+        # What is known of a consent takes the place of the mark that it was lost.
         others = [grant for grant in self.earlier_grants if grant.sealed or grant.consent not in told]
-        return replace(self, earlier_grants=within_limit((*others, *grants), now))
+        kept = {grant.consent for grant in others if grant.consent is not None}
+        news = [grant for grant in grants if grant.sealed or grant.consent is None or grant.consent not in kept]
+        return replace(self, earlier_grants=within_limit((*others, *news), now))
 
     def failed(self, *, code: str, detail: str, now: datetime) -> "Credential":
         """Count a failure and keep its reason to be read."""

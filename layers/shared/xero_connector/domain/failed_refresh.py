@@ -26,6 +26,11 @@ class Secret(StrEnum):
     TOKENS = "tokens"
 
 
+_UNREADABLE = {
+    None: "A secret of this credential could not be read from Secrets Manager a moment ago. It is tried again.",
+    Secret.CLIENT: "The client secret cannot be read from Secrets Manager now. It is tried each minute.",
+    Secret.TOKENS: "The tokens cannot be read from Secrets Manager now. They are tried each minute.",
+}
 PAIR_GONE = "The client secret is no longer in Secrets Manager. Generate a new one at Xero and PUT it."
 _TOKENS_GONE = "The tokens are no longer in Secrets Manager. A new consent brings new ones: make a connect link."
 
@@ -103,12 +108,15 @@ def is_unreadable(row: Credential) -> bool:
     return row.last_error is not None and row.last_error.code == SECRET_UNREADABLE
 
 
-def unreadable_since(row: Credential, now: datetime) -> datetime:
-    """Return since when a secret has been unreadable at every look.
+def unreadable_since(row: Credential, now: datetime, *, detail: str) -> datetime:
+    """Return since when a secret has been unreadable at every look; `detail` says which secret it is.
 
     Any other outcome in between begins anew, and so does a look that is missing: both can hide that it was there.
     """
     if row.unreadable_since is None or row.last_error is None or not is_unreadable(row):
+        return now
+    if row.last_error.detail != detail:
+        # It was another secret.
         return now
     return row.unreadable_since if now - row.last_error.at <= _LOOKS_APART else now
 
@@ -117,7 +125,9 @@ def readable_again(row: Credential) -> Credential:
     """Take back that a secret could not be read."""
     if not is_unreadable(row):
         return row
-    due_at = row.due_at if row.has_grant or row.status is Status.PENDING_VALIDATION else None
+    others = row.lease, row.consenting, row.attempt_started_at
+    due = row.has_grant or row.status is Status.PENDING_VALIDATION or any(one is not None for one in others)
+    due_at = row.due_at if due else None
     return replace(row, last_error=None, failures=0, unreadable_since=None, due_at=due_at)
 
 
@@ -126,9 +136,9 @@ def without_secret(row: Credential, *, missing: Secret | None, now: datetime) ->
 
     `missing` is the secret that cannot be read at a second look either, None if it is there by now.
     """
-    since = now if missing is None else unreadable_since(row, now)
+    detail = _UNREADABLE[missing]
+    since = now if missing is None else unreadable_since(row, now, detail=detail)
     if now - since < VISIBLE_WITHIN:
-        detail = "A secret of this credential cannot be read from Secrets Manager now. It is tried each minute."
         failed = replace(row.failed(code=SECRET_UNREADABLE, detail=detail, now=now), unreadable_since=since)
         if failed.status is Status.CONNECTED:
             failed = failed.move_to(Status.DEGRADED)
@@ -165,4 +175,6 @@ def look_again_or_forget(row: Credential, now: datetime) -> Credential:
         # Xero may still have given tokens for it: a disconnect says so.
         lost = ParkedGrant(sealed="", obtained_at=row.consenting_since or now, consent=row.consenting)
         forgotten = forgotten.leaving_behind(lost, now=now)
-    return forgotten.released(due_at=row.refresh_due_at if row.has_grant else None, attempt_finished=True, now=now)
+    looks_again = now + LOOK_AGAIN_AFTER if is_unreadable(row) else None
+    next_due_at = (row.refresh_due_at if row.has_grant else None) or looks_again
+    return forgotten.released(due_at=next_due_at, attempt_finished=True, now=now)

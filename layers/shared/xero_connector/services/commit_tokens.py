@@ -8,10 +8,10 @@ from xero_connector.domain.errors import LeaseUnavailable, VersionTaken
 from xero_connector.domain.ports import Clock, Vault
 from xero_connector.domain.refresh_policy import next_refresh
 from xero_connector.domain.status import FINAL
-from xero_connector.domain.tokens import StoredTokens, TokensSecret, consent_version_id
+from xero_connector.domain.tokens import StoredTokens, TokensSecret, consent_version_id, tokens_version_id
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
 from xero_connector.services.hold_lease import Change, HeldLease
-from xero_connector.services.keep_earlier_grant import KeepEarlierGrant
+from xero_connector.services.keep_earlier_grant import KeepEarlierGrant, with_replaced
 from xero_connector.services.list_tenants import Listing
 
 MOST_TAKEN = 5
@@ -49,9 +49,7 @@ class CommitTokens:
         Raises `LeaseUnavailable` if the lease was taken over.
         """
         stored = version.stored
-        earlier = (
-            held.row.earlier_grants if consent is None else self.keep_earlier_grant(held.row, by=consent.request)
-        )
+        replaced = None if consent is None else self.keep_earlier_grant(held.row)
 
         def change(row: Credential, now: datetime) -> Credential:
             due_at = max(
@@ -72,7 +70,9 @@ class CommitTokens:
                 told,
                 tenants_pending=listing.pending,
                 tenants_checked_at=listing.checked_at,
-                earlier_grants=earlier,
+                earlier_grants=row.earlier_grants
+                if consent is None
+                else with_replaced(row, replaced, by=consent.request, now=now),
             )
             for _ in range(version.puts - 1):
                 told = replace(told, allowance=told.allowance.drawn(now))
@@ -81,11 +81,13 @@ class CommitTokens:
         try:
             return held.save(change)
         except LeaseUnavailable:
-            if mine := self._already_committed(held, stored):
+            if mine := self._already_committed(held, version, consent):
                 return mine
             raise
 
-    def _already_committed(self, held: HeldLease, stored: StoredTokens) -> Credential | None:
+    def _already_committed(
+        self, held: HeldLease, version: Version, consent: ConsentGiven | None
+    ) -> Credential | None:
         """Find out why a commit failed: its own first write, whose answer was lost, or an overtaken lease.
 
         A version that came after the credential had ended brought its secret back: that is made good.
@@ -93,13 +95,16 @@ class CommitTokens:
         row = held.registry.get(held.row.client_id)
         if row is None:
             return None
-        if row.incarnation == held.row.incarnation and row.generation == stored.secret.generation:
+        if row.incarnation == held.row.incarnation and _names(row, version, consent):
             return row
         if row.status in FINAL or (row.ending is not None and row.ending.grants_done):
             self.vault.delete_tokens(row.client_id)
         elif row.incarnation != held.row.incarnation and row.generation > 0:
             # Readers see a version of the life before: the next refresh, at once, writes a newer one.
             held.registry.save(replace(row, due_at=self.clock()))
+        elif consent is not None and row.generation > 0:
+            # Readers see the tokens of a consent that came too late: the next refresh, at once, writes newer ones.
+            held.save_late(lambda row, now: replace(row, due_at=now))
         return None
 
     def put_under_next(self, held: HeldLease, secret: TokensSecret) -> StoredTokens:
@@ -122,3 +127,13 @@ class CommitTokens:
             except VersionTaken:
                 held.renew()
         raise VersionTaken(consent_version_id(held.row.incarnation, request, again=MOST_TAKEN))
+
+
+def _names(row: Credential, version: Version, consent: ConsentGiven | None) -> bool:
+    """Whether a row names a version, or has gone on from it: its number alone may be another's."""
+    if consent is not None:
+        return row.grant_consent == consent.request
+    generation = version.stored.secret.generation
+    return row.generation == generation and row.tokens_version_id(generation) == (
+        version.version_id or tokens_version_id(row.incarnation, generation)
+    )

@@ -73,6 +73,10 @@ class DisconnectTurn:
         """Whether Xero has refused the pair often and for long enough."""
         return is_refusal_sure(self.row, self.clock()) or self.given_up
 
+    def pair_is_good(self) -> None:
+        """Take back earlier refusals: Xero looks at the client first, and it accepted the pair."""
+        self.held.row = replace(self.held.row, refused_since=None, refusals=0)
+
     @property
     def given_up(self) -> bool:
         """Whether the disconnect has gone on for too long to be postponed once more."""

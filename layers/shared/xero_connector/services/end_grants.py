@@ -130,11 +130,13 @@ class EndGrants:
             if failure.kind is not FailureKind.INVALID_GRANT:
                 self._failed(turn, failure, exchanging=True)
                 return _State.UNKNOWN
+            turn.pair_is_good()
             if not (confirmed or turn.ending.suspected or turn.ending.revoked):
                 # One word is not enough to give a grant up.
                 turn.ending = replace(turn.ending, suspected=True)
                 raise PostponedError(failure.code, failure.detail) from None
             return _State.DEAD
+        turn.pair_is_good()
         grants.access_token = answer.token.access_token
         if answer.token.refresh_token is not None:
             grants.refresh_tokens[-1] = answer.token.refresh_token
@@ -172,6 +174,7 @@ class EndGrants:
             except TokenEndpointFailure as failure:
                 self._failed(turn, failure)
                 return
+            turn.pair_is_good()
 
     @staticmethod
     def _failed(turn: DisconnectTurn, failure: TokenEndpointFailure, *, exchanging: bool = False) -> None:

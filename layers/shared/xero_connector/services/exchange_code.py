@@ -220,8 +220,12 @@ class ExchangeCode:
             also=lambda row, now: _with_findings(row, answer, now=now),
             consent=ConsentGiven(claimed.state_hash, user_id),
         )
-        if row.parked is not None:
+        if row.parked is not None and row.parked.consent == claimed.state_hash:
             return Connected((), tenants_pending=True, repeated=False, stored=False)
+        if row.grant_consent != claimed.state_hash:
+            # The lease was overtaken: a disconnect ends what this consent brought.
+            self.end_request(claimed.failed())
+            raise consent_refusals.state_used()
         self.end_request(claimed.completed(row.tenants, pending=row.tenants_pending))
         self.observer.count("CredentialConnected")
         self.observer.event(

@@ -1,6 +1,7 @@
 """Keep what it takes to end a grant that a later consent replaces: at Xero it lives on."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import StoreUnavailable
@@ -17,20 +18,13 @@ class KeepEarlierGrant:
     seal: Seal
     clock: Clock
 
-    def __call__(self, row: Credential, *, by: str) -> tuple[ParkedGrant, ...]:
-        """Return the earlier grants of a row whose present grant is about to be replaced by that of a consent.
+    def __call__(self, row: Credential) -> ParkedGrant | None:
+        """Return the present grant of a row, sealed, or None if there is none.
 
-        `by` is its authorization request: what waits of it in the row is no other grant. Where the present token
-        cannot be read or sealed, an entry without a token remains, and a disconnect says so.
+        Where its token cannot be read or sealed, an entry without a token remains, and a disconnect says so.
         """
-        earlier = list(row.earlier_grants)
-        if row.generation > 0:
-            earlier.append(self._present(row))
-        if row.parked is not None:
-            earlier.append(row.parked)
-        return within_limit([grant for grant in earlier if grant.consent != by], self.clock())
-
-    def _present(self, row: Credential) -> ParkedGrant:
+        if row.generation == 0:
+            return None
         obtained_at = row.last_refreshed_at or self.clock()
         try:
             refresh_token = self.read_secrets.tokens(row).secret.token.refresh_token
@@ -38,3 +32,14 @@ class KeepEarlierGrant:
         except StoreUnavailable:
             sealed = ""
         return ParkedGrant(sealed=sealed, obtained_at=obtained_at, xero_user_id=row.xero_user_id)
+
+
+def with_replaced(
+    row: Credential, present: ParkedGrant | None, *, by: str, now: datetime
+) -> tuple[ParkedGrant, ...]:
+    """Return the earlier grants of a row once a consent has replaced its `present` grant.
+
+    `by` is the authorization request of the consent: what waits of it in the row is no other grant.
+    """
+    earlier = [*row.earlier_grants, *(one for one in (present, row.parked) if one is not None)]
+    return within_limit([grant for grant in earlier if grant.consent != by], now)

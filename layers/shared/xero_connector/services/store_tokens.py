@@ -202,6 +202,7 @@ def _pause_before_next(row: Credential) -> timedelta:
 
 def _late(row: Credential, grant: ParkedGrant, parking: Change, now: datetime) -> Credential:
     """Keep what a code brought although the lease was lost; another holder's work is not disturbed."""
-    if row.lease is not None or row.status not in CONSENTABLE:
+    at_work = row.lease is not None and row.lease.until > now
+    if at_work or row.status not in CONSENTABLE:
         return row.leaving_behind(grant, now=now)
     return parking(row, now)

@@ -229,9 +229,9 @@ class UsersGrants:
         except StoreUnavailable as trouble:
             now = self.clock()
             if isinstance(trouble, SecretNotVisible) or trouble.reason in UNUSABLE:
-                since = unreadable_since(turn.row, now)
+                detail = f"{what} cannot be read now. It is tried each minute, for 15 minutes."
+                since = unreadable_since(turn.row, now, detail=detail)
                 if now - since < VISIBLE_WITHIN:
-                    detail = f"{what} cannot be read now. It is tried each minute, for 15 minutes."
                     raise PostponedError(SECRET_UNREADABLE, detail, unreadable_since=since) from None
             elif not turn.given_up:
                 raise PostponedError(trouble.code, trouble.detail) from None

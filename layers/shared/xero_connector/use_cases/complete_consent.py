@@ -14,6 +14,7 @@ from xero_connector.domain.errors import (
     ConsentRefused,
     LeaseUnavailable,
     RevisionConflict,
+    StoreUnavailable,
 )
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import (
@@ -103,7 +104,7 @@ class CompleteConsent:
         except RevisionConflict:
             raise consent_refusals.busy() from None
         held = self._hold(claimed, row)
-        if connected := self._stored_before(held, claimed):
+        if connected := self._looked_back(held, claimed):
             return connected
         return self.exchange_code(held, claimed, browser, state=callback.state, code=callback.code)
 
@@ -154,6 +155,15 @@ class CompleteConsent:
             self.end_request(claimed.reopened())
             raise consent_refusals.too_often()
         return held
+
+    def _looked_back(self, held: HeldLease, claimed: AuthorizationRequest) -> Connected | None:
+        try:
+            return self._stored_before(held, claimed)
+        except StoreUnavailable as unavailable:
+            # Nothing was presented, and what earlier work left behind is looked for again.
+            held.give_back_if_possible()
+            self.end_request(claimed.reopened())
+            raise consent_refusals.postponed(unavailable) from None
 
     def _stored_before(self, held: HeldLease, claimed: AuthorizationRequest) -> Connected | None:
         """Commit what earlier work left behind; say if that was the grant of this very request."""
