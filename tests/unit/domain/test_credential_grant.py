@@ -289,6 +289,16 @@ def test_tokens_that_end_before_five_minutes_after_the_next_refresh_are_a_shortf
     assert "The grant is safe." in credential.last_error.detail
 
 
+@pytest.mark.parametrize("before", [Status.CONNECTED, Status.DEGRADED, Status.VALIDATED])
+def test_the_trail_of_a_consent_with_short_lived_tokens_ends_where_the_credential_does(before: Status) -> None:
+    consent = ConsentGiven(REQUEST, "user-2")
+    credential = a_credential(status=before).holding(
+        stored(minutes=SHORT), due_at=LATER, now=NOON, consent=consent
+    )
+    degraded = [Action.DEGRADED] if credential.status is Status.DEGRADED else []
+    assert [note.action for note in credential.notes] == [Action.CONNECTED, *degraded]
+
+
 def test_tokens_with_exactly_five_minutes_to_spare_are_no_shortfall() -> None:
     credential = refreshed(a_credential(status=Status.CONNECTED), stored(minutes=18 + 5))
     assert (credential.status, credential.last_error) == ("connected", None)

@@ -269,9 +269,10 @@ class Credential:
         shortfall = _shortfall(secret, due_at, now)
         connected = self.move_to(Status.CONNECTED if shortfall is None else self._connected_but_short)
         if consent is not None:
+            short = (Note(action=Action.DEGRADED),) if connected.status is Status.DEGRADED else ()
             connected = replace(
                 connected,
-                notes=(*self.notes, self._connected_by(consent)),
+                notes=(*self.notes, self._connected_by(consent), *short),
                 grant_began=secret.generation,
                 grant_consent=consent.request,
                 grant_version_id=version_id,
