@@ -116,7 +116,6 @@ class Application:
         read_grant, report_refresh = ReadGrant(read_secrets, ports.seal), ReportRefresh(observer)
         ask_for_tokens = AskForTokens(token_endpoint, clock, ports.deadline)
         self.refresh_credential = RefreshCredential(
-            registry,
             vault,
             ask_for_tokens,
             FailRefresh(
@@ -136,7 +135,6 @@ class Application:
             store_tokens,
             clock,
             ports.deadline,
-            observer,
         )
         self.submit_credential = SubmitCredential(
             registry,

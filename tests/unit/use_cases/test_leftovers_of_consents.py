@@ -79,6 +79,7 @@ def test_a_grant_without_a_refresh_token_is_told(world: World) -> None:
 def test_a_lost_answer_is_told(world: World, kind: FailureKind) -> None:
     world.xero.failures.append(kind)
     refused(world)
+    assert world.observer.counts["ClaimOverrun"] == 0
     error = disconnected(world).last_error
     assert error is not None
     assert error.code == GRANT_NOT_CONFIRMED

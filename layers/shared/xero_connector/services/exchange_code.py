@@ -112,12 +112,14 @@ class ExchangeCode:
             user_id = self._verified(answer, client_id=row.client_id, nonce=browser.nonce(state))
         except IdTokenRefused as refused:
             self._leave_behind(held, claimed, answer)
+            self.end_request(claimed.failed())
             self.observer.count("IdTokenRefused")
             self.observer.event("id_token_refused", client_id=row.client_id, reason=refused.code)
             raise consent_refusals.id_token_refused() from None
         if answer.token.refresh_token is None:
             # A grant that cannot be kept alive must not take the place of one that is.
             self._leave_behind(held, claimed, answer)
+            self.end_request(claimed.failed())
             self.observer.event("refresh_token_missing", client_id=row.client_id, status=row.status)
             raise consent_refusals.refresh_token_missing()
         return self._keep(held, claimed, answer.as_asked_for(row.requested_scopes), user_id=user_id)
@@ -147,7 +149,6 @@ class ExchangeCode:
         except (RevisionConflict, StoreUnavailable) as trouble:
             # The row still says that a consent was at work, and the schedule notes that it is lost.
             self.observer.event("consent_not_marked", client_id=held.row.client_id, detail=trouble.detail)
-        self.end_request(claimed.failed())
 
     def _without_pair(
         self, held: HeldLease, claimed: AuthorizationRequest, unreadable: SecretNotVisible

@@ -15,7 +15,7 @@ from xero_connector.domain.failed_refresh import (
     look_again_or_forget,
 )
 from xero_connector.domain.history import Action
-from xero_connector.domain.ports import Clock, Deadline, Observer, Registry, Seal, Vault
+from xero_connector.domain.ports import Clock, Deadline, Seal, Vault
 from xero_connector.domain.status import Status
 from xero_connector.domain.time_budget import TIME_TO_LIST_BEFORE_ASKING
 from xero_connector.domain.token_endpoint import TokenEndpointFailure
@@ -55,7 +55,6 @@ class RefreshCredential:
     A Custom connection goes the same way, but asks for new tokens instead of presenting a refresh token.
     """
 
-    registry: Registry
     vault: Vault
     ask_for_tokens: AskForTokens
     fail_refresh: FailRefresh
@@ -69,7 +68,6 @@ class RefreshCredential:
     store_tokens: StoreTokens
     clock: Clock
     deadline: Deadline
-    observer: Observer
 
     def __call__(
         self, row: Credential, *, only_if_due: bool, asked_by: str | None = None, gate: VaultGate | None = None
