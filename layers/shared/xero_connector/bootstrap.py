@@ -5,7 +5,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Self
 
 import boto3
@@ -14,6 +14,7 @@ from aws_lambda_powertools import Logger, Metrics
 from xero_connector.adapters.authlib_authorize_endpoint import AuthlibAuthorizeEndpoint
 from xero_connector.adapters.authlib_token_endpoint import AuthlibTokenEndpoint
 from xero_connector.adapters.aws_errors import CLIENT_CONFIG, EVENTS_CONFIG
+from xero_connector.adapters.bounded_connections import Connections
 from xero_connector.adapters.bounded_http import BoundedAdapter, Transport
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
@@ -136,4 +137,6 @@ def application() -> Application:
         observer=observer(),
     )
     pace = Pace(settings.token_writes_per_second, clock=utc_now, pause=time.sleep)
-    return Application(ports(settings, AwsClients.of_this_account(), around), settings, pace=pace)
+    # Connections to Xero live as long as the execution environment, if they are used again within seconds.
+    transport = partial(BoundedAdapter, connections=Connections())
+    return Application(ports(settings, AwsClients.of_this_account(), around, transport), settings, pace=pace)

@@ -37,7 +37,7 @@ _CORRELATION_ID = "Xero-Correlation-Id"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthlibTokenEndpoint:
-    """`TokenEndpoint` on Authlib: one connection a call, so that a thawed Lambda never meets a dead one."""
+    """`TokenEndpoint` on Authlib: one session a call, over the connections of its transport."""
 
     identity_url: str
     redirect_uri: str

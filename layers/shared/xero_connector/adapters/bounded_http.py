@@ -5,29 +5,23 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from threading import Lock, Timer
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self, cast, override
+from typing import Any, Self, override
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    ProtocolError,
-)
-from urllib3.util.connection import create_connection
+from urllib3.exceptions import HTTPError, ProtocolError
 
 from xero_connector.adapters import lenient_json
+from xero_connector.adapters.bounded_connections import (
+    CONNECT_TIMEOUT,
+    Connections,
+    tls_context,
+    within,
+)
 
-CONNECT_TIMEOUT = 3.0
-"""Seconds for one address of a host, and for one TLS handshake."""
 _PIECE = 16_384
 _TO_ANSWER = 1 / 3
 """The part of the time that has to be left for the answer: with less of it, nothing is sent."""
@@ -73,7 +67,7 @@ class Budget:
         self._within = limits.within.total_seconds()
         self._ends_at = monotonic() + self._within
         self._lock = Lock()
-        self._open: list[socket.socket] = []
+        self._open: set[socket.socket] = set()
         self._timer: Timer | None = None
         self._over = False
 
@@ -89,8 +83,8 @@ class Budget:
         if self._timer is not None:
             self._timer.cancel()
             self._timer.join()
-        for watched in self._open:
-            watched.close()
+        for opened in self._open:
+            opened.close()
 
     def bind[Session: requests.Session](self, session: Session, *, follows: bool = False) -> Session:
         """Have a session use this budget, and nothing of the environment: no proxy and no `.netrc`.
@@ -117,17 +111,20 @@ class Budget:
         return self.left > self._within * _TO_ANSWER
 
     def watch(self, opened: socket.socket) -> None:
-        """Shut a connection down when the time is up."""
-        # A duplicate: TLS takes the socket's own descriptor away from it.
-        watched = opened.dup()
+        """Shut a connection down when the time is up, and close it at the end of the block."""
         with self._lock:
-            self._open.append(watched)
+            self._open.add(opened)
             if self._over:
-                _shut_down(watched)
+                _shut_down(opened)
             elif self._timer is None:
                 self._timer = Timer(max(self.left, 0), self._cut_off)
                 self._timer.daemon = True
                 self._timer.start()
+
+    def forget(self, opened: socket.socket) -> None:
+        """Let go of a connection: another call may use it from here on."""
+        with self._lock:
+            self._open.discard(opened)
 
     def check(self) -> None:
         """Raise `requests.ReadTimeout` if the time is up: what was read may only look like a whole answer."""
@@ -137,80 +134,50 @@ class Budget:
     def _cut_off(self) -> None:
         with self._lock:
             self._over = True
-            for watched in self._open:
-                _shut_down(watched)
+            for opened in self._open:
+                _shut_down(opened)
 
 
 def _nowhere(_: requests.Response) -> None:
     return None
 
 
-def _shut_down(watched: socket.socket) -> None:
+def _shut_down(opened: socket.socket) -> None:
     with suppress(OSError):
-        watched.shutdown(socket.SHUT_RDWR)
-
-
-class _Connection(HTTPConnection):
-    """A connection that is made within the budget; until it stands, every failure is one to connect."""
-
-    def __init__(self, budget: Budget, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
-        super().__init__(*args, **kwargs)
-        self._budget = budget
-
-    @override
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except OSError as error:
-            raise NewConnectionError(self, type(error).__name__) from error
-        if not self._budget.has_time_for_an_answer:
-            self.close()
-            raise ConnectTimeoutError(self, "Connecting took too long to wait for an answer.")
-
-    @override
-    def _new_conn(self) -> socket.socket:
-        # urllib3 itself gives each address the whole time, and a host can have many.
-        try:
-            addresses = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise NameResolutionError(self.host, self, socket.gaierror(type(error).__name__)) from error
-        trouble: OSError | None = None
-        for *_, (host, port, *_) in addresses:
-            if not self._budget.has_time_for_an_answer:
-                break
-            try:
-                opened = create_connection(
-                    (str(host), int(port)),
-                    min(CONNECT_TIMEOUT, self._budget.left),
-                    socket_options=self.socket_options,
-                )
-            except OSError as error:
-                trouble = error
-            else:
-                self._budget.watch(opened)
-                return opened
-        if trouble is None or isinstance(trouble, TimeoutError):
-            raise ConnectTimeoutError(self, "No address of the host answered in time.")
-        raise NewConnectionError(self, type(trouble).__name__) from trouble
-
-
-class _SecureConnection(_Connection, HTTPSConnection):
-    """The same over TLS."""
+        opened.shutdown(socket.SHUT_RDWR)
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Sends requests within a budget, and reads their answers unless they are streamed."""
+    """Sends requests within a budget, and reads their answers unless they are streamed.
 
-    def __init__(self, budget: Budget) -> None:
-        super().__init__()
+    The connections are those of the process, if they are given: then they outlive the session.
+    """
+
+    def __init__(self, budget: Budget, connections: Connections | None = None) -> None:
         self._budget = budget
+        self._kept = connections
+        super().__init__()
 
     @override
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
-        pool = cast("HTTPConnectionPool", super().get_connection_with_tls_context(*args, **kwargs))
-        secure = isinstance(pool, HTTPSConnectionPool)
-        pool.ConnectionCls = partial(_SecureConnection if secure else _Connection, self._budget)  # type: ignore[assignment] # only called
-        return pool
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        self.poolmanager = self._kept or Connections()
+
+    @override
+    def close(self) -> None:
+        if self._kept is None:
+            super().close()
+
+    @override
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        secure = host["scheme"] == "https"
+        return host, {"ssl_context": tls_context(verify if isinstance(verify, str) else None)} if secure else {}
+
+    @override
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave a pool as it is: its TLS context has the certificates, and always verifies."""
 
     @override
     def send(
@@ -225,9 +192,10 @@ class BoundedAdapter(HTTPAdapter):
         # The socket waits longer than the timer, so that what was read until then is not lost.
         patience = (CONNECT_TIMEOUT, max(self._budget.left, 0) + 1)
         try:
-            answer = super().send(
-                request, stream=True, timeout=patience, verify=verify, cert=cert, proxies=proxies
-            )
+            with within(self._budget):
+                answer = super().send(
+                    request, stream=True, timeout=patience, verify=verify, cert=cert, proxies=proxies
+                )
         except requests.ConnectionError as error:
             if error.args and isinstance(error.args[0], ProtocolError):
                 # Cut off while it waited: say so.
