@@ -51,6 +51,10 @@ test: $(ENVIRONMENTS) check chromium ## Everything CI runs: `check`, a reduced `
 prove: .venv/.synced ## The reliability experiments: crashes, races, simulated weeks; writes .prove/results.json
 	@exec $(PYTHON) -m tests.prove
 
+.PHONY: bench
+bench: $(ENVIRONMENTS) ## The benchmarks, on the built artefact: writes .bench/results.json and a table
+	@exec $(PYTHON) -m tests.benchmarks
+
 .PHONY: check
 check: lint types imports template requirements-check unit ## The quick part: no stack, no browser, under a minute
 

@@ -1,0 +1,208 @@
+"""What the benchmarked functions talk to, in a process of its own so that only the client's work is counted.
+
+    python -m tests.benchmarks.servers DIRECTORY
+
+Prints one line of JSON with the addresses, and serves until its standard input ends. AWS is the strict doubles of
+`tests/doubles` behind AWS's JSON protocol, Xero a token endpoint that accepts every refresh token. Both are kinder
+than the real ones: they are here to be fast, the same for every contender, and strict about nothing.
+
+Both are served over plain HTTP and over TLS. `POST /seed` makes credentials that are due, `/reset` removes
+everything and sets the latencies, `/calls` counts the calls since the last `/seed` or `/reset`.
+"""
+
+import base64
+import json
+import ssl
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import BaseServer
+from typing import Any, override
+from urllib.parse import parse_qsl
+
+from botocore.exceptions import ClientError
+
+from tests.benchmarks.certificates import Certificates, make_certificates
+from tests.benchmarks.fleet import BUS, KEY_ARN, TABLE, Fleet, access_token
+from tests.doubles.dynamodb import StrictDynamoDB
+from tests.doubles.eventbridge import StrictEventBridge
+from tests.doubles.kms import StrictKms
+from tests.doubles.secrets_manager import StrictSecretsManager
+
+HOST = "127.0.0.1"
+_OPERATIONS = {
+    "PutItem": "put_item",
+    "GetItem": "get_item",
+    "DeleteItem": "delete_item",
+    "Query": "query",
+    "UpdateItem": "update_item",
+    "BatchGetItem": "batch_get_item",
+    "TransactWriteItems": "transact_write_items",
+    "CreateSecret": "create_secret",
+    "PutSecretValue": "put_secret_value",
+    "GetSecretValue": "get_secret_value",
+    "BatchGetSecretValue": "batch_get_secret_value",
+    "RestoreSecret": "restore_secret",
+    "DeleteSecret": "delete_secret",
+    "PutEvents": "put_events",
+    "GenerateDataKey": "generate_data_key",
+    "Decrypt": "decrypt",
+}
+_BYTES = ("CiphertextBlob", "Plaintext")
+
+
+def utc_now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+class Backend:
+    """AWS and Xero, the latencies of their answers in seconds, and the calls that they had."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.reset({})
+
+    def reset(self, latencies: dict[str, Any]) -> dict[str, Any]:
+        self.aws_seconds = float(latencies.get("aws_seconds", 0))
+        self.xero_seconds = float(latencies.get("xero_seconds", 0))
+        self.slow_seconds = float(latencies.get("slow_seconds", 0))
+        """How long Xero takes to answer for an app whose client ID begins with `SLOW`."""
+        self.dynamodb = StrictDynamoDB(utc_now, table_name=TABLE)
+        self.secrets_manager = StrictSecretsManager(utc_now)
+        self.kms = StrictKms(KEY_ARN)
+        self.events = StrictEventBridge(BUS)
+        self.calls: Counter[str] = Counter()
+        self.answered: list[tuple[float, str]] = []
+        self._serial = 0
+        return {}
+
+    def seed(self, order: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            fleet = Fleet(self.dynamodb, self.secrets_manager, utc_now)
+            fleet.connect(**order)
+            self.calls.clear()
+            self.answered.clear()
+            return {}
+
+    def counted(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"calls": dict(self.calls), "answered": self.answered}
+
+    def aws(self, target: str, body: dict[str, Any]) -> dict[str, Any]:
+        service, _, operation = target.partition(".")
+        double: Any = {
+            "DynamoDB_20120810": self.dynamodb,
+            "secretsmanager": self.secrets_manager,
+            "TrentService": self.kms,
+            "AWSEvents": self.events,
+        }[service]
+        for name in _BYTES:
+            if name in body:
+                body[name] = base64.b64decode(body[name])
+        if self.aws_seconds:
+            time.sleep(self.aws_seconds)
+        with self._lock:
+            self.calls[operation] += 1
+            answer: dict[str, Any] = getattr(double, _OPERATIONS[operation])(**body)
+        return {
+            name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+            for name, value in answer.items()
+        }
+
+    def token(self, authorization: str, form: dict[str, str]) -> dict[str, Any]:
+        client_id = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[0]
+        time.sleep(self.slow_seconds if client_id.startswith("SLOW") else self.xero_seconds)
+        with self._lock:
+            self._serial += 1
+            self.calls["token"] += 1
+            self.answered.append((time.time(), client_id))
+        return {
+            "access_token": access_token(client_id, utc_now()),
+            "refresh_token": f"{self._serial:08d}{form['refresh_token'][8:]}",
+            "token_type": "Bearer",
+            "expires_in": 1800,
+            "scope": "offline_access openid accounting.contacts",
+        }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    backend: Backend
+    control: dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, kind = 200, "application/json"
+        try:
+            answer: dict[str, Any]
+            if target := self.headers.get("X-Amz-Target"):
+                kind = self.headers["Content-Type"]
+                answer = self.backend.aws(target, json.loads(content))
+            elif self.path == "/connect/token":
+                answer = self.backend.token(self.headers["Authorization"], dict(parse_qsl(content.decode())))
+            else:
+                answer = self.control[self.path](json.loads(content or b"{}"))
+        except ClientError as refused:
+            status, answer = 400, {"__type": refused.response["Error"]["Code"], "message": "refused"}
+        body = json.dumps(answer, default=str).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
+            super().handle_error(request, client_address)
+
+
+def serve(backend: Backend, certificates: Certificates | None) -> int:
+    """Serve in the background and return the port."""
+    control = {"/seed": backend.seed, "/reset": backend.reset, "/calls": backend.counted}
+    handler = type("Handler", (_Handler,), {"backend": backend, "control": control})
+    server = _Server((HOST, 0), handler)
+    if certificates is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.chain, certificates.key)
+        # The handshake belongs to the thread of its connection, not to the one that accepts.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=_run, args=(server,), daemon=True).start()
+    return int(server.server_address[1])
+
+
+def _run(server: BaseServer) -> None:
+    server.serve_forever(poll_interval=0.5)
+
+
+def main() -> None:
+    """Serve until the parent closes our standard input."""
+    backend = Backend()
+    certificates = make_certificates(Path(sys.argv[1]))
+    plain, secure = serve(backend, None), serve(backend, certificates)
+    addresses = {
+        "plain": f"http://{HOST}:{plain}",
+        "tls": f"https://localhost:{secure}",
+        "root": str(certificates.root),
+    }
+    sys.stdout.write(json.dumps(addresses) + "\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
