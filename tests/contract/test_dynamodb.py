@@ -206,20 +206,42 @@ def trail(table: DynamoDBTable, *, limit: int = 10, **more: Any) -> Wire:  # noq
     return {name: answer[name] for name in ("Items", "LastEvaluatedKey") if name in answer}
 
 
-def listing(table: DynamoDBTable, *, limit: int = 10, **more: Any) -> Wire:  # noqa: ANN401 - as boto3's
+def listing(table: DynamoDBTable, *, limit: int = 10, after: str | None = None, **more: Any) -> Wire:  # noqa: ANN401 - as boto3's
+    condition, values = "listing = :listing", {":listing": {"S": "all"}}
+    if after is not None:
+        condition, values = f"{condition} AND client_id > :after", {**values, ":after": {"S": after}}
     answer: Any = table.client.query(
         TableName=table.name,
         IndexName="credentials",
-        KeyConditionExpression="listing = :listing",
-        ExpressionAttributeValues={":listing": {"S": "all"}},
+        KeyConditionExpression=condition,
+        ExpressionAttributeValues=values,
         Limit=limit,
         **more,
     )
+    if "Items" not in answer or more.get("Select") == "COUNT":
+        return {name: answer[name] for name in ("Count", "LastEvaluatedKey") if name in answer}
     return {name: answer[name] for name in ("Items", "LastEvaluatedKey") if name in answer}
 
 
 def entry(number: int) -> Wire:
     return {"pk": {"S": "CREDENTIAL#a"}, "sk": {"S": f"HISTORY#{number}"}}
+
+
+def parts(table: DynamoDBTable, pk: str) -> list[Any]:
+    answer = table.client.query(
+        TableName=table.name,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :credential)",
+        ExpressionAttributeValues={":pk": {"S": pk}, ":credential": {"S": "CREDENTIAL"}},
+        ConsistentRead=True,
+    )
+    return answer["Items"]
+
+
+def test_a_query_by_the_beginning_of_the_sort_key(dynamodb_table: DynamoDBTable) -> None:
+    for sk in ("CREDENTIAL#DETAILS", "CREDENTIAL", "HISTORY#1", "RESERVATION", "STATUS"):
+        put(dynamodb_table, {"pk": {"S": "a"}, "sk": {"S": sk}})
+    assert [item["sk"]["S"] for item in parts(dynamodb_table, "a")] == ["CREDENTIAL", "CREDENTIAL#DETAILS"]
+    assert parts(dynamodb_table, "b") == []
 
 
 def test_the_due_index_holds_keys_by_time(dynamodb_table: DynamoDBTable) -> None:
@@ -265,7 +287,55 @@ def test_a_list_is_in_order_and_tells_where_it_stopped(dynamodb_table: DynamoDBT
     first = listing(dynamodb_table, limit=2)
     assert first["Items"] == [rows[1], rows[0]]
     assert set(first["LastEvaluatedKey"]) == {"pk", "sk", "listing", "client_id"}
-    assert listing(dynamodb_table, ExclusiveStartKey=first["LastEvaluatedKey"]) == {"Items": [rows[2]]}
+    assert listing(dynamodb_table, after="b") == {"Items": [rows[2]]}
+    assert listing(dynamodb_table, after="c") == {"Items": []}
+
+
+def test_a_list_is_counted_without_its_items(dynamodb_table: DynamoDBTable) -> None:
+    for name in ("a", "b", "c"):
+        put(
+            dynamodb_table,
+            {"pk": {"S": name}, "sk": {"S": "x"}, "listing": {"S": "all"}, "client_id": {"S": name}},
+        )
+    assert listing(dynamodb_table, Select="COUNT") == {"Count": 3}
+    first = listing(dynamodb_table, Select="COUNT", limit=2)
+    assert (first["Count"], first["LastEvaluatedKey"]["client_id"]) == (2, {"S": "b"})
+    assert listing(dynamodb_table, Select="COUNT", after="b") == {"Count": 1}
+
+
+def test_an_item_that_left_a_list_is_not_in_it(dynamodb_table: DynamoDBTable) -> None:
+    listed: Wire = {"pk": {"S": "a"}, "sk": {"S": "x"}, "listing": {"S": "all"}, "client_id": {"S": "a"}}
+    put(dynamodb_table, listed)
+    put(dynamodb_table, {**listed, "listing": {"S": "another"}}, ConditionExpression="attribute_exists(pk)")
+    assert listing(dynamodb_table) == {"Items": []}
+
+
+def test_a_key_is_not_compared_with_an_empty_text(dynamodb_table: DynamoDBTable) -> None:
+    assert error_code(refusal(lambda: listing(dynamodb_table, after=""))) == "ValidationException"
+
+
+# Batches
+
+
+def batch(table: DynamoDBTable, *names: str) -> Wire:
+    keys: Any = [{"pk": {"S": name}, "sk": {"S": name}} for name in names]
+    answer: Any = table.client.batch_get_item(RequestItems={table.name: {"Keys": keys}})
+    return {"found": answer["Responses"].get(table.name, []), "left": answer["UnprocessedKeys"]}
+
+
+def test_a_batch_reads_what_is_there(dynamodb_table: DynamoDBTable) -> None:
+    put(dynamodb_table, THERE)
+    put(dynamodb_table, OTHER)
+    found = batch(dynamodb_table, "a", "b", "c")
+    assert sorted(item["pk"]["S"] for item in found["found"]) == ["a", "b"]
+    assert found["left"] == {}
+    assert batch(dynamodb_table, "c")["found"] == []
+
+
+def test_a_batch_is_limited(dynamodb_table: DynamoDBTable) -> None:
+    for names in ([str(number) for number in range(101)], ["a", "a"]):
+        refused = refusal(lambda names=names: batch(dynamodb_table, *names))  # type: ignore[misc] # bound now
+        assert error_code(refused) == "ValidationException"
 
 
 def test_an_index_is_not_read_consistently(dynamodb_table: DynamoDBTable) -> None:

@@ -22,9 +22,11 @@ from tests.fakes.world import CLIENT_ID, NOON
 from xero_connector.adapters import dynamodb_items as items
 from xero_connector.adapters.aws_errors import CLIENT_CONFIG
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
+from xero_connector.adapters.dynamodb_credential_parts import parts_to_write
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_items import shard_of
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
+from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import MalformedRequest, RevisionConflict, StoreUnavailable
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import Action
@@ -210,8 +212,6 @@ def test_a_put_that_meets_a_transaction_is_a_conflict(
     refused = refusing("PutItem", conflict)
     with pytest.raises(RevisionConflict):
         refused.save(row)
-    with pytest.raises(RevisionConflict):
-        refused.create(a_credential("another"), replacing=None)
     # No transaction has to do with a reservation: to take this for somebody's submission would be a guess.
     with pytest.raises(StoreUnavailable):
         refused.reserve(CLIENT_ID, owner="me", now=NOON, until=NOON + A_MINUTE)
@@ -250,12 +250,12 @@ def test_a_transaction_that_aws_cannot_make_is_told_by_its_reason(
     assert SECRET not in "".join(traceback.TracebackException.from_exception(unavailable.value).format())
 
 
-def test_a_row_without_notes_takes_no_transaction(
-    refusing: Callable[[str, ClientError], DynamoDBRegistry],
+def test_a_row_without_notes_or_new_details_takes_no_transaction(
+    refusing: Callable[[str, ClientError], DynamoDBRegistry], registry: DynamoDBRegistry
 ) -> None:
-    registry = refusing("TransactWriteItems", canceled("ThrottlingError"))
     row = registry.create(a_credential(), replacing=None)
-    assert registry.save(row).revision == 2
+    leased = row.leased("me", now=NOON, duration=A_MINUTE)
+    assert refusing("TransactWriteItems", canceled("ThrottlingError")).save(leased).revision == 2
 
 
 def test_a_row_and_its_entries_are_one_write(
@@ -412,10 +412,15 @@ def of(registry: DynamoDBRegistry) -> DynamoDBHistory:
     return DynamoDBHistory(registry.client, registry.table_name, registry.shards)
 
 
+def read_before(row: Credential) -> Credential:
+    """Return a credential as it is after a read: its details need not be written again."""
+    return replace(row, stored=parts_to_write(row, seen=None, shards=8).stored)
+
+
 CALLS: list[tuple[str, Callable[[DynamoDBRegistry, DynamoDBConsents], object]]] = [
-    ("GetItem", lambda registry, _: registry.get(CLIENT_ID)),
-    ("PutItem", lambda registry, _: registry.create(a_credential(label=SECRET), replacing=None)),
-    ("PutItem", lambda registry, _: registry.save(a_credential(label=SECRET))),
+    ("Query", lambda registry, _: registry.get(CLIENT_ID)),
+    ("TransactWriteItems", lambda registry, _: registry.create(a_credential(label=SECRET), replacing=None)),
+    ("PutItem", lambda registry, _: registry.save(read_before(a_credential(label=SECRET)))),
     (
         "TransactWriteItems",
         lambda registry, _: registry.save(a_credential(label=SECRET).noted(Action.VALIDATED, by=SECRET)),

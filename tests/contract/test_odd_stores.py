@@ -7,17 +7,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
+from tests.doubles.dynamodb import StrictDynamoDB
 from tests.fakes.builders import a_credential, a_request, a_ticket, a_token, a_tokens_secret, an_entry
+from tests.fakes.former_form import put_in_former_form
 from tests.fakes.world import CLIENT_ID, NOON
 from tests.fakes.xero import DEMO_COMPANY
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_credential_items import credential_from_item, credential_to_item
+from xero_connector.adapters.dynamodb_credential_parts import parts_to_write
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_items import (
     credential_key,
@@ -36,14 +39,18 @@ from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.kms_seal import KmsSeal
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.domain.checks import UNCHECKED
-from xero_connector.domain.credential import LastError, Lease
+from xero_connector.domain.credential import Credential, LastError, Lease
 from xero_connector.domain.ending import Ending, Leftover
 from xero_connector.domain.errors import RowUnreadable, StoreUnavailable
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.parked_grant import ParkedGrant
+from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import LARGEST_LIST, Tenant, fitting
 from xero_connector.domain.tokens import ClientPair, TokenSet, TokensSecret
 from xero_connector.web.credential_resource import credential_resource, history_entry_resource
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 
 class Client:
@@ -67,6 +74,15 @@ def vault(answer: object) -> SecretsManagerVault:
 
 def registry(answer: object, unreadable: Callable[[str], None] = lambda _: None) -> DynamoDBRegistry:
     return DynamoDBRegistry(cast("Any", Client(answer)), "table", 8, unreadable)
+
+
+def items_of(row: Credential, **changed: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - members of any type
+    """Return the state and the details of a credential, with members of them changed."""
+    parts = parts_to_write(replace(row, revision=1), seen=None, shards=8)
+    details, _ = parts.others
+    others = [details | {name: changed[name] for name in changed.keys() & details.keys()}]
+    state = parts.state | {name: changed[name] for name in changed.keys() - details.keys()}
+    return [to_wire(item) for item in (state, *others)]
 
 
 def seal(answer: object) -> KmsSeal:
@@ -237,6 +253,8 @@ def test_a_token_set_without_an_access_token_is_none() -> None:
 
 # Rows
 
+WITH_A_LABEL = a_credential(label="Demo", tokens_secret_arn="arn:aws:secretsmanager:x")
+
 SPOILT: dict[str, dict[str, Any]] = {
     "an unknown status": {"status": "paused"},
     "a status of another type": {"status": 3},
@@ -269,23 +287,46 @@ each_spoilt = pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT.keys
 @each_spoilt
 def test_a_row_that_cannot_be_read_is_told_as_such(spoilt: dict[str, Any]) -> None:
     told: list[str] = []
-    item = to_wire(credential_to_item(a_credential(), shards=8) | spoilt)
     with pytest.raises(RowUnreadable) as unreadable:
-        registry({"Item": item}, told.append).get(CLIENT_ID)
+        registry({"Items": items_of(WITH_A_LABEL, **spoilt)}, told.append).get(CLIENT_ID)
     assert unreadable.value.code == "row_unreadable"
     assert told == [CLIENT_ID]
 
 
 @each_spoilt
-def test_a_row_that_cannot_be_read_voids_no_list(spoilt: dict[str, Any]) -> None:
+@pytest.mark.parametrize("status", [None, Status.CONNECTED])
+def test_a_row_that_cannot_be_read_voids_no_list(
+    strict_dynamodb: StrictDynamoDB, spoilt: dict[str, Any], status: Status | None
+) -> None:
     told: list[str] = []
-    good, other = a_credential("A" * 32), a_credential("C" * 32)
-    rows = [credential_to_item(row, shards=8) for row in (good, a_credential("B" * 32), other)]
-    rows[1] |= spoilt
-    page = registry({"Items": [to_wire(row) for row in rows]}, told.append).page(
-        status=None, limit=10, next_token=None
-    )
-    assert page.items == [good, other]
+    client = cast("DynamoDBClient", strict_dynamodb)
+    on_strict = DynamoDBRegistry(client, strict_dynamodb.table_name, 8, told.append)
+    for client_id in ("A" * 32, "B" * 32, "C" * 32):
+        row = replace(WITH_A_LABEL, client_id=client_id, status=Status.CONNECTED)
+        on_strict.create(row, replacing=None)
+        if client_id == "B" * 32:
+            for item in items_of(row, **spoilt):
+                strict_dynamodb.items[item["pk"]["S"], item["sk"]["S"]] = item
+    page = on_strict.page(status=status, limit=10, next_token=None)
+    assert [row.client_id for row in page.items] == ["A" * 32, "C" * 32]
+    assert told == ["B" * 32]
+
+
+@each_spoilt
+def test_a_row_in_its_former_form_that_cannot_be_read_voids_no_list(
+    strict_dynamodb: StrictDynamoDB, spoilt: dict[str, Any]
+) -> None:
+    told: list[str] = []
+    client = cast("DynamoDBClient", strict_dynamodb)
+    on_strict = DynamoDBRegistry(client, strict_dynamodb.table_name, 8, told.append)
+    for client_id in ("A" * 32, "B" * 32, "C" * 32):
+        put_in_former_form(
+            strict_dynamodb,
+            replace(WITH_A_LABEL, client_id=client_id, revision=1),
+            **(spoilt if client_id == "B" * 32 else {}),
+        )
+    page = on_strict.page(status=None, limit=10, next_token=None)
+    assert [row.client_id for row in page.items] == ["A" * 32, "C" * 32]
     assert told == ["B" * 32]
 
 
@@ -294,8 +335,7 @@ MOMENTS = ["access_token_expires_at", "due_exactly_at", "created_at", "updated_a
 
 @pytest.mark.parametrize("text", ["2026-11-23T12:05:00", "2026-11-23 12:05", "2026-11-23T14:05:00+02:00"])
 def test_a_moment_without_an_offset_is_in_utc(text: str) -> None:
-    item = credential_to_item(a_credential(), shards=8) | dict.fromkeys(MOMENTS, text)
-    row = registry({"Item": to_wire(item)}).get(CLIENT_ID)
+    row = registry({"Items": items_of(a_credential(), **dict.fromkeys(MOMENTS, text))}).get(CLIENT_ID)
     assert row is not None
     found = [row.access_token_expires_at, row.due_at, row.created_at, row.updated_at, row.allowance.at]
     assert found == [datetime(2026, 11, 23, 12, 5, tzinfo=UTC)] * 5
@@ -303,8 +343,7 @@ def test_a_moment_without_an_offset_is_in_utc(text: str) -> None:
 
 
 def test_a_check_that_is_missing_was_not_made() -> None:
-    item = to_wire(credential_to_item(a_credential(), shards=8) | {"checks": {}})
-    row = registry({"Item": item}).get(CLIENT_ID)
+    row = registry({"Items": items_of(a_credential(), checks={})}).get(CLIENT_ID)
     assert row is not None
     assert row.checks == UNCHECKED
 
@@ -375,8 +414,7 @@ def test_a_ticket_and_a_request_are_good_or_unreadable_whatever_is_in_any_of_the
 
 @pytest.mark.parametrize("odd", [[1, None], [{"tenant_id": "t-1", "more": 1}], "none", None], ids=str)
 def test_odd_organisations_do_not_cost_a_row(odd: object) -> None:
-    item = to_wire(credential_to_item(a_credential(), shards=8) | {"tenants": odd})
-    row = registry({"Item": item}).get(CLIENT_ID)
+    row = registry({"Items": items_of(a_credential(), tenants=odd)}).get(CLIENT_ID)
     assert row is not None
     assert {tenant.tenant_id for tenant in row.tenants} <= {"t-1"}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tests.doubles.capacity import TABLE_KEYS, Consumed, size, write_units
 from tests.doubles.faults import Faults, Now, Wire, no_faults, refusal, with_faults
 
 type Key = tuple[str, str]
@@ -18,6 +19,8 @@ MOST_ACTIONS = 100
 LARGEST_ITEM = 400 * 1024
 LARGEST_PAGE = 1024 * 1024
 """Bytes of the items that one query reads."""
+MOST_KEYS = 100
+"""Of one `BatchGetItem`."""
 _AFTER_ALL_KEYS = ("\uffff", "")
 
 
@@ -25,11 +28,17 @@ def no_conflict(_: str) -> bool:
     return False
 
 
+def never_torn() -> bool:
+    return False
+
+
 class StrictDynamoDB:
     """One table with the two indexes of the template; `index_lag` is how far the index of due items is behind.
 
     `conflicts` decides, given the name of an operation that writes, whether another transaction is at one of
-    its items at that moment: AWS refuses such a write, whatever its condition.
+    its items at that moment: AWS refuses such a write, whatever its condition. `torn` decides whether a query of
+    a credential's items meets a transaction half way: AWS isolates a query from a transaction item by item only
+    (Developer Guide, "Isolation levels for transactions"). `consumed` counts calls and capacity units.
 
     Error codes are those of the "Errors" of each action. A request that breaks a limit is a `ValidationException`
     (DynamoDB Developer Guide, "Quotas", and "Common Errors" of the API reference).
@@ -39,13 +48,14 @@ class StrictDynamoDB:
     - The index of credentials is never behind.
     - No item ever expires: DynamoDB removes expired items within days.
     - There is no throughput limit, and no limit of 4 MB for the items of a transaction.
+    - A batch is answered as a whole. `unprocessed` is how many of its keys the next one leaves out.
     - Attribute values are not checked, beyond the size of the item, nor are names that DynamoDB reserves.
 
     Stricter than AWS, by an `AssertionError` where the product breaks a rule of its own:
 
     - Items are read consistently. Audit trails are read consistently, and backwards.
     - Writes are conditional, and ask for the item that was there: a writer has to recognise its own write.
-    - Transactions only put. Nothing but the three queries of the product is answered.
+    - Transactions only put. Nothing but the queries of the product is answered.
     - A repeated transaction is not recognised by its token, as AWS recognises it for ten minutes.
       The writer has to recognise it.
     """
@@ -63,8 +73,14 @@ class StrictDynamoDB:
         self.faults = faults
         self.index_lag = index_lag
         self.conflicts: Callable[[str], bool] = no_conflict
+        self.torn: Callable[[], bool] = never_torn
+        self.unprocessed = 0
+        self.consumed = Consumed()
         self.on_put: Callable[[Wire], object] | None = None
         self.items: dict[Key, Wire] = {}
+        self._before: dict[Key, Wire | None] = {}
+        """What the last write of a credential's details replaced."""
+        self._listed: dict[str, list[tuple[str, Key]]] = {}
         self._due: dict[str, list[tuple[int, Key]]] = {}
         self._indexed: dict[Key, tuple[str, int]] = {}
         self._lagging: deque[tuple[datetime, Key, tuple[str, int] | None]] = deque()
@@ -78,9 +94,34 @@ class StrictDynamoDB:
         def effect() -> Wire:
             self._be_there("GetItem", TableName)
             found = self.items.get(_key(Key))
+            self.consumed.read([found or {}], consistent=True)
             return {} if found is None else {"Item": dict(found)}
 
-        return with_faults("GetItem", self.faults, effect)
+        return self._called("GetItem", effect)
+
+    def batch_get_item(self, *, RequestItems: Wire) -> Wire:  # noqa: N803
+        """Read items eventually consistently, one table at a time."""
+        ((table_name, request),) = RequestItems.items()
+        if set(request) != {"Keys"}:
+            raise AssertionError("a batch is read eventually consistently, and whole items")
+
+        def effect() -> Wire:
+            self._be_there("BatchGetItem", table_name)
+            keys = request["Keys"]
+            if not 0 < len(keys) <= MOST_KEYS or len({_key(key) for key in keys}) < len(keys):
+                raise refusal("BatchGetItem", "ValidationException")
+            processed, self.unprocessed = max(len(keys) - self.unprocessed, 0), 0
+            found = [self.items.get(_key(key), {}) for key in keys[:processed]]
+            for item in found:
+                self.consumed.read([item], consistent=False)
+            rest = {table_name: {"Keys": keys[processed:]}} if processed < len(keys) else {}
+            # In any order.
+            return {
+                "Responses": {table_name: [dict(item) for item in reversed(found) if item]},
+                "UnprocessedKeys": rest,
+            }
+
+        return self._called("BatchGetItem", effect)
 
     def put_item(
         self,
@@ -96,17 +137,19 @@ class StrictDynamoDB:
 
         def effect() -> Wire:
             self._be_there("PutItem", TableName)
-            if _size(Item) > LARGEST_ITEM:
+            if size(Item) > LARGEST_ITEM:
                 raise refusal("PutItem", "ValidationException")
             present = self.items.get(_key(Item))
             if self.conflicts("PutItem"):
                 raise refusal("PutItem", "TransactionConflictException")
             if not _holds(ConditionExpression, present, ExpressionAttributeValues or {}):
+                # "If the ConditionExpression evaluates to false, DynamoDB still consumes write capacity".
+                self.consumed.writes += write_units(present or {})
                 raise refusal("PutItem", "ConditionalCheckFailedException", item=present)
             self._put(Item)
             return {}
 
-        return with_faults("PutItem", self.faults, effect)
+        return self._called("PutItem", effect)
 
     def transact_write_items(self, *, TransactItems: Sequence[Wire], ClientRequestToken: str) -> Wire:  # noqa: N803
         """Put all items or none."""
@@ -120,7 +163,7 @@ class StrictDynamoDB:
                 raise refusal(operation, "ValidationException")
             for put in puts:
                 self._be_there(operation, put["TableName"])
-                if _size(put["Item"]) > LARGEST_ITEM:
+                if size(put["Item"]) > LARGEST_ITEM:
                     raise _cancellation([_too_large(put) for put in puts])
             if self.conflicts(operation):
                 raise _cancellation([{"Code": "TransactionConflict"}, *({"Code": "None"} for _ in puts[1:])])
@@ -128,9 +171,13 @@ class StrictDynamoDB:
             if any(reason is not None for reason in reasons):
                 raise _cancellation([reason or {"Code": "None"} for reason in reasons])
             for put in puts:
-                self._put(put["Item"])
+                self._put(put["Item"], times=2)
             return {}
 
+        return self._called(operation, effect)
+
+    def _called(self, operation: str, effect: Callable[[], Wire]) -> Wire:
+        self.consumed.calls[operation] += 1
         return with_faults(operation, self.faults, effect)
 
     def _be_there(self, operation: str, table_name: str) -> None:
@@ -148,10 +195,15 @@ class StrictDynamoDB:
             return reason
         return {**reason, "Item": present}
 
-    def _put(self, item: Wire) -> None:
+    def _put(self, item: Wire, *, times: int = 1) -> None:
         key = _key(item)
+        before = self.items.get(key, {})
+        self.consumed.write(before, item, times=times)
+        if key[1] == "CREDENTIAL#DETAILS":
+            self._before[key] = before or None
         if key[1].startswith("HISTORY#") and key not in self.items:
             insort(self._history.setdefault(key[0], []), key[1])
+        self._list_anew(key, before, item)
         self.items[key] = dict(item)
         self._index(key, item)
         if self.on_put is not None:
@@ -170,12 +222,15 @@ class StrictDynamoDB:
             key = _key(Key)
             if not _holds(ConditionExpression, self.items.get(key), ExpressionAttributeValues):
                 raise refusal("DeleteItem", "ConditionalCheckFailedException")
-            if self.items.pop(key, None) is not None and key[1].startswith("HISTORY#"):
+            before = self.items.pop(key, {})
+            self.consumed.write(before, {})
+            self._list_anew(key, before, {})
+            if before and key[1].startswith("HISTORY#"):
                 self._history[key[0]].remove(key[1])
             self._index(key, {})
             return {}
 
-        return with_faults("DeleteItem", self.faults, effect)
+        return self._called("DeleteItem", effect)
 
     def query(
         self,
@@ -183,7 +238,7 @@ class StrictDynamoDB:
         TableName: str,  # noqa: N803
         KeyConditionExpression: str,  # noqa: N803
         ExpressionAttributeValues: Wire,  # noqa: N803
-        Limit: int,  # noqa: N803
+        Limit: int = 10**9,  # noqa: N803
         IndexName: str | None = None,  # noqa: N803
         **more: Any,  # noqa: ANN401 - what only some queries may say
     ) -> Wire:
@@ -191,11 +246,13 @@ class StrictDynamoDB:
         find: Callable[[], Wire]
         match IndexName, KeyConditionExpression:
             case "due", "due_shard = :shard AND due_at <= :now":
-                find = lambda: self._due_now(values, Limit, **more)  # noqa: E731 - one of three
-            case "credentials", "listing = :listing":
-                find = lambda: self._listed(values, Limit, **more)  # noqa: E731 - one of three
+                find = lambda: self._due_now(values, Limit, **more)  # noqa: E731 - one of four
+            case "credentials", "listing = :listing" | "listing = :listing AND client_id > :after":
+                find = lambda: self._list(values, Limit, **more)  # noqa: E731 - one of four
             case None, "pk = :pk AND begins_with(sk, :history)":
-                find = lambda: self._newest_first(values, Limit, **more)  # noqa: E731 - one of three
+                find = lambda: self._newest_first(values, Limit, **more)  # noqa: E731 - one of four
+            case None, "pk = :pk AND begins_with(sk, :credential)":
+                find = lambda: self._parts(values, **more)  # noqa: E731 - one of four
             case _:
                 raise AssertionError(f"no query that this table is asked: {IndexName}, {KeyConditionExpression}")
 
@@ -206,7 +263,22 @@ class StrictDynamoDB:
                 raise refusal("Query", "ValidationException")
             return find()
 
-        return with_faults("Query", self.faults, effect)
+        return self._called("Query", effect)
+
+    def _parts(self, values: Wire, *, ConsistentRead: bool) -> Wire:  # noqa: N803
+        """Answer with the items of one credential, perhaps with the details from before the last transaction."""
+        pk, prefix = values[":pk"]["S"], values[":credential"]["S"]
+        if prefix != "CREDENTIAL":
+            raise AssertionError("a credential is read with its details, and without its history")
+        found = []
+        for sk in ("CREDENTIAL", "CREDENTIAL#DETAILS"):
+            item = self.items.get((pk, sk))
+            if (pk, sk) in self._before and self.torn():
+                item = self._before[pk, sk]
+            if item is not None:
+                found.append(dict(item))
+        self.consumed.read(found, consistent=ConsistentRead)
+        return {"Items": found}
 
     def _due_now(self, values: Wire, limit: int) -> Wire:
         """Answer with the keys alone, as the index projects them."""
@@ -214,12 +286,12 @@ class StrictDynamoDB:
         shard = values[":shard"]
         due = self._due.get(shard["S"], [])
         until = bisect_right(due, (int(values[":now"]["N"]), _AFTER_ALL_KEYS))
-        return {
-            "Items": [
-                {"pk": {"S": pk}, "sk": {"S": sk}, "due_shard": shard, "due_at": {"N": str(due_at)}}
-                for due_at, (pk, sk) in due[: min(until, limit)]
-            ]
-        }
+        found: list[Wire] = [
+            {"pk": {"S": pk}, "sk": {"S": sk}, "due_shard": shard, "due_at": {"N": str(due_at)}}
+            for due_at, (pk, sk) in due[: min(until, limit)]
+        ]
+        self.consumed.read(found, consistent=False)
+        return {"Items": found}
 
     def _newest_first(
         self,
@@ -243,39 +315,49 @@ class StrictDynamoDB:
             end = bisect_left(trail, before[1])
         return self._page(((pk, trail[at]) for at in range(end - 1, -1, -1)), limit, ("pk", "sk"))
 
-    def _listed(
-        self,
-        values: Wire,
-        limit: int,
-        *,
-        ExclusiveStartKey: Wire | None = None,  # noqa: N803
-    ) -> Wire:
-        listed = sorted(
-            (item["client_id"]["S"], key)
-            for key, item in self.items.items()
-            if item.get("listing") == values[":listing"]
-        )
-        if ExclusiveStartKey is not None:
-            after = (ExclusiveStartKey["client_id"]["S"], _key(ExclusiveStartKey))
-            listed = listed[bisect_right(listed, after) :]
-        return self._page((key for _, key in listed), limit, ("pk", "sk", "listing", "client_id"))
+    def _list(self, values: Wire, limit: int, *, Select: str = "ALL_ATTRIBUTES") -> Wire:  # noqa: N803
+        listed = self._listed.get(values[":listing"]["S"], [])
+        after = values[":after"]["S"] if ":after" in values else ""
+        if after == "" and ":after" in values:
+            # "The AttributeValue for a key attribute cannot contain an empty string value".
+            raise refusal("Query", "ValidationException")
+        begin = bisect_right(listed, (after, _AFTER_ALL_KEYS))
+        keys = (listed[at][1] for at in range(begin, len(listed)))
+        page = self._page(keys, limit, (*TABLE_KEYS, "listing", "client_id"), consistent=False)
+        if Select != "COUNT":
+            return page
+        last = {name: key for name, key in page.items() if name != "Items"}
+        return {"Count": len(page["Items"]), **last}
 
-    def _page(self, keys: Iterable[Key], limit: int, key_names: Sequence[str]) -> Wire:
+    def _page(self, keys: Iterable[Key], limit: int, key_names: Sequence[str], *, consistent: bool = True) -> Wire:
         """Answer with items up to the limit, or up to a megabyte."""
         page: list[Wire] = []
-        size = 0
+        read = 0
         for key in keys:
             item = self.items[key]
-            size += _size(item)
-            if size > LARGEST_PAGE:
+            read += size(item)
+            if read > LARGEST_PAGE:
                 break
             page.append(dict(item))
             # AWS says that there may be more as soon as the limit is reached.
             if len(page) == limit:
                 break
         else:
+            self.consumed.read(page, consistent=consistent)
             return {"Items": page}
+        self.consumed.read(page, consistent=consistent)
         return {"Items": page, "LastEvaluatedKey": {name: page[-1][name] for name in key_names}}
+
+    def _list_anew(self, key: Key, before: Wire, after: Wire) -> None:
+        for item, add in ((before, False), (after, True)):
+            if not ("listing" in item and "client_id" in item):
+                continue
+            listed = self._listed.setdefault(item["listing"]["S"], [])
+            place = (item["client_id"]["S"], key)
+            if add:
+                insort(listed, place)
+            else:
+                del listed[bisect_left(listed, place)]
 
     def _index(self, key: Key, item: Wire) -> None:
         entry = (item["due_shard"]["S"], int(item["due_at"]["N"])) if "due_shard" in item else None
@@ -312,29 +394,7 @@ def _only_put(action: Wire) -> Wire:
 
 def _too_large(put: Wire) -> Wire:
     # "An item size becomes too large" cancels a transaction (API reference, TransactWriteItems).
-    return {"Code": "ValidationError" if _size(put["Item"]) > LARGEST_ITEM else "None"}
-
-
-def _size(item: Wire) -> int:
-    """How DynamoDB counts (Developer Guide, "DynamoDB item sizes and formats")."""
-    return sum(len(name.encode()) + _size_of(value) for name, value in item.items())
-
-
-def _size_of(value: Wire) -> int:
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            return len(content.encode())
-        case "N":
-            # One byte for each two significant digits, and one more.
-            return len(content.strip("-").replace(".", "").strip("0")) // 2 + 2
-        case "L":
-            return 3 + sum(1 + _size_of(element) for element in content)
-        case "M":
-            return 3 + len(content) + _size(content)
-        case "BOOL" | "NULL":
-            return 1
-    raise AssertionError(f"no type that an item has: {kind}")
+    return {"Code": "ValidationError" if size(put["Item"]) > LARGEST_ITEM else "None"}
 
 
 def _cancellation(reasons: list[Wire]) -> ClientError:

@@ -501,8 +501,9 @@ class MeanWorld:
                 self._kept_ids.add(grant["M"].get("consent", {}).get("S", ""))
         if item["sk"]["S"] == "CREDENTIAL" and "parked" in item:
             self._kept_ids.add(item["parked"]["M"].get("consent", {}).get("S", ""))
-            self.figures.parked += item["client_id"]["S"] in self._delivered
-            self._kept(item["client_id"]["S"])
+            client_id = item["pk"]["S"].removeprefix("CREDENTIAL#")
+            self.figures.parked += client_id in self._delivered
+            self._kept(client_id)
 
     # What a judge looks at
 

@@ -75,7 +75,7 @@ class StatusChanges:
     def __call__(self, item: Wire) -> None:
         if item["sk"]["S"] != "CREDENTIAL":
             return
-        client_id, status = item["client_id"]["S"], Status(item["status"]["S"])
+        client_id, status = item["pk"]["S"].removeprefix("CREDENTIAL#"), Status(item["status"]["S"])
         if self.now.get(client_id) is not status:
             self.now[client_id] = status
             self.made.add((client_id, int(item["revision"]["N"]), status))

@@ -52,6 +52,7 @@ DELETE_TOKENS: Attempt = ("secretsmanager", "delete_secret", {"SecretId": "{pref
 GET_FOREIGN: Attempt = ("secretsmanager", "get_secret_value", {"SecretId": "somebody/else"})
 LIST_SECRETS: Attempt = ("secretsmanager", "list_secrets", {})
 GET_ITEM: Attempt = ("dynamodb", "get_item", {"TableName": "{table}", "Key": KEY})
+BATCH_GET: Attempt = ("dynamodb", "batch_get_item", {"RequestItems": {"{table}": {"Keys": [KEY]}}})
 DELETE_ITEM: Attempt = ("dynamodb", "delete_item", {"TableName": "{table}", "Key": KEY})
 SCAN: Attempt = ("dynamodb", "scan", {"TableName": "{table}"})
 QUERY_DUE: Attempt = (
@@ -64,7 +65,17 @@ QUERY_DUE: Attempt = (
         "ExpressionAttributeValues": {":s": {"S": "0"}},
     },
 )
-QUERY_HISTORY: Attempt = (
+QUERY_LIST: Attempt = (
+    "dynamodb",
+    "query",
+    {
+        "TableName": "{table}",
+        "IndexName": "credentials",
+        "KeyConditionExpression": "listing = :l",
+        "ExpressionAttributeValues": {":l": {"S": "DETAILS"}},
+    },
+)
+QUERY_CREDENTIAL: Attempt = (
     "dynamodb",
     "query",
     {
@@ -161,18 +172,20 @@ def attempt(journey: Journey, probe: str, what: Attempt) -> str:
     [(function, what) for function in FUNCTIONS for what in NEVER]
     + [
         ("credential_api", QUERY_DUE),
+        ("credential_api", GET_ITEM),
+        ("oauth_callback", BATCH_GET),
+        ("oauth_callback", QUERY_LIST),
         ("oauth_callback", CREATE_CLIENT),
         ("oauth_callback", PUT_CLIENT),
         ("oauth_callback", DELETE_TOKENS),
         ("oauth_callback", DELETE_ITEM),
         ("oauth_callback", TRANSACT_DELETE),
         ("oauth_callback", QUERY_DUE),
-        ("oauth_callback", QUERY_HISTORY),
+        ("token_refresh", BATCH_GET),
         ("token_refresh", CREATE_CLIENT),
         ("token_refresh", PUT_CLIENT),
         ("token_refresh", DELETE_ITEM),
         ("token_refresh", TRANSACT_DELETE),
-        ("token_refresh", QUERY_HISTORY),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value[0]}-{value[1]}",
 )
@@ -187,17 +200,19 @@ def test_a_function_is_denied_what_its_role_lacks(
     [
         (function, what)
         for function in FUNCTIONS
-        for what in (PUT_EVENT, TRANSACT_PUT, CREATE_TOKENS, RESTORE_TOKENS)
+        for what in (PUT_EVENT, TRANSACT_PUT, QUERY_CREDENTIAL, CREATE_TOKENS, RESTORE_TOKENS)
     ]
     + [
         ("credential_api", GET_CLIENT),
-        ("credential_api", GET_ITEM),
-        ("credential_api", QUERY_HISTORY),
+        ("credential_api", BATCH_GET),
+        ("credential_api", QUERY_LIST),
         ("oauth_callback", GET_CLIENT),
+        ("oauth_callback", GET_ITEM),
         ("oauth_callback", RESTORE_CLIENT),
         ("oauth_callback", PUT_TOKENS),
         ("oauth_callback", GET_TOKENS),
         ("token_refresh", QUERY_DUE),
+        ("token_refresh", GET_ITEM),
         ("token_refresh", GET_TOKENS),
         ("token_refresh", PUT_TOKENS),
         ("token_refresh", RESTORE_CLIENT),

@@ -1,5 +1,8 @@
 """What the checks say about an app at Xero, and which finding may replace which."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from tests.fakes.world import NOON
@@ -227,3 +230,13 @@ def test_before_a_proof_each_check_is_unknown_and_has_no_time(name: str) -> None
     check = UNCHECKED[name]
     assert (check.result, check.checked_at) == (UNKNOWN, None)
     assert check.detail.startswith("Not checked yet")
+
+
+def test_the_same_again_is_news_after_a_day() -> None:
+    before = Check(CheckResult.PASS, "Good.", NOON)
+    for hours, news in ((0, False), (23, False), (24, True)):
+        now = NOON + timedelta(hours=hours)
+        assert checks.is_news(replace(before, checked_at=now), before, now) is news
+    assert checks.is_news(Check(CheckResult.PASS, "Better.", NOON), before, NOON)
+    assert checks.is_news(Check(CheckResult.FAIL, "Good.", NOON), before, NOON)
+    assert checks.is_news(before, Check(CheckResult.PASS, "Good."), NOON)

@@ -1,4 +1,4 @@
-"""How a credential's row looks as a DynamoDB item: see `dynamodb_items` for its keys and indexes."""
+"""How the attributes of a credential are written: `dynamodb_credential_parts` divides them among its items."""
 
 from decimal import Decimal
 from uuid import UUID
@@ -18,10 +18,9 @@ _MOST_VERSIONS = 10**6
 
 
 def credential_to_item(row: Credential, *, shards: int) -> items.Item:
-    """Return the item of a credential; the due index sees it only while it has a due time."""
+    """Return all attributes of a credential; it is due at some time only where it has `due_shard` and `due_at`."""
     return {
         **items.credential_key(row.client_id),
-        "listing": items.LISTING,
         "client_id": row.client_id,
         "incarnation": str(row.incarnation),
         "revision": row.revision,
@@ -75,7 +74,7 @@ def credential_to_item(row: Credential, *, shards: int) -> items.Item:
 
 
 def credential_from_item(item: items.Item) -> Credential:
-    """Read the item of a credential."""
+    """Read all attributes of a credential."""
     members = Members(item)
     parked = members.inner_or_none("parked")
     ending = members.inner_or_none("ending")

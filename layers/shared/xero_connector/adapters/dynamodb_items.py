@@ -1,11 +1,13 @@
 """How rows of the registry look as DynamoDB items.
 
-Keys: a credential is `CREDENTIAL#{client_id}` / `CREDENTIAL`, its reservation `CREDENTIAL#{client_id}` /
-`RESERVATION`, an entry of its audit trail `CREDENTIAL#{client_id}` / `HISTORY#{revision}#{position}`, a connect
-ticket `TICKET#{hash}` / `TICKET`, an authorization request `REQUEST#{hash}` / `REQUEST`.
+Keys: a credential's state is `CREDENTIAL#{client_id}` / `CREDENTIAL`, its details `CREDENTIAL#{client_id}` /
+`CREDENTIAL#DETAILS`, its entry in the lists by status `CREDENTIAL#{client_id}` / `STATUS`, its reservation
+`CREDENTIAL#{client_id}` / `RESERVATION`, an entry of its audit trail `CREDENTIAL#{client_id}` /
+`HISTORY#{revision}#{position}`, a connect ticket `TICKET#{hash}` / `TICKET`, an authorization request
+`REQUEST#{hash}` / `REQUEST`.
 Index `due`: `due_shard`, `due_at` (epoch seconds), only on items that are due at some time; unpublished events
-have shards of their own, `EVENTS#{shard}`. Index `credentials`: `listing`, `client_id`; entries have no
-`listing`. Attributes without a value are left out.
+have shards of their own, `EVENTS#{shard}`. Index `credentials`: `listing`, `client_id`; details are in the listing
+`DETAILS`, entries of the lists by status in `STATUS#{status}`. Attributes without a value are left out.
 """
 
 import json
@@ -26,7 +28,12 @@ from xero_connector.domain.tenant import tenants_from
 
 type Item = dict[str, Any]
 
-LISTING = "CREDENTIAL"
+LISTED_DETAILS = "DETAILS"
+LISTED_IN_FORMER_FORM = "CREDENTIAL"
+"""Where release 0.1.0 listed its rows, of one item each."""
+STATE = "CREDENTIAL"
+DETAILS = "CREDENTIAL#DETAILS"
+"""Sort keys: a query for what begins with the first finds both, and nothing else."""
 HISTORY_PREFIX = "HISTORY#"
 HISTORY_KEPT = timedelta(days=400)
 """A yearly audit finds the whole year before it, and has a month to begin; after that it is not needed."""
@@ -47,8 +54,28 @@ def from_wire(item: Mapping[str, Any]) -> Item:
 
 
 def credential_key(client_id: str) -> Item:
-    """The key of a credential's row."""
-    return {"pk": f"CREDENTIAL#{client_id}", "sk": "CREDENTIAL"}
+    """The key of a credential's state."""
+    return {"pk": f"CREDENTIAL#{client_id}", "sk": STATE}
+
+
+def details_key(client_id: str) -> Item:
+    """The key of a credential's details."""
+    return {"pk": f"CREDENTIAL#{client_id}", "sk": DETAILS}
+
+
+def status_key(client_id: str) -> Item:
+    """The key of a credential's entry in the lists by status."""
+    return {"pk": f"CREDENTIAL#{client_id}", "sk": "STATUS"}
+
+
+def listed_by(status: str) -> str:
+    """Where the credentials in a status are listed."""
+    return f"STATUS#{status}"
+
+
+def client_id_of(item: Item) -> str:
+    """The client ID in the key of one of a credential's items."""
+    return str(item["pk"]).removeprefix("CREDENTIAL#")
 
 
 def reservation_key(client_id: str) -> Item:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,6 +21,11 @@ type Unreadable = Callable[[str], None]
 
 BEING_WRITTEN = frozenset({"TransactionConflict", "TransactionConflictException"})
 """Somebody else has the row in hand: what AWS answers a transaction, and what a put."""
+
+
+_MOST_KEYS = 100
+_MOST_BATCHES = 5
+"""Each goes on with the keys that the one before left out, because it was too large or was throttled."""
 
 
 def ignored(_: str) -> None:
@@ -52,6 +57,47 @@ class Table:
         with translating("GetItem"):
             answer = self.client.get_item(TableName=self.name, Key=items.to_wire(key), ConsistentRead=True)
         return items.from_wire(answer["Item"]) if "Item" in answer else None
+
+    def read_all(self, keys: Sequence[items.Item]) -> list[items.Item]:
+        """Read items in any order, those that are there; they may lag behind a write for a moment."""
+        found: list[items.Item] = []
+        for begin in range(0, len(keys), _MOST_KEYS):
+            found += self._batch(keys[begin : begin + _MOST_KEYS])
+        return found
+
+    def _batch(self, keys: Sequence[items.Item]) -> Iterator[items.Item]:
+        left: Any = {self.name: {"Keys": [items.to_wire(key) for key in keys]}}
+        for _ in range(_MOST_BATCHES):
+            with translating("BatchGetItem"):
+                answer: Mapping[str, object] = self.client.batch_get_item(RequestItems=left)
+                found = member(member(answer, "Responses", dict), self.name, list)
+            yield from (items.from_wire(item) for item in found)
+            left = answer.get("UnprocessedKeys")
+            if not left:
+                return
+        raise StoreUnavailable("BatchGetItem", "UnprocessedKeys")
+
+    def credential(self, client_id: str, *, consistently: bool) -> list[items.Item]:
+        """Read the state and the details of a credential, each as it stood at some moment of the read."""
+        found, _ = self.query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :credential)",
+            ExpressionAttributeValues=items.to_wire(
+                {":pk": items.credential_key(client_id)["pk"], ":credential": items.STATE}
+            ),
+            ConsistentRead=consistently,
+        )
+        return found
+
+    def listed(self, listing: str, *, after: str | None, most: int) -> tuple[list[items.Item], bool]:
+        """Return a stretch of a listing in the order of client IDs, and whether there may be more of it."""
+        condition, values = _in_listing(listing, after)
+        found, last = self.query(
+            IndexName="credentials",
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            Limit=most,
+        )
+        return found, last is not None
 
     def query(self, **arguments: Any) -> tuple[list[items.Item], items.Item | None]:  # noqa: ANN401 - what boto3 takes
         """Return the items that a query found, and where it stopped."""
@@ -111,6 +157,13 @@ class Table:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         return {**put, "ExpressionAttributeValues": items.to_wire(values)} if values else put
+
+
+def _in_listing(listing: str, after: str | None) -> tuple[str, items.Item]:
+    if after is None:
+        return "listing = :listing", items.to_wire({":listing": listing})
+    values = {":listing": listing, ":after": after}
+    return "listing = :listing AND client_id > :after", items.to_wire(values)
 
 
 def _is_of(write_id: str, refusal: Mapping[str, Any]) -> bool:

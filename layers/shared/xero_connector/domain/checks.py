@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from xero_connector.domain.scopes import GRANULAR_SCOPES, OF_A_USER
+
+_SAID_AGAIN_AFTER = timedelta(days=1)
 
 
 class CheckResult(StrEnum):
@@ -147,6 +149,12 @@ def _instead_of(scopes: Sequence[str]) -> str:
         f"These scopes are not enabled: {' '.join(retired)}. Apps created on or after 2 March 2026 do not have "
         f"them. Use {instead} instead, and submit the pair again (DELETE the credential first)."
     )
+
+
+def is_news(check: Check, before: Check, now: datetime) -> bool:
+    """Whether a check says something else than before, or says the same again after a day."""
+    same = (check.result, check.detail) == (before.result, before.detail)
+    return not same or before.checked_at is None or now - before.checked_at >= _SAID_AGAIN_AFTER
 
 
 def merged(before: Mapping[str, Check], new: Mapping[str, Check]) -> dict[str, Check]:

@@ -88,7 +88,8 @@ class Credential:
     refresh token while the vault does not take it; `earlier_grants` are those of consents that were replaced and
     not revoked. `unreadable_since` tells since when a secret that the row vouches for cannot be read;
     `refused_since` and `refusals` since when and how often Xero refuses a pair that is pending. `ending` tells how
-    far a disconnect has come. `notes` go into the audit trail with the next write of the row.
+    far a disconnect has come. `notes` go into the audit trail with the next write of the row. `stored` is the
+    registry's own: it tells what the registry has of this revision, so that a write costs what changed.
     """
 
     client_id: str
@@ -131,6 +132,7 @@ class Credential:
     created_by: str
     updated_at: datetime
     notes: tuple[Note, ...] = ()
+    stored: object = field(default=None, compare=False, repr=False)
 
     @property
     def client_version_id(self) -> str:

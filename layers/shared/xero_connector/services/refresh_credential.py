@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from xero_connector.domain.checks import granted_scopes_check
+from xero_connector.domain.checks import granted_scopes_check, is_news
 from xero_connector.domain.credential import ConsentGiven, Credential, IntegrationType
 from xero_connector.domain.errors import (
     LeaseUnavailable,
@@ -218,7 +218,9 @@ class RefreshCredential:
             known = self.list_tenants.everything(known, answer.token.access_token)
 
         def with_scopes(row: Credential, now: datetime) -> Credential:
-            return row.checked(scopes=granted_scopes_check(row.requested_scopes, answer.token.scopes, now))
+            found = granted_scopes_check(row.requested_scopes, answer.token.scopes, now)
+            # Each refresh finds the same, and what is written anew makes its write a larger one.
+            return row.checked(scopes=found) if is_news(found, row.checks["scopes"], now) else row
 
         return self._kept(turn, answer, known, also=with_scopes)
 
