@@ -16,6 +16,7 @@ from xero_connector.domain.errors import (
     VersionTaken,
 )
 from xero_connector.domain.events import entries_of
+from xero_connector.domain.fleet import Counted, FleetCount
 from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.ports import Page
 from xero_connector.domain.status import Status
@@ -81,6 +82,32 @@ class InMemoryRegistry:
         held = self.reservations.get(client_id)
         if held is not None and held[0] == owner:
             del self.reservations[client_id]
+
+
+class InMemoryFleet:
+    """Counts the rows of an in-memory registry, which are all in the form of today."""
+
+    def __init__(self, registry: InMemoryRegistry) -> None:
+        self._registry = registry
+        self.kept = FleetCount()
+
+    def read(self) -> FleetCount:
+        return self.kept
+
+    def save(self, count: FleetCount) -> FleetCount:
+        if count.revision != self.kept.revision:
+            raise RevisionConflict("FLEET")
+        self.kept = replace(count, revision=count.revision + 1)
+        return self.kept
+
+    def count(self, status: Status, *, after: str | None, most: int) -> Counted:
+        ids = sorted(row.client_id for row in self._registry.rows.values() if row.status is status)
+        rest = [client_id for client_id in ids if after is None or client_id > after]
+        return Counted(len(rest[:most]), rest[most - 1] if len(rest) > most else None)
+
+    def write_anew(self, *, most: int) -> bool:
+        del most
+        return False
 
 
 class InMemoryHistory:

@@ -7,6 +7,7 @@ from itertools import count
 from tests.fakes.stores import (
     InMemoryConsents,
     InMemoryEventBus,
+    InMemoryFleet,
     InMemoryHistory,
     InMemoryRegistry,
     InMemorySeal,
@@ -50,6 +51,7 @@ class RecordingObserver:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.measures: list[tuple[str, float]] = []
+        self.gauges: dict[str, int] = {}
         self.events: list[tuple[str, dict[str, str | int | None]]] = []
 
     def count(self, name: str, value: int = 1) -> None:
@@ -57,6 +59,9 @@ class RecordingObserver:
 
     def measure(self, name: str, seconds: float) -> None:
         self.measures.append((name, seconds))
+
+    def gauge(self, name: str, value: int) -> None:
+        self.gauges[name] = value
 
     def event(self, message: str, **fields: str | int | None) -> None:
         self.events.append((message, fields))
@@ -83,6 +88,7 @@ class World:
             registry=self.registry,
             consents=self.consents,
             history=self.history,
+            fleet=InMemoryFleet(self.registry),
             event_bus=self.event_bus,
             vault=self.vault,
             token_endpoint=self.xero,

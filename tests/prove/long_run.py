@@ -149,6 +149,8 @@ class _CountingObserver:
 
     def measure(self, name: str, seconds: float) -> None: ...
 
+    def gauge(self, name: str, value: int) -> None: ...
+
     def event(self, message: str, **fields: str | int | None) -> None:
         del fields
         self.counts[message] += 1

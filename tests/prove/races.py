@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from tests.doubles.dynamodb import no_conflict
+from tests.doubles.dynamodb import never_torn, no_conflict
 from tests.doubles.faults import AwsFault, Wire, no_faults
 from tests.doubles.secrets_manager import Version
 from tests.prove.crash import Recovery
@@ -175,9 +175,10 @@ def run(xero: InProcessXero, race: Race) -> RaceVerdict:
     if race.kind is Kind.FAULTY:
         world.dynamodb.faults = world.secrets.faults = world.events.faults = _draw_faults(draw)
         world.dynamodb.conflicts = lambda _: draw.random() < 0.05
+        world.dynamodb.torn = lambda: draw.random() < 0.05
     scheduler.run()
     world.dynamodb.faults = world.secrets.faults = world.events.faults = no_faults
-    world.dynamodb.conflicts = no_conflict
+    world.dynamodb.conflicts, world.dynamodb.torn = no_conflict, never_torn
     verdict = RaceVerdict(double_refreshes=ledger.double_refreshes)
     recovery = Recovery(world, None)
     _finish_what_is_open(recovery)

@@ -212,6 +212,7 @@ def test_a_function_is_denied_what_its_role_lacks(
         ("oauth_callback", PUT_TOKENS),
         ("oauth_callback", GET_TOKENS),
         ("token_refresh", QUERY_DUE),
+        ("token_refresh", QUERY_LIST),
         ("token_refresh", GET_ITEM),
         ("token_refresh", GET_TOKENS),
         ("token_refresh", PUT_TOKENS),

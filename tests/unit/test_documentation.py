@@ -132,18 +132,27 @@ def codes_of_the_source() -> set[str]:
 
 
 def metrics_of_the_source() -> set[tuple[str, str]]:
-    """Every metric with its unit; a part that is filled in is written as {kind}."""
+    """Every metric with its unit; a part that is filled in is written as {kind} or {status}."""
     found = set()
-    for call in calls("count", "measure"):
+    for call in calls("count", "measure", "gauge"):
         if isinstance(call.func, ast.Attribute) and "observer" in ast.unparse(call.func.value):
-            (name, unit) = (call.args[0], {"count": "count", "measure": "seconds"}[call.func.attr])
+            (name, unit) = (
+                call.args[0],
+                {"count": "count", "gauge": "count", "measure": "seconds"}[call.func.attr],
+            )
             if isinstance(name, ast.JoinedStr):
-                parts = [part.value if isinstance(part, ast.Constant) else "{kind}" for part in name.values]
-                found.add(("".join(map(str, parts)), unit))
+                found.add(("".join(map(part_of_a_name, name.values)), unit))
             else:
                 assert strings_of(name), ast.unparse(call)
                 found |= {(one, unit) for one in strings_of(name)}
     return found
+
+
+def part_of_a_name(part: ast.expr) -> str:
+    if isinstance(part, ast.FormattedValue):
+        return "{status}" if ast.unparse(part.value) == "status" else "{kind}"
+    assert isinstance(part, ast.Constant)
+    return str(part.value)
 
 
 def lines_of_the_source() -> dict[str, set[str]]:
@@ -330,6 +339,7 @@ ALL_THREE = "all three"
 RESOURCES = {
     "Registry": "Registry",
     "ListCredentials": "Registry, index `credentials`",
+    "CountCredentials": "Registry, index `credentials`",
     "Due": "Registry, index `due`",
     "ClientSecrets": "client secrets",
     "TokenSecrets": "token secrets",

@@ -112,3 +112,18 @@ def test_every_line_tells_the_request_that_the_caller_was_told(
     handler({"shards": ["0"]}, CONTEXT)
     written = [json.loads(line)["request_id"] for line in log.getvalue().splitlines()]
     assert written == ["api-request", "lambda-request"]
+
+
+def test_a_gauge_is_written_once_with_its_last_value(
+    observer: PowertoolsObserver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    observer.gauge("Credentials", 7)
+    observer.gauge("Credentials", 5)
+    observer.gauge("Credentials.degraded", 0)
+    observer.flush()
+    (written,) = metrics(capsys)
+    assert (written["Credentials"], written["Credentials.degraded"]) == ([5.0], [0.0])
+    units = {metric["Name"]: metric["Unit"] for metric in written["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert units == {"Credentials": "Count", "Credentials.degraded": "Count"}
+    observer.flush()
+    assert metrics(capsys) == []

@@ -9,6 +9,7 @@ from xero_connector.domain.ports import (
     Consents,
     Deadline,
     EventBus,
+    Fleet,
     History,
     IdTokens,
     LeaseHolder,
@@ -24,6 +25,7 @@ from xero_connector.services.adopt_tokens import AdoptTokens
 from xero_connector.services.ask_for_tokens import AskForTokens
 from xero_connector.services.change_credential import ChangeCredential
 from xero_connector.services.commit_tokens import CommitTokens
+from xero_connector.services.count_fleet import CountFleet
 from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.end_request import EndRequest
 from xero_connector.services.exchange_code import ExchangeCode
@@ -66,6 +68,7 @@ class Ports:
     registry: Registry
     consents: Consents
     history: History
+    fleet: Fleet
     vault: Vault
     event_bus: EventBus
     token_endpoint: TokenEndpoint
@@ -207,6 +210,7 @@ class Application:
             self.revalidate_credential,
             self.disconnect_credential,
             publish_events,
+            CountFleet(ports.fleet, clock, observer),
             clock,
             observer,
             pace,

@@ -17,6 +17,7 @@ from xero_connector.adapters.aws_errors import CLIENT_CONFIG, EVENTS_CONFIG
 from xero_connector.adapters.bounded_connections import Connections
 from xero_connector.adapters.bounded_http import BoundedAdapter, Transport
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
+from xero_connector.adapters.dynamodb_fleet import DynamoDBFleet
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
@@ -95,8 +96,10 @@ def ports(
         around.observer.count("RowUnreadable")
         around.observer.event("row_unreadable", client_id=client_id)
 
+    registry = DynamoDBRegistry(aws.dynamodb, settings.table_name, settings.due_shards, unreadable)
     return Ports(
-        registry=DynamoDBRegistry(aws.dynamodb, settings.table_name, settings.due_shards, unreadable),
+        registry=registry,
+        fleet=DynamoDBFleet(aws.dynamodb, settings.table_name, registry),
         consents=DynamoDBConsents(aws.dynamodb, settings.table_name),
         history=DynamoDBHistory(aws.dynamodb, settings.table_name, settings.due_shards, unreadable),
         vault=SecretsManagerVault(aws.secrets_manager, settings.secret_prefix, settings.kms_key_arn, around.pause),

@@ -26,6 +26,7 @@ class PowertoolsObserver:
         self._metrics = metrics
         self._counts: Counter[str] = Counter()
         self._seconds: defaultdict[str, list[float]] = defaultdict(list)
+        self._gauges: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def begin(self, request_id: str) -> None:
@@ -42,6 +43,15 @@ class PowertoolsObserver:
         with self._lock:
             self._seconds[name].append(seconds)
 
+    def gauge(self, name: str, value: int) -> None:
+        """Tell how many of something there are.
+
+        An invocation writes one value of it. Those of several invocations in a minute do not add up in the
+        statistics Minimum, Maximum and Average; Sum says nothing.
+        """
+        with self._lock:
+            self._gauges[name] = value
+
     def event(self, message: str, **fields: str | int | None) -> None:
         """Write one line of JSON."""
         self._logger.info(message, extra=fields)
@@ -51,12 +61,13 @@ class PowertoolsObserver:
         with self._lock:
             counts, self._counts = self._counts, Counter()
             seconds, self._seconds = self._seconds, defaultdict(list)
-        for name, value in counts.items():
+            gauges, self._gauges = self._gauges, {}
+        for name, value in (*counts.items(), *gauges.items()):
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
         for name, values in seconds.items():
             for extreme in {min(values), max(values)}:
                 self._metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=extreme)
-        if counts or seconds:
+        if counts or seconds or gauges:
             self._metrics.flush_metrics()
 
 

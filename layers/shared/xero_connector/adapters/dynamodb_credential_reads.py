@@ -99,6 +99,11 @@ class CredentialReads:
             if after is None:
                 return Page(found, None)
 
+    def in_former_form(self, *, most: int) -> list[Credential]:
+        """Return some of the rows that are still in their former form."""
+        found, _ = self.table.listed(items.LISTED_IN_FORMER_FORM, after=None, most=most)
+        return readable_rows(_in_former_form, found, self.unreadable)
+
     def _listed(self, listing: str, after: str | None, most: int) -> _Stretch:
         found, more = self.table.listed(listing, after=after, most=most)
         return _Stretch(found, found[-1]["client_id"] if more and found else None)

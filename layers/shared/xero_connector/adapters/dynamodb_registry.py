@@ -71,6 +71,18 @@ class DynamoDBRegistry:
             raise RevisionConflict(row.client_id)
         return replace(row, notes=(), stored=parts.stored)
 
+    def write_anew(self, *, most: int) -> bool:
+        """Divide some rows that are still in their former form; False if there was none to be divided."""
+        written = 0
+        for row in self._reads.in_former_form(most=most):
+            try:
+                self.save(row)
+            except RevisionConflict:
+                # Whoever was first has divided it.
+                continue
+            written += 1
+        return written > 0
+
     def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
         due, _ = self._table.query(
             IndexName="due",

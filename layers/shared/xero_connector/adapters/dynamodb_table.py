@@ -99,6 +99,22 @@ class Table:
         )
         return found, last is not None
 
+    def count(self, listing: str, *, after: str | None, most: int) -> tuple[int, str | None]:
+        """Count a stretch of a listing; also tells the client ID that it ended with, None at the end."""
+        condition, values = _in_listing(listing, after)
+        with translating("Query"):
+            answer: Mapping[str, object] = self.client.query(
+                TableName=self.name,
+                IndexName="credentials",
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                Select="COUNT",
+                Limit=most,
+            )
+            number = member(answer, "Count", int)
+        last: Any = answer.get("LastEvaluatedKey")
+        return number, items.from_wire(last)["client_id"] if last else None
+
     def query(self, **arguments: Any) -> tuple[list[items.Item], items.Item | None]:  # noqa: ANN401 - what boto3 takes
         """Return the items that a query found, and where it stopped."""
         with translating("Query"):

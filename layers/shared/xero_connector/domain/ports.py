@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential
+from xero_connector.domain.fleet import Counted, FleetCount
 from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
@@ -55,7 +56,10 @@ class Registry(Protocol):
         """List credentials by client ID; raises `MalformedRequest` for a next_token that is not one."""
 
     def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
-        """Return the client IDs of a shard that are due, the longest overdue first; may lag a little."""
+        """Return the client IDs of a shard that are due, the longest overdue first.
+
+        May lag a little, and may hold some that somebody is working on: they are due when that lease ends.
+        """
 
     def reserve(self, client_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
         """Reserve a client ID for one submission; False while another submission of it runs."""
@@ -75,6 +79,22 @@ class History(Protocol):
 
     def mark_published(self, entry: HistoryEntry) -> None:
         """Write down that the event bus has an event; again changes nothing."""
+
+
+class Fleet(Protocol):
+    """The number of credentials in each status, and how far counting them has come."""
+
+    def read(self) -> FleetCount:
+        """Read the count as it stands after the last write; an empty one where there is none."""
+
+    def save(self, count: FleetCount) -> FleetCount:
+        """Write a count; raises `RevisionConflict` if another run was first."""
+
+    def count(self, status: Status, *, after: str | None, most: int) -> Counted:
+        """Count some credentials in a status, by client ID and beginning after one; may lag a little."""
+
+    def write_anew(self, *, most: int) -> bool:
+        """Write some credentials anew that an earlier release wrote in another form; False if there was none."""
 
 
 class EventBus(Protocol):
@@ -231,6 +251,9 @@ class Observer(Protocol):
 
     def measure(self, name: str, seconds: float) -> None:
         """Record a duration."""
+
+    def gauge(self, name: str, value: int) -> None:
+        """Tell how many of something there are; of several values in an invocation the last one counts."""
 
     def event(self, message: str, **fields: str | int | None) -> None:
         """Write a log line."""

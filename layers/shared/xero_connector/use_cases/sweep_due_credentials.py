@@ -16,6 +16,7 @@ from xero_connector.domain.proof import Verdict
 from xero_connector.domain.status import Status
 from xero_connector.domain.time_budget import LONGEST_WORK, TIME_TO_PUBLISH_WHAT_IS_LEFT
 from xero_connector.domain.token_endpoint import OUTAGE
+from xero_connector.services.count_fleet import CountFleet
 from xero_connector.services.outage_brake import WIDEST, OutageBrake
 from xero_connector.services.pace import Pace
 from xero_connector.services.publish_events import PublishEvents
@@ -29,6 +30,8 @@ _MOST_PER_SHARD = 500
 _HEAD_START = 5
 """Seconds that the credentials that are well have for themselves."""
 
+_COUNTS = "0"
+"""Who has this shard counts the credentials, where several schedules divide the shards."""
 _LONG_UNFINISHED = timedelta(minutes=10)
 _NO_ANSWER = OUTAGE | {Verdict.UNKNOWN}
 _PROMISED = frozenset({Status.CONNECTED, Status.DEGRADED})
@@ -49,6 +52,7 @@ class SweepDueCredentials:
     revalidate_credential: RevalidateCredential
     disconnect_credential: DisconnectCredential
     publish_events: PublishEvents
+    count_fleet: CountFleet
     clock: Clock
     observer: Observer
     pace: Pace | None = None
@@ -66,6 +70,8 @@ class SweepDueCredentials:
             # Nobody waits long for one that is slow.
             wait(sweep.futures.values(), timeout=_HEAD_START)
             self._publish_left_over(shards, sweep)
+            if _COUNTS in shards:
+                self.count_fleet(deadline=sweep.deadline)
             self._begin(sweep, troubled, [row for row in rows if row.failures])
         for client_id, future in sweep.futures.items():
             sweep.outcomes[self._outcome(client_id, future, sweep.unforeseen)] += 1
