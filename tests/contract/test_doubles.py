@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.contract.conftest import Clock
+from tests.doubles import capacity
 from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.eventbridge import StrictEventBridge
 from tests.doubles.faults import MESSAGE, AwsFault
@@ -207,3 +208,64 @@ def test_an_audit_trail_is_read_consistently_and_backwards(
     assert strict_dynamodb.query(**query) == {"Items": []}
     with pytest.raises(AssertionError):
         strict_dynamodb.query(**{**query, **change})
+
+
+# Capacity units, after the examples of the Developer Guide
+
+
+def an_item(size: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any attribute
+    """Return an item of so many bytes."""
+    item: dict[str, Any] = {"pk": {"S": "a"}, "sk": {"S": "a"}, **more, "text": {"S": ""}}
+    item["text"] = {"S": "x" * (size - capacity.size(item))}
+    return item
+
+
+def spent(before: dict[str, Any], after: dict[str, Any], *, times: int = 1) -> tuple[int, dict[str, int]]:
+    consumed = capacity.Consumed()
+    consumed.write(before, after, times=times)
+    return consumed.writes, dict(consumed.index_writes)
+
+
+@pytest.mark.parametrize(("size", "units"), [(100, 1), (1024, 1), (1025, 2), (10_000, 10)])
+def test_a_write_takes_a_unit_for_each_kilobyte_of_the_larger_item(size: int, units: int) -> None:
+    small, item = an_item(50), an_item(size)
+    assert spent({}, item) == spent(item, small) == spent(small, item) == spent(item, {}) == (units, {})
+    assert spent({}, item, times=2) == (2 * units, {})
+
+
+def test_an_index_takes_units_where_its_entry_changes() -> None:
+    due = {"due_shard": {"S": "0"}, "due_at": {"N": "1"}}
+    never, now = an_item(2000), an_item(2000, **due)
+    later, other = an_item(2000, **due | {"due_at": {"N": "2"}}), an_item(1500, **due)
+    assert spent(never, now)[1] == spent(now, never)[1] == {"due": 1}
+    assert spent(now, later)[1] == {"due": 2}
+    # It holds the keys alone, and they are as they were.
+    assert spent(now, other)[1] == {}
+
+
+def test_an_index_that_holds_everything_is_written_with_everything() -> None:
+    listed = {"listing": {"S": "all"}, "client_id": {"S": "a"}}
+    item, changed = an_item(2000, **listed), an_item(3000, **listed)
+    moved = an_item(2000, **listed | {"listing": {"S": "some"}})
+    assert spent(item, changed)[1] == {"credentials": 3}
+    assert spent(item, moved)[1] == {"credentials": 4}
+    assert spent(item, item)[1] == {}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "consistent", "units"),
+    [([], True, 1), ([], False, 0.5), ([4096], True, 1), ([4097], True, 2), ([2000] * 3, False, 1)],
+)
+def test_a_read_takes_a_unit_for_four_kilobytes(sizes: list[int], consistent: bool, units: float) -> None:  # noqa: FBT001 - a case
+    consumed = capacity.Consumed()
+    consumed.read([an_item(size) for size in sizes], consistent=consistent)
+    assert consumed.reads == units
+
+
+def test_a_write_that_is_refused_takes_units_too(
+    strict_dynamodb: StrictDynamoDB, registry: DynamoDBRegistry
+) -> None:
+    registry.reserve(CLIENT_ID, owner="one", now=NOON, until=NOON)
+    before = strict_dynamodb.consumed.writes
+    registry.reserve(CLIENT_ID, owner="two", now=NOON, until=NOON)
+    assert strict_dynamodb.consumed.writes == before + 1
