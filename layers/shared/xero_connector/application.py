@@ -29,6 +29,7 @@ from xero_connector.services.count_fleet import CountFleet
 from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.end_request import EndRequest
 from xero_connector.services.exchange_code import ExchangeCode
+from xero_connector.services.fail_consent import FailConsent
 from xero_connector.services.fail_refresh import FailRefresh
 from xero_connector.services.find_credential import FindCredential
 from xero_connector.services.hold_lease import HoldLease
@@ -95,7 +96,7 @@ class Application:
             ports.history, ports.event_bus, issue_connect_link, clock, ports.deadline, observer
         )
         registry = PublishingRegistry(ports.registry, publish_events)
-        hold_lease = HoldLease(registry, clock, ports.pause, ports.lease_holder)
+        hold_lease = HoldLease(registry, clock, ports.deadline, ports.pause, ports.lease_holder)
         list_tenants = ListTenants(ports.connections, clock, observer)
         read_secrets = ReadSecrets(registry, vault, observer)
         keep_earlier_grant = KeepEarlierGrant(read_secrets, ports.seal, clock)
@@ -182,16 +183,16 @@ class Application:
         exchange_code = ExchangeCode(
             read_secrets,
             ports.seal,
-            token_endpoint,
+            ask_for_tokens,
             ports.id_tokens,
             list_tenants,
             store_tokens,
+            FailConsent(ports.seal, end_request, clock, observer, settings.redirect_uri),
             end_request,
             clock,
             ports.deadline,
             ports.pause,
             observer,
-            settings.redirect_uri,
         )
         self.complete_consent = CompleteConsent(
             registry,

@@ -21,6 +21,7 @@ from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.domain import events
 from xero_connector.domain.credential import ConsentGiven, Credential, Lease
+from xero_connector.domain.errors import RevisionConflict
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.status import Status
@@ -85,7 +86,7 @@ def strays() -> Iterator[None]:
 
 def commit_before_put(
     self: StoreTokens,
-    held: HeldLease,
+    lease: HeldLease,
     answer: TokenAnswer,
     listing: Listing,
     *,
@@ -95,7 +96,7 @@ def commit_before_put(
     consent: ConsentGiven | None = None,
 ) -> Credential:
     del gate, list_after
-    row = held.row
+    row = lease.credential
     generation = row.generation + 1
     secret = TokensSecret(
         client_id=row.client_id,
@@ -105,7 +106,7 @@ def commit_before_put(
         tenants=listing.tenants,
     )
     committed = self.commit_tokens(
-        held, Version(StoredTokens(secret, "arn"), None), listing, also=also, consent=consent
+        lease, Version(StoredTokens(secret, "arn"), None), listing, commit=lease.end, also=also, consent=consent
     )
     self.vault.put_tokens(secret, version_id=row.tokens_version_id(generation))
     return committed
@@ -116,7 +117,7 @@ def test_nothing_is_lost_by_crashes_while_the_protocol_is_whole() -> None:
 
 
 def test_commit_before_put_loses_grants() -> None:
-    with mock.patch.object(StoreTokens, "__call__", commit_before_put):
+    with mock.patch.object(StoreTokens, "and_end", commit_before_put):
         assert crashes("refresh").grants_lost > 0
 
 
@@ -128,11 +129,11 @@ def test_no_roll_forward_loses_grants() -> None:
 def test_a_swap_that_commits_before_it_puts_loses_secrets() -> None:
     def swap(self: ReplaceClientSecret, client_id: str, client_secret: str, *, by: str) -> Credential:
         del by
-        held = self.hold_lease(self.find_credential(client_id))
-        number = held.row.client_secret_number + 1
-        swapped = held.save(
+        lease = self.hold_lease(self.find_credential(client_id))
+        number = lease.credential.client_secret_number + 1
+        swapped = lease.end(
             lambda row, now: replace(row, client_secret_number=number).released(
-                due_at=held.before.due_at, attempt_finished=True, now=now
+                due_at=lease.before.due_at, attempt_finished=True, now=now
             )
         )
         version_id = client_version_id(swapped.incarnation, number)
@@ -254,10 +255,10 @@ def test_a_lease_that_is_not_respected_refreshes_twice(xero: InProcessXero) -> N
 
 
 def test_a_lease_without_a_fence_overwrites_with_stale_tokens(xero: InProcessXero) -> None:
-    def reread(self: HeldLease) -> None:
-        row = self.registry.get(self.row.client_id)
-        assert row is not None
-        self.row = row
+    def reread(self: HeldLease, _: RevisionConflict) -> None:
+        present = self.registry.get(self.credential.client_id)
+        assert present is not None
+        self.credential = present
 
     with mock.patch.object(HeldLease, "_reread", reread):
         assert race(xero, Kind.OVERRUN, races_of_a_kind=400).stale_overwrites > 0

@@ -5,21 +5,21 @@ from uuid import UUID
 import pytest
 
 from tests.fakes.builders import a_credential
-from tests.fakes.interruptions import step_in
+from tests.fakes.interruptions import ProcessDied, die, step_in
 from tests.fakes.stores import InMemoryRegistry
 from tests.fakes.world import CLIENT_ID, NOON, World
 from xero_connector.domain.credential import Credential
-from xero_connector.domain.errors import LeaseUnavailable, RevisionConflict
+from xero_connector.domain.errors import LeaseUnavailable, RevisionConflict, StoreUnavailable
 from xero_connector.domain.refresh_policy import LEASE
 from xero_connector.services.change_credential import ChangeCredential
 from xero_connector.services.find_credential import FindCredential
-from xero_connector.services.hold_lease import HoldLease
+from xero_connector.services.hold_lease import HeldLease, HoldLease, unchanged
 
 
 @pytest.fixture
 def hold(world: World) -> HoldLease:
     world.registry.create(a_credential(), replacing=None)
-    return HoldLease(world.registry, world.clock, world.advance, lambda: "me")
+    return HoldLease(world.registry, world.clock, world.deadline, world.advance, lambda: "me")
 
 
 def relabelled(registry: InMemoryRegistry, label: str) -> Credential:
@@ -29,14 +29,14 @@ def relabelled(registry: InMemoryRegistry, label: str) -> Credential:
 
 
 def test_a_lease_makes_the_row_due_when_it_ends(world: World, hold: HoldLease) -> None:
-    held = hold(world.row())
+    lease = hold(world.row())
     row = world.row()
-    assert row == held.row
+    assert row == lease.credential
     assert row.lease is not None
     assert (row.lease.owner, row.lease.until) == ("me", NOON + LEASE)
     assert row.due_at == NOON + LEASE
     assert row.attempt_started_at == NOON
-    assert not held.unfinished
+    assert not lease.unfinished
 
 
 def test_nobody_takes_a_living_lease(world: World, hold: HoldLease) -> None:
@@ -56,27 +56,27 @@ def test_a_row_that_somebody_wrote_since_is_not_leased(world: World, hold: HoldL
 
 
 def test_a_lease_that_is_long_enough_is_not_renewed(world: World, hold: HoldLease) -> None:
-    held = hold(world.row())
-    revision = held.row.revision
-    held.ensure(LEASE)
-    assert held.row.revision == revision
+    lease = hold(world.row())
+    revision = lease.credential.revision
+    lease.ensure(LEASE)
+    assert lease.credential.revision == revision
     world.advance(1)
-    held.ensure(LEASE)
-    assert held.row.lease is not None
-    assert held.row.lease.until == NOON + timedelta(seconds=1) + LEASE
+    lease.ensure(LEASE)
+    assert lease.credential.lease is not None
+    assert lease.credential.lease.until == NOON + timedelta(seconds=1) + LEASE
 
 
 def test_a_lease_that_nobody_took_over_may_be_renewed_late(world: World, hold: HoldLease) -> None:
-    held = hold(world.row())
+    lease = hold(world.row())
     world.advance(600)
-    held.ensure(timedelta(seconds=1))
-    assert held.row.lease is not None
-    assert held.row.lease.until == world.now + LEASE
+    lease.ensure(timedelta(seconds=1))
+    assert lease.credential.lease is not None
+    assert lease.credential.lease.until == world.now + LEASE
 
 
 @pytest.mark.parametrize("field", ["lease", "generation", "incarnation", "row"])
 def test_a_holder_that_lost_its_place_writes_nothing(world: World, hold: HoldLease, field: str) -> None:
-    held = hold(world.row())
+    lease = hold(world.row())
     another_life = UUID(int=1)
     match field:
         case "lease":
@@ -91,12 +91,12 @@ def test_a_holder_that_lost_its_place_writes_nothing(world: World, hold: HoldLea
         world.registry.rows.clear()
     before = dict(world.registry.rows)
     with pytest.raises(LeaseUnavailable):
-        held.save(lambda row, _: replace(row, label="overrun"))
+        lease.save(lambda row, _: replace(row, label="overrun"))
     assert world.registry.rows == before
 
 
 def test_a_row_that_never_stands_still_is_given_up(world: World, hold: HoldLease) -> None:
-    held = hold(world.row())
+    lease = hold(world.row())
 
     def disturb() -> None:
         step_in(world.registry, "save", before=disturb_and_write)
@@ -107,7 +107,7 @@ def test_a_row_that_never_stands_still_is_given_up(world: World, hold: HoldLease
 
     disturb()
     with pytest.raises(RevisionConflict):
-        held.save(lambda row, _: replace(row, label="mine"))
+        lease.save(lambda row, _: replace(row, label="mine"))
 
 
 def test_waiting_ends_with_the_patience(world: World, hold: HoldLease) -> None:
@@ -137,3 +137,112 @@ def test_a_change_that_always_comes_late_is_given_up(world: World, hold: HoldLea
     change = ChangeCredential(world.registry, FindCredential(world.registry))
     with pytest.raises(RevisionConflict):
         change(CLIENT_ID, lambda _: replace(relabelled(world.registry, "again"), revision=0))
+
+
+class RefusedError(Exception):
+    pass
+
+
+def away() -> None:
+    raise StoreUnavailable("PutItem", "InternalServerError")
+
+
+def fail(lease: HeldLease) -> None:
+    with lease:
+        raise RefusedError
+
+
+def test_a_block_that_ends_nothing_gives_the_lease_back_as_it_was(world: World, hold: HoldLease) -> None:
+    before = world.row()
+    with hold(before, consenting="request"):
+        world.advance(1)
+    after = world.row()
+    assert (after.lease, after.due_at, after.attempt_started_at, after.consenting) == (
+        None,
+        before.due_at,
+        None,
+        None,
+    )
+
+
+def test_an_error_gives_the_lease_back(world: World, hold: HoldLease) -> None:
+    with pytest.raises(RefusedError):
+        fail(hold(world.row()))
+    assert world.row().lease is None
+
+
+def test_while_something_is_unsettled_the_lease_is_left_to_expire(world: World, hold: HoldLease) -> None:
+    lease = hold(world.row())
+    lease.unsettled = True
+    with pytest.raises(RefusedError):
+        fail(lease)
+    after = world.row()
+    assert after.lease is not None
+    assert (after.due_at, after.attempt_started_at) == (NOON + LEASE, NOON)
+
+
+def test_a_process_that_dies_leaves_its_lease_behind(world: World, hold: HoldLease) -> None:
+    with pytest.raises(ProcessDied), hold(world.row()):
+        die()
+    assert world.row().lease is not None
+    assert world.row().due_at == NOON + LEASE
+
+
+def test_a_lease_that_was_taken_over_is_not_given_back(world: World, hold: HoldLease) -> None:
+    lease = hold(world.row())
+    world.advance(60)
+    overtaken = world.registry.save(world.row().leased("another", now=world.now, duration=LEASE))
+    with pytest.raises(RefusedError):
+        fail(lease)
+    assert world.row() == overtaken
+
+
+def test_a_lease_that_the_registry_does_not_take_back_expires(world: World, hold: HoldLease) -> None:
+    lease = hold(world.row())
+    step_in(world.registry, "save", before=away)
+    with pytest.raises(RefusedError):
+        fail(lease)
+    assert world.row() == lease.credential
+
+
+def test_with_no_time_left_a_lease_is_left_to_expire(world: World, hold: HoldLease) -> None:
+    lease = hold(world.row())
+    world.pause(25)
+    with pytest.raises(RefusedError):
+        fail(lease)
+    assert world.row().lease is not None
+
+
+def test_the_end_of_a_turn_is_its_last_write(world: World, hold: HoldLease) -> None:
+    with hold(world.row()) as lease:
+        ended = lease.end(lambda credential, now: credential.released(due_at=now, attempt_finished=True, now=now))
+    assert world.row() == ended
+    assert ended.due_at == NOON
+
+
+def test_a_failed_end_is_followed_by_no_other_write(world: World, hold: HoldLease) -> None:
+    lease = hold(world.row())
+    step_in(world.registry, "save", before=away)
+    with pytest.raises(StoreUnavailable), lease:
+        lease.give_back()
+    assert world.row() == lease.credential
+
+
+def test_an_end_has_to_give_the_lease_back(world: World, hold: HoldLease) -> None:
+    lease = hold(world.row())
+    with pytest.raises(AssertionError):
+        lease.end(unchanged)
+    assert world.row() == lease.credential
+
+
+def test_what_is_kept_is_what_the_lease_goes_back_to(world: World, hold: HoldLease) -> None:
+    later = NOON + timedelta(hours=1)
+    cut_off = replace(world.row(), attempt_started_at=NOON - timedelta(minutes=5))
+    with hold(world.registry.save(cut_off)) as lease:
+        kept = lease.keep(
+            lambda credential, now: credential.released(due_at=later, attempt_finished=True, now=now)
+        )
+        assert kept.lease is not None
+        assert lease.before.attempt_started_at is None
+    after = world.row()
+    assert (after.lease, after.due_at, after.attempt_started_at) == (None, later, None)

@@ -7,14 +7,14 @@ from xero_connector.domain.errors import SecretDeleted
 from xero_connector.domain.ports import Clock, Deadline, Vault
 from xero_connector.domain.time_budget import TIME_TO_LIST_AFTER_STORING
 from xero_connector.domain.tokens import StoredTokens, TokensSecret, consent_version_id
-from xero_connector.services.commit_tokens import MOST_TAKEN, CommitTokens, Version
-from xero_connector.services.hold_lease import HeldLease, unchanged
+from xero_connector.services.commit_tokens import MOST_TAKEN, Commit, CommitTokens, Version
+from xero_connector.services.hold_lease import HeldLease
 from xero_connector.services.list_tenants import Listing, ListTenants
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptTokens:
-    """Looks for versions that the row does not name yet. Committing one gives the lease back."""
+    """Looks for versions that the credential does not name yet, and commits what it finds."""
 
     vault: Vault
     commit_tokens: CommitTokens
@@ -22,12 +22,12 @@ class AdoptTokens:
     clock: Clock
     deadline: Deadline
 
-    def newer(self, held: HeldLease) -> Credential | None:
+    def newer(self, lease: HeldLease, *, commit: Commit) -> Credential | None:
         """Commit the newest version that an earlier attempt stored; None if none is (yet) to be seen."""
-        row = held.row
+        credential = lease.credential
         newest: StoredTokens | None = None
-        for generation in range(row.generation + 1, row.generation + 1 + MOST_TAKEN):
-            stored = self._seen(row.client_id, row.tokens_version_id(generation))
+        for generation in range(credential.generation + 1, credential.generation + 1 + MOST_TAKEN):
+            stored = self._seen(credential.client_id, credential.tokens_version_id(generation))
             if stored is None:
                 break
             newest = stored
@@ -35,47 +35,48 @@ class AdoptTokens:
             return None
         # Cut-off work may have stored its answer before it could list the organisations.
         pending = not newest.secret.tenants
-        tenants = row.tenants if pending else newest.secret.tenants
+        tenants = credential.tenants if pending else newest.secret.tenants
         return self.commit_tokens(
-            held,
+            lease,
             Version(newest, None),
-            self._listed(Listing(tenants, pending, row.tenants_checked_at), newest.secret),
-            also=unchanged,
-            consent=None,
+            self._listed(Listing(tenants, pending, credential.tenants_checked_at), newest.secret),
+            commit=commit,
         )
 
-    def consent(self, held: HeldLease) -> Credential | None:
+    def consent(self, lease: HeldLease, *, commit: Commit, request: str | None = None) -> Credential | None:
         """Commit what a consent stored before it was cut off; None if nothing is (yet) to be seen.
 
-        What the row holds by then may be newer in the vault than the consent's answer: that is then written again,
-        so that it is the current version for readers too.
+        `request` is its authorization request (the hash of its state), None for the one that the credential names.
+
+        What the vault holds by then may be newer than the consent's answer. The answer is then written again, so
+        that it is the current version for readers too.
         """
-        row = held.row
-        given = _looked_for(row)
-        if given is None or given.request == row.grant_consent:
+        credential = lease.credential
+        given = _looked_for(credential) if request is None else ConsentGiven(request, None)
+        if given is None or given.request == credential.grant_consent:
             return None
-        version = self._newest_of(row, given.request)
+        version = self._newest_of(credential, given.request)
         if version is None:
             return None
         stored = version.stored
-        if stored.secret.generation <= row.generation:
-            renumbered = replace(stored.secret, generation=row.generation + 1)
-            version = self.commit_tokens.put_once_more(held, renumbered, given.request)
+        if stored.secret.generation <= credential.generation:
+            renumbered = replace(stored.secret, generation=credential.generation + 1)
+            version = self.commit_tokens.put_once_more(lease, renumbered, given.request)
         # The organisations of the grant before may be another user's.
         pending = not stored.secret.tenants
         return self.commit_tokens(
-            held,
+            lease,
             version,
             self._listed(Listing(stored.secret.tenants, pending, None), stored.secret),
-            also=unchanged,
+            commit=commit,
             consent=given,
         )
 
-    def _newest_of(self, row: Credential, request: str) -> Version | None:
+    def _newest_of(self, credential: Credential, request: str) -> Version | None:
         newest = None
         for again in range(1 + MOST_TAKEN):
-            version_id = consent_version_id(row.incarnation, request, again=again)
-            stored = self._seen(row.client_id, version_id)
+            version_id = consent_version_id(credential.incarnation, request, again=again)
+            stored = self._seen(credential.client_id, version_id)
             if stored is None:
                 break
             newest = Version(stored, version_id)
@@ -97,10 +98,10 @@ class AdoptTokens:
             return None
 
 
-def _looked_for(row: Credential) -> ConsentGiven | None:
+def _looked_for(credential: Credential) -> ConsentGiven | None:
     """Return the consent whose answer may be in the vault: one that was cut off, or one that is parked."""
-    if row.consenting is not None:
-        return ConsentGiven(row.consenting, None)
-    if row.parked is not None and row.parked.consent is not None:
-        return ConsentGiven(row.parked.consent, row.parked.xero_user_id)
+    if credential.consenting is not None:
+        return ConsentGiven(credential.consenting, None)
+    if credential.parked is not None and credential.parked.consent is not None:
+        return ConsentGiven(credential.parked.consent, credential.parked.xero_user_id)
     return None

@@ -1,5 +1,6 @@
-"""Point a credential at a version of its tokens, which ends the turn."""
+"""Point a credential at a version of its tokens."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,9 +11,12 @@ from xero_connector.domain.refresh_policy import next_refresh
 from xero_connector.domain.status import FINAL
 from xero_connector.domain.tokens import StoredTokens, TokensSecret, consent_version_id, tokens_version_id
 from xero_connector.domain.version_allowance import LOWEST_TO_REFRESH
-from xero_connector.services.hold_lease import Change, HeldLease
+from xero_connector.services.hold_lease import Change, HeldLease, unchanged
 from xero_connector.services.keep_earlier_grant import KeepEarlierGrant, with_replaced
 from xero_connector.services.list_tenants import Listing
+
+type Commit = Callable[[Change], Credential]
+"""How the credential is written: `HeldLease.end`, or `HeldLease.keep` where the holder goes on."""
 
 MOST_TAKEN = 5
 
@@ -29,7 +33,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class CommitTokens:
-    """Writes the row that names a stored version, and gives the lease back with it."""
+    """Writes the credential that names a stored version, as the last write of a turn or within one."""
 
     vault: Vault
     keep_earlier_grant: KeepEarlierGrant
@@ -37,103 +41,106 @@ class CommitTokens:
 
     def __call__(
         self,
-        held: HeldLease,
+        lease: HeldLease,
         version: Version,
         listing: Listing,
         *,
-        also: Change,
-        consent: ConsentGiven | None,
+        commit: Commit,
+        also: Change = unchanged,
+        consent: ConsentGiven | None = None,
     ) -> Credential:
-        """Commit a version, with a further change to the same row; `consent` tells which one brought it, if any.
+        """Commit a version, with a further change in the same write; `consent` tells which one brought it, if any.
 
         Raises `LeaseUnavailable` if the lease was taken over.
         """
         stored = version.stored
-        replaced = None if consent is None else self.keep_earlier_grant(held.row)
+        replaced = None if consent is None else self.keep_earlier_grant(lease.credential)
 
-        def change(row: Credential, now: datetime) -> Credential:
+        def change(credential: Credential, now: datetime) -> Credential:
             due_at = max(
                 next_refresh(
-                    row.client_id,
+                    credential.client_id,
                     generation=stored.secret.generation,
                     obtained_at=stored.secret.obtained_at,
                     expires_in=stored.secret.token.expires_in,
                 ),
-                now + row.allowance.drawn(now).wait_for(LOWEST_TO_REFRESH, now),
+                now + credential.allowance.drawn(now).wait_for(LOWEST_TO_REFRESH, now),
             )
-            holding = row.holding(stored, due_at=due_at, now=now, version_id=version.version_id, consent=consent)
+            holding = credential.holding(
+                stored, due_at=due_at, now=now, version_id=version.version_id, consent=consent
+            )
             # The organisations of a consent are told with the connection, pending ones once they are known. What
             # an earlier consent connected is not gone because this one does not name it.
-            silently = row.generation == 0 or listing.pending or consent is not None
+            silently = credential.generation == 0 or listing.pending or consent is not None
             told = replace(holding, tenants=listing.tenants) if silently else holding.reaching(listing.tenants)
             told = replace(
                 told,
                 tenants_pending=listing.pending,
                 tenants_checked_at=listing.checked_at,
-                earlier_grants=row.earlier_grants
+                earlier_grants=credential.earlier_grants
                 if consent is None
-                else with_replaced(row, replaced, by=consent.request, now=now),
+                else with_replaced(credential, replaced, by=consent.request, now=now),
             )
             for _ in range(version.puts - 1):
                 told = replace(told, allowance=told.allowance.drawn(now))
             return also(told, now)
 
         try:
-            return held.save(change)
+            return commit(change)
         except LeaseUnavailable:
-            if mine := self._already_committed(held, version, consent):
+            if mine := self._already_committed(lease, version, consent):
                 return mine
             raise
 
     def _already_committed(
-        self, held: HeldLease, version: Version, consent: ConsentGiven | None
+        self, lease: HeldLease, version: Version, consent: ConsentGiven | None
     ) -> Credential | None:
         """Find out why a commit failed: its own first write, whose answer was lost, or an overtaken lease.
 
         A version that came after the credential had ended brought its secret back: that is made good.
         """
-        row = held.registry.get(held.row.client_id)
-        if row is None:
+        credential = lease.registry.get(lease.credential.client_id)
+        if credential is None:
             return None
-        if row.incarnation == held.row.incarnation and _names(row, version, consent):
-            return row
-        if row.status in FINAL or (row.ending is not None and row.ending.grants_done):
-            self.vault.delete_tokens(row.client_id)
-        elif row.incarnation != held.row.incarnation and row.generation > 0:
+        if credential.incarnation == lease.credential.incarnation and _names(credential, version, consent):
+            return credential
+        if credential.status in FINAL or (credential.ending is not None and credential.ending.grants_done):
+            self.vault.delete_tokens(credential.client_id)
+        elif credential.incarnation != lease.credential.incarnation and credential.generation > 0:
             # Readers see a version of the life before: the next refresh, at once, writes a newer one.
-            held.registry.save(replace(row, due_at=self.clock()))
-        elif consent is not None and row.generation > 0:
+            lease.registry.save(replace(credential, due_at=self.clock()))
+        elif consent is not None and credential.generation > 0:
             # Readers see the tokens of a consent that came too late: the next refresh, at once, writes newer ones.
-            held.save_late(lambda row, now: replace(row, due_at=now))
+            lease.save_late(lambda credential, now: replace(credential, due_at=now))
         return None
 
-    def put_under_next(self, held: HeldLease, secret: TokensSecret) -> StoredTokens:
+    def put_under_next(self, lease: HeldLease, secret: TokensSecret) -> StoredTokens:
         """Store an answer under its generation, or the next one that is free."""
-        row = held.row
+        credential = lease.credential
         for generation in range(secret.generation, secret.generation + MOST_TAKEN):
             numbered = replace(secret, generation=generation).within_limit()
             try:
-                return self.vault.put_tokens(numbered, version_id=row.tokens_version_id(generation))
+                return self.vault.put_tokens(numbered, version_id=credential.tokens_version_id(generation))
             except VersionTaken:
-                held.renew()
-        raise VersionTaken(row.tokens_version_id(secret.generation + MOST_TAKEN))
+                lease.renew()
+        raise VersionTaken(credential.tokens_version_id(secret.generation + MOST_TAKEN))
 
-    def put_once_more(self, held: HeldLease, secret: TokensSecret, request: str) -> Version:
+    def put_once_more(self, lease: HeldLease, secret: TokensSecret, request: str) -> Version:
         """Store the answer of a consent again, under an id that a refresh cannot take for its own."""
         for again in range(1, 1 + MOST_TAKEN):
-            version_id = consent_version_id(held.row.incarnation, request, again=again)
+            version_id = consent_version_id(lease.credential.incarnation, request, again=again)
             try:
                 return Version(self.vault.put_tokens(secret.within_limit(), version_id=version_id), version_id)
             except VersionTaken:
-                held.renew()
-        raise VersionTaken(consent_version_id(held.row.incarnation, request, again=MOST_TAKEN))
+                lease.renew()
+        raise VersionTaken(consent_version_id(lease.credential.incarnation, request, again=MOST_TAKEN))
 
 
-def _names(row: Credential, version: Version, consent: ConsentGiven | None) -> bool:
-    """Whether a row names a version, or has gone on from it: its number alone may be another's."""
+def _names(credential: Credential, version: Version, consent: ConsentGiven | None) -> bool:
+    """Whether a credential names a version, or has gone on from it: its number alone may be another's."""
     if consent is not None:
-        return row.grant_consent == consent.request
+        return credential.grant_consent == consent.request
     generation = version.stored.secret.generation
-    return row.generation == generation and row.tokens_version_id(generation) == (
-        version.version_id or tokens_version_id(row.incarnation, generation)
+    return credential.generation == generation and credential.tokens_version_id(generation) == (
+        version.version_id or tokens_version_id(credential.incarnation, generation)
     )

@@ -1,6 +1,5 @@
 """One turn of a disconnect: what it may take, and how far it has come."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -10,7 +9,7 @@ from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.ports import Clock
 from xero_connector.domain.rejection import is_refusal_sure
 from xero_connector.domain.time_budget import POST_BUDGET
-from xero_connector.services.hold_lease import HeldLease
+from xero_connector.services.hold_lease import Change, HeldLease
 
 
 class PostponedError(Exception):
@@ -39,12 +38,12 @@ class PostponedError(Exception):
 
 @dataclass(slots=True)
 class DisconnectTurn:
-    """The lease, the end of the turn, and what goes into the row with its next write.
+    """The lease, the end of the turn, and what goes into the credential with its next write.
 
     `restored` tells that a secret was brought back in this turn, `deleting` that the deletion has begun.
     """
 
-    held: HeldLease
+    lease: HeldLease
     clock: Clock
     ends_at: datetime
     ending: Ending
@@ -52,30 +51,30 @@ class DisconnectTurn:
     deleting: bool = False
 
     @property
-    def row(self) -> Credential:
-        """The row as it was last written."""
-        return self.held.row
+    def credential(self) -> Credential:
+        """The credential as it was last written."""
+        return self.lease.credential
 
     @property
     def unfinished(self) -> bool:
         """Whether a refresh token may be rotated unseen: from before the disconnect, or by a turn cut off."""
-        started_at = self.row.attempt_started_at
-        return started_at is not None and (started_at <= self.ending.since or self.held.unfinished)
+        started_at = self.credential.attempt_started_at
+        return started_at is not None and (started_at <= self.ending.since or self.lease.unfinished)
 
     @property
     def unfinished_since(self) -> datetime | None:
         """Since when the newest refresh token may be rotated unseen, None if it is not."""
-        lost = (self.row.attempt_started_at if self.unfinished else None, self.ending.exchange_lost_at)
+        lost = (self.credential.attempt_started_at if self.unfinished else None, self.ending.exchange_lost_at)
         return min((moment for moment in lost if moment is not None), default=None)
 
     @property
     def is_refusal_sure(self) -> bool:
         """Whether Xero has refused the pair often and for long enough."""
-        return is_refusal_sure(self.row, self.clock()) or self.given_up
+        return is_refusal_sure(self.credential, self.clock()) or self.given_up
 
     def pair_is_good(self) -> None:
         """Take back earlier refusals: Xero looks at the client first, and it accepted the pair."""
-        self.held.row = replace(self.held.row, refused_since=None, refusals=0)
+        self.lease.credential = replace(self.lease.credential, refused_since=None, refusals=0)
 
     @property
     def given_up(self) -> bool:
@@ -90,11 +89,15 @@ class DisconnectTurn:
         """Have so much of the turn left, or raise `PostponedError`; and a lease that lasts for one POST."""
         if not self.has_time_for(needed):
             raise PostponedError
-        self.held.ensure(POST_BUDGET)
+        self.lease.ensure(POST_BUDGET)
 
-    def save(self, change: Callable[[Credential, datetime], Credential]) -> Credential:
+    def save(self, change: Change) -> Credential:
         """Write a change together with how far the disconnect has come."""
-        return self.held.save(lambda row, now: change(replace(row, ending=self.ending), now))
+        return self.lease.save(lambda credential, now: change(replace(credential, ending=self.ending), now))
+
+    def end(self, change: Change) -> Credential:
+        """Give the lease back with a change, and how far the disconnect has come."""
+        return self.lease.end(lambda credential, now: change(replace(credential, ending=self.ending), now))
 
     def leave(self, code: str, detail: str) -> None:
         """Note something that could not be ended."""

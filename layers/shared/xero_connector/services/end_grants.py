@@ -49,10 +49,10 @@ class EndGrants:
 
     def __call__(self, turn: DisconnectTurn) -> None:
         """Leave what could not be ended with the turn; raises `PostponedError` where another turn has to go on."""
-        row = turn.row
-        custom = row.integration_type is IntegrationType.CUSTOM_CONNECTION
+        credential = turn.credential
+        custom = credential.integration_type is IntegrationType.CUSTOM_CONNECTION
         # A Custom connection stands at Xero from the day it was set up, with tokens or without.
-        if not (custom or self.users_grants.any_of(row)):
+        if not (custom or self.users_grants.any_of(credential)):
             return
         pair = self.users_grants.pair(turn)
         if pair is None:
@@ -70,7 +70,7 @@ class EndGrants:
 
     @staticmethod
     def _take_out(turn: DisconnectTurn, grants: GrantsAtHand) -> None:
-        turn.save(lambda row, _: without_user(row, grants))
+        turn.save(lambda credential, _: without_user(credential, grants))
 
     def _end(self, turn: DisconnectTurn, pair: ClientPair, grants: GrantsAtHand) -> None:
         if not grants.refresh_tokens and grants.access_token is None:
@@ -146,10 +146,10 @@ class EndGrants:
     def _keep(self, turn: DisconnectTurn, grants: GrantsAtHand, answer: TokenAnswer, refresh_token: str) -> None:
         """Write the successor down before it is revoked: Xero may be away for longer than the grace lasts."""
         before = turn.ending
-        newest, user_id = grants.newest, turn.row.xero_user_id if grants.is_last else None
+        newest, user_id = grants.newest, turn.credential.xero_user_id if grants.is_last else None
         try:
             successor = ParkedGrant(
-                sealed=self.seal.seal(refresh_token, context=turn.row.seal_context),
+                sealed=self.seal.seal(refresh_token, context=turn.credential.seal_context),
                 obtained_at=answer.obtained_at,
                 consent=newest.consent if newest else None,
                 xero_user_id=newest.xero_user_id if newest else user_id,
@@ -158,7 +158,7 @@ class EndGrants:
             turn.ending = replace(
                 turn.ending, exchanged=True, revoked=False, suspected=False, exchange_lost_at=None
             )
-            turn.save(lambda row, _: with_successor(row, grants, successor))
+            turn.save(lambda credential, _: with_successor(credential, grants, successor))
         except StoreUnavailable:
             # It is about to be revoked. If this turn dies first, the old token is good within the grace.
             turn.ending = before

@@ -36,65 +36,74 @@ class FailRefresh:
 
     def by_xero(self, turn: RefreshTurn, failure: TokenEndpointFailure) -> Refresh:
         """Write down a failure of the token endpoint; a grant is given up only after every other way was tried."""
-        held = turn.held
-        previous_error = held.row.last_error.code if held.row.last_error else None
+        lease = turn.lease
+        previous_error = lease.credential.last_error.code if lease.credential.last_error else None
         if confirms_dead_grant(failure.kind, previous_error=previous_error):
             # Before a grant is given up: its successor may have been stored unseen.
-            if adopted := self.adopt_tokens.newer(held) or self.adopt_tokens.consent(held):
+            if adopted := self._adopted(lease):
                 return self.report_refresh.refreshed(Outcome.ROLLED_FORWARD, adopted, answered=True)
             try:
                 if refreshed := self.present_older_tokens(turn):
                     return self.report_refresh.refreshed(Outcome.REFRESHED, refreshed, answered=True)
             except TokenEndpointFailure:
                 # The grant may live on in an older token: the suspicion stays, and all of it is tried again.
-                row = self._save_failure(held, failure)
+                credential = self._save_failure(lease, failure)
             else:
                 # What was parked is dead with the rest.
-                held.row = replace(held.row, parked=None)
-                row = self._give_up(held, code=failure.code, detail=failure.detail)
+                lease.credential = replace(lease.credential, parked=None)
+                credential = self._give_up(lease, code=failure.code, detail=failure.detail)
         else:
-            row = self._save_failure(held, failure)
-        return self.report_refresh.refused(row, failure)
+            credential = self._save_failure(lease, failure)
+        return self.report_refresh.refused(credential, failure)
 
-    def unreadable(self, held: HeldLease) -> Refresh:
+    def unreadable(self, lease: HeldLease) -> Refresh:
         """Wait for a secret as long as it can lag; after that it is gone, and only a person can help."""
         self.observer.count("SecretUnreadable")
         try:
-            missing = self.read_grant.missing(held.row)
+            missing = self.read_grant.missing(lease.credential)
         except StoreUnavailable as trouble:
-            self.by_a_store(held, trouble)
+            self.by_a_store(lease, trouble)
             raise
-        row = held.save(lambda row, now: without_secret(row, missing=missing, now=now))
-        self.observer.event("secret_unreadable", client_id=row.client_id, status=row.status)
-        return Refresh(Outcome.FAILED, row)
+        credential = lease.end(lambda credential, now: without_secret(credential, missing=missing, now=now))
+        self.observer.event("secret_unreadable", client_id=credential.client_id, status=credential.status)
+        return Refresh(Outcome.FAILED, credential)
 
-    def for_want_of_versions(self, held: HeldLease, wait: timedelta) -> Refresh:
+    def for_want_of_versions(self, lease: HeldLease, wait: timedelta) -> Refresh:
         """Leave the token alone: Secrets Manager would not keep another version today."""
         self.observer.count("VersionAllowanceExhausted")
-        row = held.save(lambda row, now: waiting_for_allowance(row, now=now, until=now + wait))
-        return Refresh(Outcome.FAILED, row)
+        credential = lease.end(
+            lambda credential, now: waiting_for_allowance(credential, now=now, until=now + wait)
+        )
+        return Refresh(Outcome.FAILED, credential)
 
-    def without_refresh_token(self, held: HeldLease) -> Refresh:
+    def without_refresh_token(self, lease: HeldLease) -> Refresh:
         """Give up a grant that cannot be refreshed."""
-        row = self._give_up(
-            held,
+        credential = self._give_up(
+            lease,
             code="refresh_token_missing",
             detail="Xero gave no refresh token: the consent did not grant offline_access.",
         )
-        self.observer.event("refresh_token_missing", client_id=row.client_id, status=row.status)
-        return Refresh(Outcome.FAILED, row)
+        self.observer.event("refresh_token_missing", client_id=credential.client_id, status=credential.status)
+        return Refresh(Outcome.FAILED, credential)
 
     @staticmethod
-    def by_a_store(held: HeldLease, trouble: StoreUnavailable) -> None:
+    def by_a_store(lease: HeldLease, trouble: StoreUnavailable) -> None:
         """Write down that a store stands in the way; where that is the registry, the lease ends after a minute."""
         with suppress(LeaseUnavailable, RevisionConflict, StoreUnavailable):
-            held.save(lambda row, now: blocked(row, trouble, before=held.before, now=now))
+            lease.end(lambda credential, now: blocked(credential, trouble, before=lease.before, now=now))
 
-    def _give_up(self, held: HeldLease, *, code: str, detail: str) -> Credential:
+    def _adopted(self, lease: HeldLease) -> Credential | None:
+        return self.adopt_tokens.newer(lease, commit=lease.end) or self.adopt_tokens.consent(
+            lease, commit=lease.end
+        )
+
+    def _give_up(self, lease: HeldLease, *, code: str, detail: str) -> Credential:
         self.observer.count("ReauthorizationRequired")
-        return held.save(lambda row, now: given_up(row, code=code, detail=detail, now=now))
+        return lease.end(lambda credential, now: given_up(credential, code=code, detail=detail, now=now))
 
     @staticmethod
-    def _save_failure(held: HeldLease, failure: TokenEndpointFailure) -> Credential:
-        unfinished = held.unfinished
-        return held.save(lambda row, now: after_failure(row, failure, unfinished=unfinished, now=now))
+    def _save_failure(lease: HeldLease, failure: TokenEndpointFailure) -> Credential:
+        unfinished = lease.unfinished
+        return lease.end(
+            lambda credential, now: after_failure(credential, failure, unfinished=unfinished, now=now)
+        )

@@ -15,11 +15,11 @@ class FindCredential:
 
     def __call__(self, client_id: str) -> Credential:
         """Raises `NotFound`."""
-        row = self.registry.get(client_id)
-        if row is None:
+        credential = self.registry.get(client_id)
+        if credential is None:
             raise NotFound(
                 "There is no credential with this client_id.",
                 code="credential_not_found",
                 hint="Check the client ID, or submit the pair with POST /credentials.",
             )
-        return row
+        return credential

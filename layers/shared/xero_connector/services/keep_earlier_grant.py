@@ -18,28 +18,28 @@ class KeepEarlierGrant:
     seal: Seal
     clock: Clock
 
-    def __call__(self, row: Credential) -> ParkedGrant | None:
-        """Return the present grant of a row, sealed, or None if there is none.
+    def __call__(self, credential: Credential) -> ParkedGrant | None:
+        """Return the present grant of a credential, sealed, or None if there is none.
 
         Where its token cannot be read or sealed, an entry without a token remains, and a disconnect says so.
         """
-        if row.generation == 0:
+        if credential.generation == 0:
             return None
-        obtained_at = row.last_refreshed_at or self.clock()
+        obtained_at = credential.last_refreshed_at or self.clock()
         try:
-            refresh_token = self.read_secrets.tokens(row).secret.token.refresh_token
-            sealed = self.seal.seal(refresh_token, context=row.seal_context) if refresh_token else ""
+            refresh_token = self.read_secrets.tokens(credential).secret.token.refresh_token
+            sealed = self.seal.seal(refresh_token, context=credential.seal_context) if refresh_token else ""
         except StoreUnavailable:
             sealed = ""
-        return ParkedGrant(sealed=sealed, obtained_at=obtained_at, xero_user_id=row.xero_user_id)
+        return ParkedGrant(sealed=sealed, obtained_at=obtained_at, xero_user_id=credential.xero_user_id)
 
 
 def with_replaced(
-    row: Credential, present: ParkedGrant | None, *, by: str, now: datetime
+    credential: Credential, present: ParkedGrant | None, *, by: str, now: datetime
 ) -> tuple[ParkedGrant, ...]:
-    """Return the earlier grants of a row once a consent has replaced its `present` grant.
+    """Return the earlier grants of a credential once a consent has replaced its `present` grant.
 
-    `by` is the authorization request of the consent: what waits of it in the row is no other grant.
+    `by` is the authorization request of the consent: what waits of it in the credential is no other grant.
     """
-    earlier = [*row.earlier_grants, *(one for one in (present, row.parked) if one is not None)]
+    earlier = [*credential.earlier_grants, *(one for one in (present, credential.parked) if one is not None)]
     return within_limit([grant for grant in earlier if grant.consent != by], now)

@@ -20,9 +20,9 @@ class Listing:
     checked_at: datetime | None
 
     @classmethod
-    def of(cls, row: Credential) -> "Listing":
-        """Return what a row knows."""
-        return cls(row.tenants, row.tenants_pending, row.tenants_checked_at)
+    def of(cls, credential: Credential) -> "Listing":
+        """Return what a credential knows."""
+        return cls(credential.tenants, credential.tenants_pending, credential.tenants_checked_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,6 @@ class ListTenants:
             return known
         kept = fitting(tenants)
         if len(kept) < len(tenants):
-            # A grant whose row could not be written would be lost: better a list that says that it was cut.
+            # A grant whose credential could not be written would be lost: better a list that says that it was cut.
             self.observer.count("TenantsLeftOut", len(tenants) - len(kept))
         return Listing(kept, pending=False, checked_at=self.clock())

@@ -32,20 +32,22 @@ class PresentOlderTokens:
         itself, or within its grace. Tokens of an earlier consent are left alone: they may reach other
         organisations. Raises `TokenEndpointFailure` where Xero does not say.
         """
-        row = turn.held.row
-        pair = self.read_secrets.pair(row)
-        newest = row.generation if row.parked is not None else row.generation - 1
-        oldest = max(row.grant_began, row.generation - _OLDER_GENERATIONS, 1)
+        credential = turn.lease.credential
+        pair = self.read_secrets.pair(credential)
+        newest = credential.generation if credential.parked is not None else credential.generation - 1
+        oldest = max(credential.grant_began, credential.generation - _OLDER_GENERATIONS, 1)
         for generation in range(newest, oldest - 1, -1):
-            older = self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(generation))
+            older = self.vault.get_tokens(
+                credential.client_id, version_id=credential.tokens_version_id(generation)
+            )
             if older is None or older.secret.token.refresh_token is None:
                 continue
             try:
-                answer = self.ask_for_tokens.with_refresh_token(turn, pair, older.secret.token.refresh_token)
+                answer = self.ask_for_tokens.with_refresh_token(turn.lease, pair, older.secret.token.refresh_token)
             except TokenEndpointFailure as failure:
                 if failure.kind is not FailureKind.INVALID_GRANT:
                     raise
                 continue
             answer = answer.keeping(older.secret.token)
-            return self.store_tokens(turn.held, answer, Listing.of(row), gate=turn.gate)
+            return self.store_tokens.and_end(turn.lease, answer, Listing.of(credential), gate=turn.gate)
         return None

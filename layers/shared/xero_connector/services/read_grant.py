@@ -1,4 +1,4 @@
-"""Read what a refresh presents: the tokens in the vault, or the newer one that waits in the row."""
+"""Read what a refresh presents: the tokens in the vault, or the newer one that waits in the credential."""
 
 from dataclasses import dataclass
 
@@ -17,22 +17,22 @@ class ReadGrant:
     read_secrets: ReadSecrets
     seal: Seal
 
-    def stored(self, row: Credential) -> StoredTokens | None:
-        """Return the tokens in the vault, None where all that the credential has waits in the row."""
-        if row.generation == 0:
+    def stored(self, credential: Credential) -> StoredTokens | None:
+        """Return the tokens in the vault, None where all that it has waits in the credential."""
+        if credential.generation == 0:
             return None
         try:
-            return self.read_secrets.tokens(row)
+            return self.read_secrets.tokens(credential)
         except SecretNotVisible:
-            if row.parked is None:
+            if credential.parked is None:
                 raise
             return None
 
-    def newest_refresh_token(self, row: Credential, current: StoredTokens | None) -> str | None:
-        """Return the newest refresh token, from the row or from `current`; None if the grant has none."""
-        if row.parked is not None:
+    def newest_refresh_token(self, credential: Credential, current: StoredTokens | None) -> str | None:
+        """Return the newest refresh token, from the credential or from `current`; None if the grant has none."""
+        if credential.parked is not None:
             try:
-                return self.seal.unseal(row.parked.sealed, context=row.seal_context)
+                return self.seal.unseal(credential.parked.sealed, context=credential.seal_context)
             except StoreUnavailable as trouble:
                 if trouble.reason not in UNUSABLE:
                     raise
@@ -41,16 +41,16 @@ class ReadGrant:
                 raise SecretNotVisible
         return None if current is None else current.secret.token.refresh_token
 
-    def missing(self, row: Credential) -> Secret | None:
+    def missing(self, credential: Credential) -> Secret | None:
         """Look once more which secret cannot be read."""
         try:
-            self.read_secrets.pair(row)
+            self.read_secrets.pair(credential)
         except SecretNotVisible:
             return Secret.CLIENT
-        if row.integration_type is IntegrationType.CUSTOM_CONNECTION:
+        if credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
             return None
         try:
-            self.newest_refresh_token(row, self.stored(row))
+            self.newest_refresh_token(credential, self.stored(credential))
         except SecretNotVisible:
             return Secret.TOKENS
         return None

@@ -1,4 +1,4 @@
-"""Read the secrets that a row vouches for."""
+"""Read the secrets that a credential vouches for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,27 +24,29 @@ class ReadSecrets:
     vault: Vault
     observer: Observer
 
-    def pair(self, row: Credential) -> ClientPair:
+    def pair(self, credential: Credential) -> ClientPair:
         """Return the pair in force; raises `SecretNotVisible` where this reader cannot see it (yet)."""
         return self._found(
-            row,
-            lambda: self.vault.get_client_pair(row.client_id, version_id=row.client_version_id),
+            credential,
+            lambda: self.vault.get_client_pair(credential.client_id, version_id=credential.client_version_id),
             restore=self.vault.restore_client_pair,
             delete=self.vault.delete_client_pair,
         )
 
-    def tokens(self, row: Credential) -> StoredTokens:
+    def tokens(self, credential: Credential) -> StoredTokens:
         """Return the tokens in force; raises `SecretNotVisible` where this reader cannot see them (yet)."""
         return self._found(
-            row,
-            lambda: self.vault.get_tokens(row.client_id, version_id=row.tokens_version_id(row.generation)),
+            credential,
+            lambda: self.vault.get_tokens(
+                credential.client_id, version_id=credential.tokens_version_id(credential.generation)
+            ),
             restore=self.vault.restore_tokens,
             delete=self.vault.delete_tokens,
         )
 
     def _found[Secret](
         self,
-        row: Credential,
+        credential: Credential,
         read: Callable[[], Secret | None],
         *,
         restore: Callable[[str], None],
@@ -53,24 +55,26 @@ class ReadSecrets:
         try:
             secret = read()
         except SecretDeleted:
-            if not self._lives(row):
+            if not self._lives(credential):
                 # Ended while this reader was at work: what was deleted stays deleted.
                 raise
-            restore(row.client_id)
-            if not self._lives(row):
+            restore(credential.client_id)
+            if not self._lives(credential):
                 # It ended in this very moment: that is made good.
-                delete(row.client_id)
+                delete(credential.client_id)
                 raise
             self.observer.count("SecretRestored")
-            self.observer.event("secret_restored", client_id=row.client_id)
+            self.observer.event("secret_restored", client_id=credential.client_id)
             secret = self._read_restored(read)
         if secret is None:
             raise SecretNotVisible
         return secret
 
-    def _lives(self, row: Credential) -> bool:
-        present = self.registry.get(row.client_id)
-        return present is not None and present.incarnation == row.incarnation and present.status not in _ENDED
+    def _lives(self, credential: Credential) -> bool:
+        present = self.registry.get(credential.client_id)
+        return (
+            present is not None and present.incarnation == credential.incarnation and present.status not in _ENDED
+        )
 
     @staticmethod
     def _read_restored[Secret](read: Callable[[], Secret | None]) -> Secret | None:

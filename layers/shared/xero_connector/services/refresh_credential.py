@@ -5,15 +5,8 @@ from datetime import datetime
 
 from xero_connector.domain.checks import granted_scopes_check, is_news
 from xero_connector.domain.credential import ConsentGiven, Credential, IntegrationType
-from xero_connector.domain.errors import (
-    LeaseUnavailable,
-    SecretNotVisible,
-    StoreUnavailable,
-    VersionTaken,
-)
-from xero_connector.domain.failed_refresh import (
-    look_again_or_forget,
-)
+from xero_connector.domain.errors import LeaseUnavailable, SecretNotVisible, StoreUnavailable, VersionTaken
+from xero_connector.domain.failed_refresh import look_again_or_forget
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, Seal, Vault
 from xero_connector.domain.status import Status
@@ -70,75 +63,89 @@ class RefreshCredential:
     deadline: Deadline
 
     def __call__(
-        self, row: Credential, *, only_if_due: bool, asked_by: str | None = None, gate: VaultGate | None = None
+        self,
+        credential: Credential,
+        *,
+        only_if_due: bool,
+        asked_by: str | None = None,
+        gate: VaultGate | None = None,
     ) -> Refresh:
         """Refresh a credential that has a grant, or finish what an earlier attempt left behind.
 
-        `row` is the credential as it was just read: the lease is had only if it is still so. `asked_by` is the
-        admin to name in the audit trail, None without one. `gate` is the one of the sweep; without one, a
-        vault that takes no writes raises `StoreUnavailable`.
+        `credential` was just read: the lease is had only if nothing was written since. `asked_by` is the admin to
+        name in the audit trail, None without one. `gate` is the one of the sweep; without one, a vault that takes
+        no writes raises `StoreUnavailable`.
         """
-        if not self._has_work(row, only_if_due=only_if_due):
-            return Refresh(Outcome.SKIPPED, row)
+        if not self._has_work(credential, only_if_due=only_if_due):
+            return Refresh(Outcome.SKIPPED, credential)
         if gate is not None and gate.closed:
-            return Refresh(Outcome.LEFT_FOR_LATER, row)
+            return Refresh(Outcome.LEFT_FOR_LATER, credential)
         try:
-            held = self.hold_lease(row if asked_by is None else row.noted(Action.REFRESH_REQUESTED, by=asked_by))
+            lease = self.hold_lease(
+                credential if asked_by is None else credential.noted(Action.REFRESH_REQUESTED, by=asked_by)
+            )
         except LeaseUnavailable:
-            return Refresh(Outcome.BUSY, row)
-        turn = RefreshTurn(held, gate or VaultGate(), asked_for=not only_if_due)
-        try:
-            return self._go_on(turn)
-        except SecretNotVisible:
-            return self.fail_refresh.unreadable(turn.held)
-        except StoreUnavailable as trouble:
-            if gate is not None and gate.closed and not turn.presented:
-                held.give_back_if_possible()
-                return Refresh(Outcome.LEFT_FOR_LATER, row)
-            if not turn.presented or row.integration_type is IntegrationType.CUSTOM_CONNECTION:
-                self.fail_refresh.by_a_store(held, trouble)
-            raise
+            return Refresh(Outcome.BUSY, credential)
+        with lease:
+            try:
+                return self._go_on(RefreshTurn(lease, gate or VaultGate(), asked_for=not only_if_due))
+            except SecretNotVisible:
+                return self.fail_refresh.unreadable(lease)
+            except StoreUnavailable as trouble:
+                if gate is not None and gate.closed and not lease.unsettled:
+                    return Refresh(Outcome.LEFT_FOR_LATER, credential)
+                if not lease.unsettled or credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
+                    self.fail_refresh.by_a_store(lease, trouble)
+                # Otherwise the lease expires with its attempt, and the old token is presented again in the grace.
+                raise
 
-    def _has_work(self, row: Credential, *, only_if_due: bool) -> bool:
-        if row.status not in WORKS_ON or (only_if_due and not row.is_due(self.clock())):
+    def _has_work(self, credential: Credential, *, only_if_due: bool) -> bool:
+        if credential.status not in WORKS_ON or (only_if_due and not credential.is_due(self.clock())):
             return False
-        return row.has_grant or row.attempt_started_at is not None or row.consenting is not None
+        return (
+            credential.has_grant or credential.attempt_started_at is not None or credential.consenting is not None
+        )
 
     def _go_on(self, turn: RefreshTurn) -> Refresh:
-        held = turn.held
-        if held.unfinished and (adopted := self.adopt_tokens.newer(held)):
+        lease = turn.lease
+        if adopted := self._adopted(lease):
             return self.report_refresh.refreshed(Outcome.ROLLED_FORWARD, adopted)
-        if (held.unfinished or held.row.consenting is not None) and (adopted := self.adopt_tokens.consent(held)):
-            return self.report_refresh.refreshed(Outcome.ROLLED_FORWARD, adopted)
-        if not held.row.has_grant:
+        if not lease.credential.has_grant:
             # A consent was cut off before it stored anything: there is no grant to go on with.
-            return Refresh(Outcome.SKIPPED, held.save(look_again_or_forget))
-        if held.row.consenting is not None and not turn.asked_for and not self._is_refresh_due(held):
-            return Refresh(Outcome.SKIPPED, held.save(look_again_or_forget))
+            return Refresh(Outcome.SKIPPED, lease.end(look_again_or_forget))
+        if lease.credential.consenting is not None and not turn.asked_for and not self._is_refresh_due(lease):
+            return Refresh(Outcome.SKIPPED, lease.end(look_again_or_forget))
         return self._present(turn)
 
-    def _is_refresh_due(self, held: HeldLease) -> bool:
-        row = held.before
-        if row.attempt_started_at is not None or row.failures or row.parked is not None:
+    def _adopted(self, lease: HeldLease) -> Credential | None:
+        if lease.unfinished and (adopted := self.adopt_tokens.newer(lease, commit=lease.end)):
+            return adopted
+        if lease.unfinished or lease.credential.consenting is not None:
+            return self.adopt_tokens.consent(lease, commit=lease.end)
+        return None
+
+    def _is_refresh_due(self, lease: HeldLease) -> bool:
+        credential = lease.before
+        if credential.attempt_started_at is not None or credential.failures or credential.parked is not None:
             return True
-        due_at = row.refresh_due_at
+        due_at = credential.refresh_due_at
         return due_at is None or due_at <= self.clock()
 
     def _present(self, turn: RefreshTurn) -> Refresh:
-        held, row = turn.held, turn.held.row
-        pair = self.read_secrets.pair(row)
-        if row.integration_type is IntegrationType.CUSTOM_CONNECTION:
+        lease, credential = turn.lease, turn.lease.credential
+        pair = self.read_secrets.pair(credential)
+        if credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
             return self._ask_anew(turn, pair)
-        current = self.read_grant.stored(row)
-        refresh_token = self.read_grant.newest_refresh_token(row, current)
+        current = self.read_grant.stored(credential)
+        refresh_token = self.read_grant.newest_refresh_token(credential, current)
         if refresh_token is None:
-            return self.fail_refresh.without_refresh_token(held)
-        if not held.unfinished and (wait := row.allowance.wait_for(LOWEST_TO_REFRESH, self.clock())):
-            return self.fail_refresh.for_want_of_versions(held, wait)
+            return self.fail_refresh.without_refresh_token(lease)
+        if not lease.unfinished and (wait := credential.allowance.wait_for(LOWEST_TO_REFRESH, self.clock())):
+            return self.fail_refresh.for_want_of_versions(lease, wait)
         self._admit(turn, current)
-        known = self._listed_before(row, current)
+        known = self._listed_before(credential, current)
         try:
-            answer = self.ask_for_tokens.with_refresh_token(turn, pair, refresh_token)
+            answer = self.ask_for_tokens.with_refresh_token(lease, pair, refresh_token)
         except TokenEndpointFailure as failure:
             return self.fail_refresh.by_xero(turn, failure)
         if current is not None:
@@ -146,18 +153,22 @@ class RefreshCredential:
         answer = replace(
             answer, token=replace(answer.token, refresh_token=answer.token.refresh_token or refresh_token)
         )
-        return self._kept(turn, answer.as_asked_for(row.granted_scopes or row.requested_scopes), known)
+        return self._kept(
+            turn, answer.as_asked_for(credential.granted_scopes or credential.requested_scopes), known
+        )
 
     def _admit(self, turn: RefreshTurn, current: StoredTokens | None) -> None:
         """Let a token be spent only while the vault takes writes, and with a key at hand to seal the answer."""
-        row = turn.held.row
+        credential = turn.lease.credential
 
         def probe() -> None:
             if current is None:
                 return
             try:
                 # The version that is there already: taken as a repetition, it changes nothing.
-                self.vault.put_tokens(current.secret, version_id=row.tokens_version_id(row.generation))
+                self.vault.put_tokens(
+                    current.secret, version_id=credential.tokens_version_id(credential.generation)
+                )
             except VersionTaken:
                 # It was written in another form: the vault looked at it, and so it takes writes.
                 return
@@ -165,10 +176,10 @@ class RefreshCredential:
         self.seal.prepare()
         turn.gate.admit(None if current is None else probe, in_trouble=_had_trouble_with_the_vault(turn))
 
-    def _listed_before(self, row: Credential, current: StoredTokens | None) -> Listing:
+    def _listed_before(self, credential: Credential, current: StoredTokens | None) -> Listing:
         """List the organisations with the token that is still good: after its successor, storing comes first."""
-        known = Listing.of(row)
-        good = current is not None and row.parked is None and self.clock() < current.secret.token_expires_at
+        known = Listing.of(credential)
+        good = current is not None and credential.parked is None and self.clock() < current.secret.token_expires_at
         if current is None or not good or not (known.pending or self.list_tenants.is_due(known)):
             return known
         if self.deadline() - self.clock() < TIME_TO_LIST_BEFORE_ASKING:
@@ -178,16 +189,16 @@ class RefreshCredential:
     def _kept(
         self, turn: RefreshTurn, answer: TokenAnswer, known: Listing, *, also: Change = unchanged
     ) -> Refresh:
-        parked = turn.held.row.parked
+        parked = turn.lease.credential.parked
         consent = None
         if parked is not None and parked.consent is not None:
             consent = ConsentGiven(parked.consent, parked.xero_user_id)
         list_after = None
-        custom = turn.held.row.integration_type is IntegrationType.CUSTOM_CONNECTION
+        custom = turn.lease.credential.integration_type is IntegrationType.CUSTOM_CONNECTION
         if (known.pending or consent is not None) and not custom:
             list_after = lambda: self.list_tenants.everything(known, answer.token.access_token)  # noqa: E731 - bound here
-        row = self.store_tokens(
-            turn.held,
+        credential = self.store_tokens.and_end(
+            turn.lease,
             answer,
             known,
             gate=turn.gate,
@@ -195,36 +206,40 @@ class RefreshCredential:
             also=also,
             consent=consent,
         )
-        if row.parked is not None:
-            return Refresh(Outcome.PARKED, row, answered=True)
-        return self.report_refresh.refreshed(Outcome.REFRESHED, row, answered=True)
+        if credential.parked is not None:
+            return Refresh(Outcome.PARKED, credential, answered=True)
+        return self.report_refresh.refreshed(Outcome.REFRESHED, credential, answered=True)
 
     def _ask_anew(self, turn: RefreshTurn, pair: ClientPair) -> Refresh:
-        row = turn.held.row
-        if wait := row.allowance.wait_for(LOWEST_TO_REFRESH, self.clock()):
-            return self.fail_refresh.for_want_of_versions(turn.held, wait)
-        if row.generation > 0 and _had_trouble_with_the_vault(turn):
-            self._admit(turn, self.read_grant.stored(row))
+        credential = turn.lease.credential
+        if wait := credential.allowance.wait_for(LOWEST_TO_REFRESH, self.clock()):
+            return self.fail_refresh.for_want_of_versions(turn.lease, wait)
+        if credential.generation > 0 and _had_trouble_with_the_vault(turn):
+            self._admit(turn, self.read_grant.stored(credential))
         try:
-            answer = self.ask_for_tokens.of_custom_connection(turn, pair)
+            answer = self.ask_for_tokens.of_custom_connection(turn.lease, pair)
         except TokenEndpointFailure as failure:
             return self.fail_refresh.by_xero(turn, failure)
-        known = Listing.of(row)
-        if row.generation == 0:
+        known = Listing.of(credential)
+        if credential.generation == 0:
             known = replace(known, pending=True)
         in_time = self.deadline() - self.clock() > TIME_TO_LIST_BEFORE_ASKING
         if in_time and (known.pending or self.list_tenants.is_due(known)):
             # Before storing: a Custom connection can ask for its tokens again.
             known = self.list_tenants.everything(known, answer.token.access_token)
 
-        def with_scopes(row: Credential, now: datetime) -> Credential:
-            found = granted_scopes_check(row.requested_scopes, answer.token.scopes, now)
+        def with_scopes(credential: Credential, now: datetime) -> Credential:
+            found = granted_scopes_check(credential.requested_scopes, answer.token.scopes, now)
             # Each refresh finds the same, and what is written anew makes its write a larger one.
-            return row.checked(scopes=found) if is_news(found, row.checks["scopes"], now) else row
+            return (
+                credential.checked(scopes=found)
+                if is_news(found, credential.checks["scopes"], now)
+                else credential
+            )
 
         return self._kept(turn, answer, known, also=with_scopes)
 
 
 def _had_trouble_with_the_vault(turn: RefreshTurn) -> bool:
-    trouble = turn.held.before.last_error
+    trouble = turn.lease.before.last_error
     return trouble is not None and trouble.code == _VAULT_TROUBLE

@@ -14,7 +14,7 @@ class Outcome(StrEnum):
     REFRESHED = "refreshed"
     ROLLED_FORWARD = "rolled_forward"
     PARKED = "parked"
-    """Xero gave new tokens and the vault did not take them: the refresh token waits in the row."""
+    """Xero gave new tokens and the vault did not take them: the refresh token waits in the credential."""
     FAILED = "failed"
     BUSY = "busy"
     SKIPPED = "skipped"
@@ -24,18 +24,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """The outcome, and the row as it stands now; `answered` tells whether Xero did, None if it was not asked."""
+    """The outcome, and the credential as it is now; `answered` tells whether Xero did, None if not asked."""
 
     outcome: Outcome
-    row: Credential
+    credential: Credential
     answered: bool | None = None
 
 
 @dataclass(slots=True)
 class RefreshTurn:
-    """One turn of a credential, under its lease; `presented` once Xero may have been asked for tokens."""
+    """One turn of a credential, under its lease."""
 
-    held: HeldLease
+    lease: HeldLease
     gate: VaultGate
     asked_for: bool
-    presented: bool = False

@@ -14,24 +14,26 @@ class ReportRefresh:
 
     observer: Observer
 
-    def refreshed(self, outcome: Outcome, row: Credential, *, answered: bool | None = None) -> Refresh:
+    def refreshed(self, outcome: Outcome, credential: Credential, *, answered: bool | None = None) -> Refresh:
         """Report new tokens."""
-        if row.last_error is not None and row.last_error.code == VERSION_ALLOWANCE:
+        if credential.last_error is not None and credential.last_error.code == VERSION_ALLOWANCE:
             self.observer.count("VersionAllowanceExhausted")
         self.observer.count("Refreshed")
-        self.observer.event(outcome, client_id=row.client_id, generation=row.generation, status=row.status)
-        return Refresh(outcome, row, answered)
+        self.observer.event(
+            outcome, client_id=credential.client_id, generation=credential.generation, status=credential.status
+        )
+        return Refresh(outcome, credential, answered)
 
-    def refused(self, row: Credential, failure: TokenEndpointFailure) -> Refresh:
+    def refused(self, credential: Credential, failure: TokenEndpointFailure) -> Refresh:
         """Report that Xero gave no tokens."""
         self.observer.count("RefreshFailed")
         self.observer.count(f"RefreshFailed.{failure.code}")
         self.observer.event(
             "refresh_failed",
-            client_id=row.client_id,
+            client_id=credential.client_id,
             failure=failure.code,
-            status=row.status,
-            failures=row.failures,
+            status=credential.status,
+            failures=credential.failures,
             correlation_id=failure.correlation_id,
         )
-        return Refresh(Outcome.FAILED, row, answered=failure.kind not in OUTAGE)
+        return Refresh(Outcome.FAILED, credential, answered=failure.kind not in OUTAGE)

@@ -35,7 +35,7 @@ class StoreTokens:
     """Stores answers of the token endpoint, and adopts those that an earlier attempt stored.
 
     After an answer nothing comes before storing it, and storing is insisted on to the end of the time there is.
-    What the vault does not take is parked: the refresh token, sealed with the vault's key, in the row.
+    What the vault does not take is parked: the refresh token, sealed with the vault's key, in the credential.
     """
 
     vault: Vault
@@ -47,9 +47,9 @@ class StoreTokens:
     insist: Insist
     observer: Observer
 
-    def __call__(
+    def and_end(
         self,
-        held: HeldLease,
+        lease: HeldLease,
         answer: TokenAnswer,
         known: Listing,
         *,
@@ -58,28 +58,28 @@ class StoreTokens:
         also: Change = unchanged,
         consent: ConsentGiven | None = None,
     ) -> Credential:
-        """Store an answer under the next generation and commit it, with a further change to the same row.
+        """Store an answer under the next generation, and end the lease with the write that commits it.
 
-        `consent` tells which one brought it, None for a refresh. `list_after` lists the organisations once the
-        answer is safe. The row that comes back has the grant `parked` if the vault did not take it; raises
-        `LeaseUnavailable` if the lease was taken over.
+        `also` is a further change in that write. `consent` tells which one brought the answer, None for a refresh.
+        `list_after` lists the organisations once the answer is safe. The credential that comes back has the grant
+        `parked` if the vault did not take it; raises `LeaseUnavailable` if the lease was taken over.
 
         A version id that is taken means that an earlier attempt got as far as storing and this reader could
         not see it yet. The answer in hand is the newer one, provided that the lease is still held: it goes
         under the generation after.
         """
-        version = self._put_insisting(held, answer, known, gate, consent)
+        version = self._put_insisting(lease, answer, known, gate, consent)
         if version is None:
-            return self._park(held, answer, consent)
+            return self._park(lease, answer, consent)
         if list_after is not None and self.deadline() - self.clock() > TIME_TO_LIST_AFTER_STORING:
             known = list_after()
             if known.tenants and consent is not None:
-                version = self._with_tenants(held, version, known, consent.request)
-        return self.commit_tokens(held, version, known, also=also, consent=consent)
+                version = self._with_tenants(lease, version, known, consent.request)
+        return self.commit_tokens(lease, version, known, commit=lease.end, also=also, consent=consent)
 
     def _put_insisting(
         self,
-        held: HeldLease,
+        lease: HeldLease,
         answer: TokenAnswer,
         known: Listing,
         gate: VaultGate,
@@ -89,11 +89,13 @@ class StoreTokens:
         for _ in range(_MOST_PUTS):
             began = self.clock()
             try:
-                version = self._put(held, answer, known, consent)
+                version = self._put(lease, answer, known, consent)
             except StoreUnavailable as trouble:
-                self._note_not_stored(held.row, trouble)
+                self._note_not_stored(lease.credential, trouble)
                 if trouble.reason in _OF_ONE_SECRET:
-                    held.row = replace(held.row, allowance=held.row.allowance.exhausted(self.clock()))
+                    lease.credential = replace(
+                        lease.credential, allowance=lease.credential.allowance.exhausted(self.clock())
+                    )
                     return None
                 gate.failed()
             else:
@@ -106,103 +108,105 @@ class StoreTokens:
             pause = min(pause * 2, _LONGEST_PAUSE)
         return None
 
-    def _note_not_stored(self, row: Credential, trouble: StoreUnavailable) -> None:
+    def _note_not_stored(self, credential: Credential, trouble: StoreUnavailable) -> None:
         self.observer.count("TokensNotStored")
-        self.observer.event("tokens_not_stored", client_id=row.client_id, detail=trouble.detail)
+        self.observer.event("tokens_not_stored", client_id=credential.client_id, detail=trouble.detail)
 
-    def _put(self, held: HeldLease, answer: TokenAnswer, known: Listing, consent: ConsentGiven | None) -> Version:
+    def _put(self, lease: HeldLease, answer: TokenAnswer, known: Listing, consent: ConsentGiven | None) -> Version:
         secret = TokensSecret(
-            client_id=held.row.client_id,
-            generation=held.row.generation + 1,
+            client_id=lease.credential.client_id,
+            generation=lease.credential.generation + 1,
             obtained_at=answer.obtained_at,
             token=answer.token,
             tenants=known.tenants,
         )
         if consent is None:
-            self._ensure_as_far_as_possible(held)
-            return Version(self.commit_tokens.put_under_next(held, secret), None)
+            self._ensure_as_far_as_possible(lease)
+            return Version(self.commit_tokens.put_under_next(lease, secret), None)
         # Nobody else writes under this id: what a code brought is stored even by a holder that was overtaken.
-        version_id = consent_version_id(held.row.incarnation, consent.request)
+        version_id = consent_version_id(lease.credential.incarnation, consent.request)
         try:
             return Version(self.vault.put_tokens(secret.within_limit(), version_id=version_id), version_id)
         except VersionTaken:
-            return self.commit_tokens.put_once_more(held, secret, consent.request)
+            return self.commit_tokens.put_once_more(lease, secret, consent.request)
 
     @staticmethod
-    def _ensure_as_far_as_possible(held: HeldLease) -> None:
+    def _ensure_as_far_as_possible(lease: HeldLease) -> None:
         try:
-            held.ensure(PUT_BUDGET)
+            lease.ensure(PUT_BUDGET)
         except StoreUnavailable:
             # The registry is away, and the answer is in hand: its version id is safe to use in any case.
             return
 
-    def _with_tenants(self, held: HeldLease, version: Version, known: Listing, request: str) -> Version:
+    def _with_tenants(self, lease: HeldLease, version: Version, known: Listing, request: str) -> Version:
         """Store a consent's answer once more with its organisations: readers of the secret need them at once."""
         secret = version.stored.secret
         try:
-            again = self.commit_tokens.put_once_more(held, replace(secret, tenants=known.tenants), request)
+            again = self.commit_tokens.put_once_more(lease, replace(secret, tenants=known.tenants), request)
             return replace(again, puts=2)
         except (StoreUnavailable, VersionTaken) as trouble:
-            # The answer is safe, and the row has the organisations: the next refresh stores them.
+            # The answer is safe, and the credential has the organisations: the next refresh stores them.
             self.observer.event("tenants_not_stored", client_id=secret.client_id, detail=trouble.detail)
             return version
 
-    def _park(self, held: HeldLease, answer: TokenAnswer, consent: ConsentGiven | None) -> Credential:
-        row = held.row
+    def _park(self, lease: HeldLease, answer: TokenAnswer, consent: ConsentGiven | None) -> Credential:
+        credential = lease.credential
         refresh_token = answer.token.refresh_token
         if refresh_token is None:
             # A Custom connection asks anew: nothing is lost.
             raise StoreUnavailable("PutSecretValue", "TokensNotStored")
         parked = ParkedGrant(
-            sealed=self.seal.seal(refresh_token, context=row.seal_context),
+            sealed=self.seal.seal(refresh_token, context=credential.seal_context),
             obtained_at=answer.obtained_at,
             consent=consent.request if consent else None,
-            xero_user_id=consent.xero_user_id if consent else row.xero_user_id,
+            xero_user_id=consent.xero_user_id if consent else credential.xero_user_id,
             scopes=answer.token.scopes,
         )
-        allowance = row.allowance
+        allowance = credential.allowance
 
-        def parking(row: Credential, now: datetime) -> Credential:
-            return replace(row, allowance=allowance).parking(
+        def parking(credential: Credential, now: datetime) -> Credential:
+            return replace(credential, allowance=allowance).parking(
                 parked,
                 code="store_unavailable",
                 detail="Secrets Manager did not take the new tokens. The grant is kept safe until it does.",
-                due_at=now + max(_pause_before_next(row), allowance.wait_for(LOWEST_TO_REFRESH, now)),
+                due_at=now + max(_pause_before_next(credential), allowance.wait_for(LOWEST_TO_REFRESH, now)),
                 now=now,
             )
 
-        saved = self.insist(lambda: self._save_parked(held, parked, parking), leaving=TIME_TO_ANSWER_AFTER_PARKING)
+        saved = self.insist(
+            lambda: self._save_parked(lease, parked, parking), leaving=TIME_TO_ANSWER_AFTER_PARKING
+        )
         self.observer.count("GrantsParked")
-        self.observer.event("grant_parked", client_id=row.client_id)
+        self.observer.event("grant_parked", client_id=credential.client_id)
         return saved
 
     @staticmethod
-    def _save_parked(held: HeldLease, parked: ParkedGrant, parking: Change) -> Credential:
+    def _save_parked(lease: HeldLease, parked: ParkedGrant, parking: Change) -> Credential:
         try:
-            return held.save(parking)
+            return lease.end(parking)
         except LeaseUnavailable:
-            row = held.registry.get(held.row.client_id)
-            if row is not None and row.parked == parked:
+            credential = lease.registry.get(lease.credential.client_id)
+            if credential is not None and credential.parked == parked:
                 # A try before this one took effect, and its answer was lost.
-                return row
+                return credential
             if parked.consent is None:
                 raise
-            late = held.save_late(lambda row, now: _late(row, parked, parking, now))
+            late = lease.save_late(lambda credential, now: _late(credential, parked, parking, now))
             if late is None:
                 raise
             return late
 
 
-def _pause_before_next(row: Credential) -> timedelta:
+def _pause_before_next(credential: Credential) -> timedelta:
     """Ask again in a minute; more and more seldom where no probe can tell beforehand that an answer is taken."""
-    if row.generation > 0:
+    if credential.generation > 0:
         return LOOK_AGAIN_AFTER
-    return doubled(LOOK_AGAIN_AFTER, row.failures + 1, longest=LONGEST_PAUSE)
+    return doubled(LOOK_AGAIN_AFTER, credential.failures + 1, longest=LONGEST_PAUSE)
 
 
-def _late(row: Credential, grant: ParkedGrant, parking: Change, now: datetime) -> Credential:
+def _late(credential: Credential, grant: ParkedGrant, parking: Change, now: datetime) -> Credential:
     """Keep what a code brought although the lease was lost; another holder's work is not disturbed."""
-    at_work = row.lease is not None and row.lease.until > now
-    if at_work or row.status not in CONSENTABLE:
-        return row.leaving_behind(grant, now=now)
-    return parking(row, now)
+    at_work = credential.lease is not None and credential.lease.until > now
+    if at_work or credential.status not in CONSENTABLE:
+        return credential.leaving_behind(grant, now=now)
+    return parking(credential, now)

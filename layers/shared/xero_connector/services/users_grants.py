@@ -25,7 +25,7 @@ _LONG_ENOUGH = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class UsersGrants:
-    """Reads the grants one user after the other: those that the row holds first, the present one last."""
+    """Reads the grants one user after the other: those that the credential holds first, the present one last."""
 
     vault: Vault
     seal: Seal
@@ -33,12 +33,12 @@ class UsersGrants:
 
     def pair(self, turn: DisconnectTurn) -> ClientPair | None:
         """Return the pair; None, with a word, where it is gone. Raises `PostponedError` while that is not sure."""
-        row = turn.row
+        credential = turn.credential
         return self._read(
             turn,
             lambda: self._living(
                 turn,
-                lambda: self.vault.get_client_pair(row.client_id, version_id=row.client_version_id),
+                lambda: self.vault.get_client_pair(credential.client_id, version_id=credential.client_version_id),
                 restore=self.vault.restore_client_pair,
             ),
             what="The client secret",
@@ -49,35 +49,39 @@ class UsersGrants:
 
         Raises `PostponedError` while that is not sure.
         """
-        row = turn.row
-        waiting = self._waiting(row)
+        credential = turn.credential
+        waiting = self._waiting(credential)
         if waiting:
             return self._sealed(turn, waiting[0])
-        if row.consenting is not None:
-            return self._cut_off(turn, row.consenting)
+        if credential.consenting is not None:
+            return self._cut_off(turn, credential.consenting)
         return self._present(turn)
 
-    def any_of(self, row: Credential) -> bool:
+    def any_of(self, credential: Credential) -> bool:
         """Whether the credential ever got anything."""
-        return row.generation > 0 or row.consenting is not None or bool(self._alive(row))
+        return credential.generation > 0 or credential.consenting is not None or bool(self._alive(credential))
 
-    def _waiting(self, row: Credential) -> Sequence[tuple[ParkedGrant, ...]]:
-        """Group what waits in the row by user; the present grant's user comes last, and not here."""
+    def _waiting(self, credential: Credential) -> Sequence[tuple[ParkedGrant, ...]]:
+        """Group what waits in the credential by user; the present grant's user comes last, and not here."""
         by_user: dict[object, list[ParkedGrant]] = {}
-        for position, grant in enumerate(self._alive(row)):
-            if not self._is_present_users(row, grant):
+        for position, grant in enumerate(self._alive(credential)):
+            if not self._is_present_users(credential, grant):
                 by_user.setdefault(grant.xero_user_id or position, []).append(grant)
         return [tuple(grants) for grants in by_user.values()]
 
-    def _alive(self, row: Credential) -> Sequence[ParkedGrant]:
-        grants = (*row.earlier_grants, *(() if row.parked is None else (row.parked,)))
+    def _alive(self, credential: Credential) -> Sequence[ParkedGrant]:
+        grants = (*credential.earlier_grants, *(() if credential.parked is None else (credential.parked,)))
         return [grant for grant in grants if grant.obtained_at + REFRESH_TOKEN_LIFETIME > self.clock()]
 
     @staticmethod
-    def _is_present_users(row: Credential, grant: ParkedGrant) -> bool:
-        if grant == row.parked and grant.consent is None:
+    def _is_present_users(credential: Credential, grant: ParkedGrant) -> bool:
+        if grant == credential.parked and grant.consent is None:
             return True
-        return row.generation > 0 and row.xero_user_id is not None and grant.xero_user_id == row.xero_user_id
+        return (
+            credential.generation > 0
+            and credential.xero_user_id is not None
+            and grant.xero_user_id == credential.xero_user_id
+        )
 
     def _sealed(self, turn: DisconnectTurn, grants: tuple[ParkedGrant, ...]) -> GrantsAtHand:
         lost = grants[-1].consent
@@ -98,7 +102,7 @@ class UsersGrants:
     def _unsealed(self, turn: DisconnectTurn, grants: tuple[ParkedGrant, ...]) -> list[tuple[ParkedGrant, str]]:
         tokens = []
         for grant in grants:
-            context = turn.row.seal_context
+            context = turn.credential.seal_context
             token = (
                 self._read(
                     turn,
@@ -114,50 +118,52 @@ class UsersGrants:
 
     def _cut_off(self, turn: DisconnectTurn, request: str) -> GrantsAtHand:
         """Find what a consent stored before it was cut off; its user is not known."""
-        row = turn.row
-        stored = self._seen(turn, consent_version_id(row.incarnation, request))
+        credential = turn.credential
+        stored = self._seen(turn, consent_version_id(credential.incarnation, request))
         if stored is None:
             turn.leave(GRANT_NOT_CONFIRMED, _CUT_OFF)
             return GrantsAtHand([], None, sealed=(), newest=None)
         return self._stored(turn, stored)
 
     def _present(self, turn: DisconnectTurn) -> GrantsAtHand:
-        row = turn.row
-        sealed = tuple(grant for grant in self._alive(row) if self._is_present_users(row, grant))
+        credential = turn.credential
+        sealed = tuple(grant for grant in self._alive(credential) if self._is_present_users(credential, grant))
         unsealed = self._unsealed(turn, sealed)
         stored = self._newest_stored(turn)
         at_hand = GrantsAtHand([], None, (), None) if stored is None else self._stored(turn, stored)
         at_hand.is_last = True
         at_hand.sealed = sealed
-        parked = [token for grant, token in unsealed if grant == row.parked]
+        parked = [token for grant, token in unsealed if grant == credential.parked]
         at_hand.refresh_tokens = [
-            *(token for grant, token in unsealed if grant != row.parked),
+            *(token for grant, token in unsealed if grant != credential.parked),
             *at_hand.refresh_tokens,
             *parked,
         ]
         # An answer that was stored is not lost.
-        at_hand.may_be_rotated = turn.unfinished and (stored is None or stored.secret.generation == row.generation)
-        at_hand.newest = row.parked if parked else None
+        at_hand.may_be_rotated = turn.unfinished and (
+            stored is None or stored.secret.generation == credential.generation
+        )
+        at_hand.newest = credential.parked if parked else None
         if stored is None and unsealed and not parked:
             at_hand.newest = unsealed[-1][0]
         return at_hand
 
     def _newest_stored(self, turn: DisconnectTurn) -> StoredTokens | None:
-        row = turn.row
-        lives_until = row.refresh_token_expires_at
-        if row.generation == 0 or (lives_until is not None and lives_until <= self.clock()):
+        credential = turn.credential
+        lives_until = credential.refresh_token_expires_at
+        if credential.generation == 0 or (lives_until is not None and lives_until <= self.clock()):
             return None
-        rotated = row.parked is not None and row.parked.consent is None
-        expires_at = row.access_token_expires_at
+        rotated = credential.parked is not None and credential.parked.consent is None
+        expires_at = credential.access_token_expires_at
         if rotated and expires_at is not None and expires_at - self.clock() <= _LONG_ENOUGH:
             # Neither of its tokens is good for anything.
             return None
-        version_id = row.tokens_version_id(row.generation)
+        version_id = credential.tokens_version_id(credential.generation)
         newest = self._read(
             turn,
             lambda: self._living(
                 turn,
-                lambda: self.vault.get_tokens(row.client_id, version_id=version_id),
+                lambda: self.vault.get_tokens(credential.client_id, version_id=version_id),
                 restore=self.vault.restore_tokens,
             ),
             what="The tokens secret",
@@ -165,19 +171,19 @@ class UsersGrants:
         if newest is None or not turn.unfinished:
             return newest
         # Work that was cut off may have stored its answer.
-        for generation in range(row.generation + 1, row.generation + 1 + _MOST_NEWER):
-            newer = self._seen(turn, row.tokens_version_id(generation))
+        for generation in range(credential.generation + 1, credential.generation + 1 + _MOST_NEWER):
+            newer = self._seen(turn, credential.tokens_version_id(generation))
             if newer is None:
                 break
             newest = newer
         return newest
 
     def _seen(self, turn: DisconnectTurn, version_id: str) -> StoredTokens | None:
-        row = turn.row
+        credential = turn.credential
 
         def look() -> StoredTokens | None:
             try:
-                return self.vault.get_tokens(row.client_id, version_id=version_id)
+                return self.vault.get_tokens(credential.client_id, version_id=version_id)
             except SecretDeleted:
                 # Deleted with an earlier life of this credential: this one has stored nothing yet.
                 return None
@@ -204,14 +210,14 @@ class UsersGrants:
     def _living[Found](
         turn: DisconnectTurn, read: Callable[[], Found | None], *, restore: Callable[[str], None]
     ) -> Found:
-        """Read a secret that the row vouches for, and bring it back first where it was deleted by hand."""
+        """Read a secret that the credential vouches for, and bring it back first where it was deleted by hand."""
         try:
             found = read()
         except SecretDeleted:
             # Another holder that has ended the credential may have deleted it: then this one stops here.
-            turn.held.renew()
+            turn.lease.renew()
             turn.restored = True
-            restore(turn.row.client_id)
+            restore(turn.credential.client_id)
             try:
                 found = read()
             except SecretDeleted:
@@ -230,7 +236,7 @@ class UsersGrants:
             now = self.clock()
             if isinstance(trouble, SecretNotVisible) or trouble.reason in UNUSABLE:
                 detail = f"{what} cannot be read now. It is tried each minute, for 15 minutes."
-                since = unreadable_since(turn.row, now, detail=detail)
+                since = unreadable_since(turn.credential, now, detail=detail)
                 if now - since < VISIBLE_WITHIN:
                     raise PostponedError(SECRET_UNREADABLE, detail, unreadable_since=since) from None
             elif not turn.given_up:

@@ -32,62 +32,66 @@ class ValidatePending:
     clock: Clock
     observer: Observer
 
-    def __call__(self, row: Credential) -> Credential:
-        """Decide for a row that was just read; raises `LeaseUnavailable` while another holder does.
+    def __call__(self, credential: Credential) -> Credential:
+        """Decide for a credential that was just read; raises `LeaseUnavailable` while another holder does.
 
-        A row whose status is none of `WORKS_ON` comes back as it is.
+        A credential whose status is none of `WORKS_ON` comes back as it is.
         """
-        if row.status not in WORKS_ON:
-            return row
-        held = self.hold_lease(row)
-        if row.status is Status.REJECTED:
-            return self._delete_secret(held)
-        try:
-            pair = self.read_secrets.pair(row)
-        except SecretNotVisible:
-            return self._unreadable(held)
-        except StoreUnavailable as unavailable:
-            trouble = unavailable
-            held.save(lambda row, now: blocked(row, trouble, before=held.before, now=now))
-            raise
-        proof = self.prove_pair.again(pair, row)
-        self.observer.event("pair_proven", client_id=row.client_id, verdict=proof.verdict)
-        return held.save(lambda row, now: decided(row, proof, now))
+        if credential.status not in WORKS_ON:
+            return credential
+        with self.hold_lease(credential) as lease:
+            if credential.status is Status.REJECTED:
+                return self._delete_secret(lease)
+            try:
+                pair = self.read_secrets.pair(credential)
+            except SecretNotVisible:
+                return self._unreadable(lease)
+            except StoreUnavailable as unavailable:
+                trouble = unavailable
+                lease.end(lambda credential, now: blocked(credential, trouble, before=lease.before, now=now))
+                raise
+            proof = self.prove_pair.again(pair, credential)
+            self.observer.event("pair_proven", client_id=credential.client_id, verdict=proof.verdict)
+            return lease.end(lambda credential, now: decided(credential, proof, now))
 
-    def _unreadable(self, held: HeldLease) -> Credential:
+    def _unreadable(self, lease: HeldLease) -> Credential:
         self.observer.count("SecretUnreadable")
-        row = held.save(lambda row, now: without_secret(row, missing=Secret.CLIENT, now=now))
-        self.observer.event("secret_unreadable", client_id=row.client_id, status=row.status)
-        return row
+        credential = lease.end(lambda credential, now: without_secret(credential, missing=Secret.CLIENT, now=now))
+        self.observer.event("secret_unreadable", client_id=credential.client_id, status=credential.status)
+        return credential
 
-    def _delete_secret(self, held: HeldLease) -> Credential:
+    def _delete_secret(self, lease: HeldLease) -> Credential:
         """Delete the secret of a rejected credential; bring it back where it turns out that it was healed."""
-        kept_until = pair_kept_until(held.row)
+        kept_until = pair_kept_until(lease.credential)
         if kept_until is not None and self.clock() < kept_until:
             # Somebody who wanted to heal it died; its time has not come.
-            return held.save(lambda row, now: row.released(due_at=kept_until, attempt_finished=True, now=now))
+            return lease.end(
+                lambda credential, now: credential.released(due_at=kept_until, attempt_finished=True, now=now)
+            )
         # A holder that was overtaken stops here, before it touches the secret.
-        held.renew()
-        client_id = held.row.client_id
+        lease.renew()
+        # A deletion whose answer is lost may still take effect: no new submission may come before that.
+        lease.unsettled = True
+        client_id = lease.credential.client_id
         self.vault.delete_client_pair(client_id)
         try:
             # It stays due until the secret is gone: a process that dies here is followed by another.
-            row = held.save(_without_secret)
+            credential = lease.end(_without_secret)
         except LeaseUnavailable:
             self._bring_back(client_id)
             raise
-        if row.status is not Status.REJECTED:
+        if credential.status is not Status.REJECTED:
             self._bring_back(client_id)
-        return row
+        return credential
 
     def _bring_back(self, client_id: str) -> None:
-        row = self.registry.get(client_id)
-        if row is not None and row.status not in FINAL:
+        credential = self.registry.get(client_id)
+        if credential is not None and credential.status not in FINAL:
             self.observer.count("SecretRestored")
             self.observer.event("late_deletion_undone", client_id=client_id)
             self.vault.restore_client_pair(client_id)
 
 
-def _without_secret(row: Credential, now: datetime) -> Credential:
-    due_at = None if row.status is Status.REJECTED else row.due_at
-    return row.released(due_at=due_at, attempt_finished=True, now=now)
+def _without_secret(credential: Credential, now: datetime) -> Credential:
+    due_at = None if credential.status is Status.REJECTED else credential.due_at
+    return credential.released(due_at=due_at, attempt_finished=True, now=now)

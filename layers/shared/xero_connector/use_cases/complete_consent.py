@@ -22,7 +22,6 @@ from xero_connector.domain.ports import (
     Consents,
     Registry,
 )
-from xero_connector.domain.refresh_policy import LEASE
 from xero_connector.domain.status import Status
 from xero_connector.domain.time_budget import PATIENCE
 from xero_connector.services.adopt_tokens import AdoptTokens
@@ -98,25 +97,26 @@ class CompleteConsent:
             raise self._refused_by_xero(callback, request)
         if not callback.code or callback.state is None:
             raise consent_refusals.code_missing()
-        row = self._connectable(request)
+        credential = self._connectable(request)
         try:
             claimed = self.consents.save_request(request.claimed(now))
-        except RevisionConflict:
-            raise consent_refusals.busy() from None
-        held = self._hold(claimed, row)
-        if connected := self._looked_back(held, claimed):
-            return connected
-        return self.exchange_code(held, claimed, browser, state=callback.state, code=callback.code)
+        except RevisionConflict as claimed_by_another:
+            raise consent_refusals.busy() from claimed_by_another
+        with self._hold(claimed, credential) as lease:
+            self._check_still_connectable(lease, claimed)
+            if connected := self._looked_back(lease, claimed):
+                return connected
+            return self.exchange_code(lease, claimed, browser, state=callback.state, code=callback.code)
 
     def _completed_meanwhile(self, request: AuthorizationRequest) -> Connected | None:
         """Find out whether the schedule finished what an earlier callback of this request stored or parked."""
-        row = self.registry.get(request.client_id)
-        if row is None or request.created_at < row.created_at:
+        credential = self.registry.get(request.client_id)
+        if credential is None or request.created_at < credential.created_at:
             return None
-        if row.grant_consent == request.state_hash:
-            self.end_request(request.completed(row.tenants, pending=row.tenants_pending))
-            return Connected(row.tenants, row.tenants_pending, repeated=True)
-        if row.parked is not None and row.parked.consent == request.state_hash:
+        if credential.grant_consent == request.state_hash:
+            self.end_request(request.completed(credential.tenants, pending=credential.tenants_pending))
+            return Connected(credential.tenants, credential.tenants_pending, repeated=True)
+        if credential.parked is not None and credential.parked.consent == request.state_hash:
             return Connected((), tenants_pending=True, repeated=True, stored=False)
         return None
 
@@ -128,76 +128,61 @@ class CompleteConsent:
         return refusal
 
     def _connectable(self, request: AuthorizationRequest) -> Credential:
-        row = self.registry.get(request.client_id)
-        if row is None or not row.takes_consent or request.created_at < row.created_at:
-            if row is None or row.status is not Status.CLIENT_REJECTED:
+        credential = self.registry.get(request.client_id)
+        if credential is None or not credential.takes_consent or request.created_at < credential.created_at:
+            if credential is None or credential.status is not Status.CLIENT_REJECTED:
                 self.end_request(request.failed())
             # A new client secret makes the same callback work, while its code lasts.
             raise consent_refusals.not_connectable()
-        return row
+        return credential
 
-    def _hold(self, claimed: AuthorizationRequest, row: Credential) -> HeldLease:
+    def _hold(self, claimed: AuthorizationRequest, credential: Credential) -> HeldLease:
         try:
-            held = self.hold_lease.waiting(row, patience=PATIENCE, consenting=claimed.state_hash)
-        except LeaseUnavailable:
+            return self.hold_lease.waiting(credential, patience=PATIENCE, consenting=claimed.state_hash)
+        except LeaseUnavailable as busy:
             # Nothing was presented to Xero yet: the same callback may be opened again.
             self.end_request(claimed.reopened())
-            raise consent_refusals.busy() from None
-        # As it stands now: it may have been disconnected while we waited.
-        if not held.row.takes_consent:
-            refused = held.row.status is Status.CLIENT_REJECTED
-            held.give_back()
+            raise consent_refusals.busy() from busy
+
+    def _check_still_connectable(self, lease: HeldLease, claimed: AuthorizationRequest) -> None:
+        """Look at the credential as it stands now: it may have been disconnected while this callback waited."""
+        credential = lease.credential
+        if not credential.takes_consent:
+            refused = credential.status is Status.CLIENT_REJECTED
             # Nothing was presented: a new client secret makes the same callback work.
             self.end_request(claimed.reopened() if refused else claimed.failed())
             raise consent_refusals.not_connectable()
-        if held.row.allowance.level_at(self.clock()) < _LEAST_ALLOWANCE:
-            held.give_back()
+        if credential.allowance.level_at(self.clock()) < _LEAST_ALLOWANCE:
             self.end_request(claimed.reopened())
             raise consent_refusals.too_often()
-        return held
 
-    def _looked_back(self, held: HeldLease, claimed: AuthorizationRequest) -> Connected | None:
+    def _looked_back(self, lease: HeldLease, claimed: AuthorizationRequest) -> Connected | None:
         try:
-            return self._stored_before(held, claimed)
+            return self._stored_before(lease, claimed)
         except StoreUnavailable as unavailable:
             # Nothing was presented, and what earlier work left behind is looked for again.
-            held.give_back_if_possible()
             self.end_request(claimed.reopened())
-            raise consent_refusals.postponed(unavailable) from None
+            raise consent_refusals.postponed(unavailable) from unavailable
 
-    def _stored_before(self, held: HeldLease, claimed: AuthorizationRequest) -> Connected | None:
+    def _stored_before(self, lease: HeldLease, claimed: AuthorizationRequest) -> Connected | None:
         """Commit what earlier work left behind; say if that was the grant of this very request."""
-        cut_off = held.before.consenting
-        row = self.adopt_tokens.newer(held) if held.unfinished else None
+        mine, cut_off = claimed.state_hash, lease.before.consenting
+        if lease.unfinished:
+            self.adopt_tokens.newer(lease, commit=lease.keep)
         if cut_off is not None:
-            if row is not None:
-                held.renew()
-            row = self._adopt(held, cut_off, claimed.state_hash) or row
-        if held.row.grant_consent == claimed.state_hash:
-            if held.row.lease is not None:
-                held.give_back()
-            self.end_request(claimed.completed(held.row.tenants, pending=held.row.tenants_pending))
-            return Connected(held.row.tenants, held.row.tenants_pending, repeated=True)
-        if row is not None:
-            # Adopting commits and gives the lease back.
-            held.before = row
-            held.save(
-                lambda there, now: there.leased(held.owner, now=now, duration=LEASE, consenting=claimed.state_hash)
-            )
-        return None
-
-    def _adopt(self, held: HeldLease, cut_off: str, mine: str) -> Credential | None:
-        held.row = replace(held.row, consenting=cut_off)
-        adopted = self.adopt_tokens.consent(held)
-        if adopted is None:
-            held.row = replace(held.row, consenting=mine)
-        return adopted
+            commit = lease.end if cut_off == mine else lease.keep
+            self.adopt_tokens.consent(lease, commit=commit, request=cut_off)
+        credential = lease.credential
+        if credential.grant_consent != mine:
+            return None
+        self.end_request(claimed.completed(credential.tenants, pending=credential.tenants_pending))
+        return Connected(credential.tenants, credential.tenants_pending, repeated=True)
 
     def _note_refused_scopes(self, client_id: str) -> None:
         now = self.clock()
 
-        def refused(row: Credential) -> Credential:
-            check = scopes_check(AuthorizeFinding.SCOPE_NOT_ALLOWED, row.requested_scopes, now)
-            return replace(row.checked(scopes=check).noted(Action.SCOPES_REFUSED), updated_at=now)
+        def refused(credential: Credential) -> Credential:
+            check = scopes_check(AuthorizeFinding.SCOPE_NOT_ALLOWED, credential.requested_scopes, now)
+            return replace(credential.checked(scopes=check).noted(Action.SCOPES_REFUSED), updated_at=now)
 
         self.change_credential(client_id, refused)

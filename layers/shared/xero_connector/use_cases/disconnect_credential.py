@@ -44,29 +44,33 @@ class DisconnectCredential:
 
         Raises `NotFound`, and `Conflict` while another holder works on the credential.
         """
-        row = self.find_credential(client_id)
-        if row.status is Status.DISCONNECTED:
-            return row
+        credential = self.find_credential(client_id)
+        if credential.status is Status.DISCONNECTED:
+            return credential
         try:
-            held = self.hold_lease.waiting(row, patience=PATIENCE)
-            # As it stands now: another request may have ended it while this one waited.
-            if held.row.status is Status.DISCONNECTED:
-                return held.give_back()
-            return self._go_on(held, by=by, longest=LONGEST_TURN)
+            with self.hold_lease.waiting(credential, patience=PATIENCE) as lease:
+                # As it stands now: another request may have ended it while this one waited.
+                if lease.credential.status is Status.DISCONNECTED:
+                    return lease.give_back()
+                return self._go_on(lease, by=by, longest=LONGEST_TURN)
         except LeaseUnavailable as busy:
             raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
 
-    def resume(self, row: Credential) -> Credential:
+    def resume(self, credential: Credential) -> Credential:
         """Go on with a credential that is `disconnecting`; raises `LeaseUnavailable`."""
-        return self._go_on(self.hold_lease(row), by=CONNECTOR, longest=LONGEST_SCHEDULED_TURN)
+        with self.hold_lease(credential) as lease:
+            return self._go_on(lease, by=CONNECTOR, longest=LONGEST_SCHEDULED_TURN)
 
-    def _go_on(self, held: HeldLease, *, by: str, longest: timedelta) -> Credential:
+    def _go_on(self, lease: HeldLease, *, by: str, longest: timedelta) -> Credential:
+        # A turn that fails between its writes leaves the lease to expire: the next one sees that it was cut off.
+        lease.unsettled = True
         now = self.clock()
         turn = DisconnectTurn(
-            held,
+            lease,
             self.clock,
             ends_at=min(self.deadline(), now + longest),
-            ending=held.row.ending or Ending(since=now, suspected=disconnecting.seems_dead(held.row)),
+            ending=lease.credential.ending
+            or Ending(since=now, suspected=disconnecting.seems_dead(lease.credential)),
         )
         try:
             return self._work(turn, by=by)
@@ -74,9 +78,9 @@ class DisconnectCredential:
             return self._overtaken(turn)
 
     def _work(self, turn: DisconnectTurn, *, by: str) -> Credential:
-        held = turn.held
-        if held.row.status is not Status.DISCONNECTING:
-            turn.save(lambda row, _: disconnecting.begun(row, before=held.before, by=by))
+        lease = turn.lease
+        if lease.credential.status is not Status.DISCONNECTING:
+            turn.save(lambda credential, _: disconnecting.begun(credential, before=lease.before, by=by))
         if not turn.ending.grants_done:
             try:
                 self.end_grants(turn)
@@ -88,18 +92,22 @@ class DisconnectCredential:
         if not turn.has_time_for(TIME_TO_DELETE_SECRETS):
             return self._later(turn, PostponedError())
         # A holder that was overtaken stops here, before it touches the secrets.
-        turn.save(lambda row, now: disconnecting.grants_done(row).leased(held.owner, now=now, duration=LEASE))
+        turn.save(
+            lambda credential, now: disconnecting.grants_done(credential).leased(
+                lease.owner, now=now, duration=LEASE
+            )
+        )
         turn.deleting = True
         return self._delete_secrets(turn)
 
     def _delete_secrets(self, turn: DisconnectTurn) -> Credential:
-        client_id = turn.row.client_id
+        client_id = turn.credential.client_id
         try:
             self._delete(turn, lambda: self.vault.delete_tokens(client_id))
             self._delete(turn, lambda: self.vault.delete_client_pair(client_id))
         except PostponedError as postponed:
             return self._later(turn, postponed)
-        ended = turn.held.save(lambda row, now: disconnecting.ended(row, turn.ending, now))
+        ended = turn.lease.end(lambda credential, now: disconnecting.ended(credential, turn.ending, now))
         code = None if ended.last_error is None else ended.last_error.code
         self.observer.count("CredentialDisconnected")
         self.observer.event("credential_disconnected", client_id=client_id, leftover=code)
@@ -121,25 +129,29 @@ class DisconnectCredential:
 
         If the client ID was submitted again meanwhile, the secrets are another life's: they are brought back.
         """
-        row = self.registry.get(turn.row.client_id)
-        if row is None:
-            raise LeaseUnavailable(turn.row.client_id)
-        another_life = row.incarnation != turn.row.incarnation
-        if row.status is Status.DISCONNECTED and turn.restored:
-            self.vault.delete_tokens(row.client_id)
-            self.vault.delete_client_pair(row.client_id)
-        if row.status is Status.DISCONNECTED and not another_life:
-            return row
-        if another_life and turn.deleting and row.status not in _MAY_HAVE_ENDED:
+        credential = self.registry.get(turn.credential.client_id)
+        if credential is None:
+            raise LeaseUnavailable(turn.credential.client_id)
+        another_life = credential.incarnation != turn.credential.incarnation
+        if credential.status is Status.DISCONNECTED and turn.restored:
+            self.vault.delete_tokens(credential.client_id)
+            self.vault.delete_client_pair(credential.client_id)
+        if credential.status is Status.DISCONNECTED and not another_life:
+            return credential
+        if another_life and turn.deleting and credential.status not in _MAY_HAVE_ENDED:
             self.observer.count("SecretRestored")
-            self.observer.event("late_deletion_undone", client_id=row.client_id)
-            self.vault.restore_client_pair(row.client_id)
-            if row.generation > 0 or row.lease is not None or row.attempt_started_at is not None:
-                self.vault.restore_tokens(row.client_id)
-        raise LeaseUnavailable(turn.row.client_id)
+            self.observer.event("late_deletion_undone", client_id=credential.client_id)
+            self.vault.restore_client_pair(credential.client_id)
+            if (
+                credential.generation > 0
+                or credential.lease is not None
+                or credential.attempt_started_at is not None
+            ):
+                self.vault.restore_tokens(credential.client_id)
+        raise LeaseUnavailable(turn.credential.client_id)
 
     def _later(self, turn: DisconnectTurn, postponed: PostponedError) -> Credential:
-        self.observer.event("disconnect_postponed", client_id=turn.row.client_id, failure=postponed.code)
+        self.observer.event("disconnect_postponed", client_id=turn.credential.client_id, failure=postponed.code)
 
         def waiting(credential: Credential, now: datetime) -> Credential:
             if postponed.code is None:
@@ -160,4 +172,4 @@ class DisconnectCredential:
             )
             return noted.released(due_at=now + pause, attempt_finished=not turn.unfinished, now=now)
 
-        return turn.save(waiting)
+        return turn.end(waiting)

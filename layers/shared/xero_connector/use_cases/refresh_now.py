@@ -61,12 +61,14 @@ class RefreshNow:
             raise Conflict(
                 "This credential has no grant to refresh.",
                 code="not_connected",
-                hint=_how_to_connect(refresh.row),
+                hint=_how_to_connect(refresh.credential),
             )
-        error = refresh.row.last_error
+        error = refresh.credential.last_error
         if refresh.outcome is Outcome.FAILED and error is not None:
-            if refresh.row.due_at is None or refresh.row.status is Status.CLIENT_REJECTED:
-                raise Conflict(error.detail, code=str(refresh.row.status), hint=_HEALED_BY[refresh.row.status])
+            if refresh.credential.due_at is None or refresh.credential.status is Status.CLIENT_REJECTED:
+                raise Conflict(
+                    error.detail, code=str(refresh.credential.status), hint=_HEALED_BY[refresh.credential.status]
+                )
             raise XeroUnavailable(
                 error.detail,
                 code=error.code,
@@ -74,7 +76,7 @@ class RefreshNow:
                     error.code, "The grant is safe, and the schedule tries again. Look again in a minute."
                 ),
             )
-        return refresh.row
+        return refresh.credential
 
 
 def _how_to_connect(credential: Credential) -> str:

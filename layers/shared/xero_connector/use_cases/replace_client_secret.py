@@ -1,6 +1,5 @@
 """Swap the client secret of a credential: tokens and consent survive."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +19,7 @@ from xero_connector.domain.status import Status
 from xero_connector.domain.time_budget import PATIENCE, TIME_FOR_TOKENS, TIME_TO_ANSWER, TIME_TO_SAVE, TIME_TO_SWAP
 from xero_connector.domain.tokens import ClientPair, client_version_id
 from xero_connector.services.find_credential import FindCredential
-from xero_connector.services.hold_lease import HeldLease, HoldLease
+from xero_connector.services.hold_lease import Change, HeldLease, HoldLease
 from xero_connector.services.insist import Insist
 from xero_connector.services.prove_pair import ProvePair
 from xero_connector.services.refresh_credential import RefreshCredential
@@ -32,7 +31,7 @@ WORKS_ON = frozenset(Status) - {Status.DISCONNECTING, Status.DISCONNECTED}
 
 @dataclass(frozen=True, slots=True)
 class ReplaceClientSecret:
-    """Proves the new secret first; the old one stays in force until the row names the new.
+    """Proves the new secret first; the old one stays in force until the credential names the new.
 
     The new one is then put to use by a refresh, as far as the version quota allows. The old one stays in Secrets
     Manager as the version before.
@@ -53,10 +52,10 @@ class ReplaceClientSecret:
 
         Raises `NotFound`, `Conflict`, `PairRefused`, or `XeroUnavailable` without a definite answer.
         """
-        row = self.find_credential(client_id)
-        _check_replaceable(row)
+        credential = self.find_credential(client_id)
+        _check_replaceable(credential)
         pair = ClientPair(client_id, client_secret)
-        proof = self.prove_pair.again(pair, row)
+        proof = self.prove_pair.again(pair, credential)
         self.observer.event("secret_proven", client_id=client_id, verdict=proof.verdict)
         proof.raise_if_refused()
         if proof.verdict is Verdict.UNKNOWN:
@@ -66,94 +65,97 @@ class ReplaceClientSecret:
                 hint="Keep the new secret and send it again in a few minutes.",
             )
         try:
-            held = self.hold_lease.waiting(row, patience=self._patience())
+            lease = self.hold_lease.waiting(credential, patience=self._patience())
         except LeaseUnavailable as busy:
             raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
-        # As it stands now: it may have been disconnected during the proof.
-        if _has_ended(held.before):
-            _check_replaceable(held.give_back())
-        number = self.insist(lambda: self._put(held, pair), leaving=TIME_TO_SAVE)
-        swapped = self.insist(
-            lambda: self._save(
-                held,
-                lambda row, now: with_new_secret(row, proof, number=number, by=by, before=held.before, now=now),
-                number=number,
-            ),
-            leaving=TIME_TO_ANSWER,
-        )
+        with lease:
+            # As it stands now: it may have been disconnected during the proof.
+            _check_replaceable(lease.before)
+            number = self.insist(lambda: self._put(lease, pair), leaving=TIME_TO_SAVE)
+
+            def swap(credential: Credential, now: datetime) -> Credential:
+                return with_new_secret(credential, proof, number=number, by=by, before=lease.before, now=now)
+
+            swapped = self.insist(lambda: self._end(lease, swap, number=number), leaving=TIME_TO_ANSWER)
         return self._put_to_use(swapped)
 
-    def _save(
-        self, held: HeldLease, change: Callable[[Credential, datetime], Credential], *, number: int
-    ) -> Credential:
+    def _end(self, lease: HeldLease, swap: Change, *, number: int) -> Credential:
         try:
-            return held.save(change)
+            return lease.end(swap)
         except LeaseUnavailable:
-            row = held.registry.get(held.row.client_id)
-            if row is not None and _is_swapped(row, held, number=number):
+            credential = lease.registry.get(lease.credential.client_id)
+            if credential is not None and _is_swapped(credential, lease, number=number):
                 # A try before this one took effect, and its answer was lost.
-                return row
-            if row is not None and _lost_its_secrets(row):
+                return credential
+            if credential is not None and _lost_its_secrets(credential):
                 # The put brought back what a disconnect had deleted: that is made good.
-                self.vault.delete_client_pair(row.client_id)
+                self.vault.delete_client_pair(credential.client_id)
             raise
 
     def _patience(self) -> timedelta:
         return min(PATIENCE, max(self.deadline() - self.clock() - TIME_TO_SWAP, timedelta()))
 
-    def _put_to_use(self, row: Credential) -> Credential:
+    def _put_to_use(self, credential: Credential) -> Credential:
         now = self.clock()
-        if not row.is_due(now) or self.deadline() - now < TIME_FOR_TOKENS:
-            return row
+        if not credential.is_due(now) or self.deadline() - now < TIME_FOR_TOKENS:
+            return credential
         try:
-            refresh = self.refresh_credential(row, only_if_due=False)
+            refresh = self.refresh_credential(credential, only_if_due=False)
         except ConnectorError as postponed:
             # The swap is done, and that is what was asked for. The credential is due: whatever stands in the way
             # of a refresh, the schedule meets it within a minute, and reports it.
-            self.observer.event("secret_not_used_yet", client_id=row.client_id, code=postponed.code)
-            return self.find_credential(row.client_id)
-        return refresh.row
+            self.observer.event("secret_not_used_yet", client_id=credential.client_id, code=postponed.code)
+            return self.find_credential(credential.client_id)
+        return refresh.credential
 
-    def _put(self, held: HeldLease, pair: ClientPair) -> int:
-        row = held.row
-        if self._is_in_force(row, pair):
+    def _put(self, lease: HeldLease, pair: ClientPair) -> int:
+        credential = lease.credential
+        if self._is_in_force(credential, pair):
             # Sent again, perhaps after a lost answer: the version before stays the one that can be gone back to.
-            return row.client_secret_number
-        for number in range(row.client_secret_number + 1, row.client_secret_number + 1 + _MOST_TAKEN):
+            return credential.client_secret_number
+        for number in range(
+            credential.client_secret_number + 1, credential.client_secret_number + 1 + _MOST_TAKEN
+        ):
             try:
-                self.vault.put_client_pair(pair, version_id=client_version_id(row.incarnation, number))
+                self.vault.put_client_pair(pair, version_id=client_version_id(credential.incarnation, number))
             except VersionTaken:
                 # An earlier swap died before its secret came into force: leave its version behind.
                 continue
             return number
-        raise VersionTaken(client_version_id(row.incarnation, row.client_secret_number + _MOST_TAKEN))
+        raise VersionTaken(
+            client_version_id(credential.incarnation, credential.client_secret_number + _MOST_TAKEN)
+        )
 
-    def _is_in_force(self, row: Credential, pair: ClientPair) -> bool:
+    def _is_in_force(self, credential: Credential, pair: ClientPair) -> bool:
         try:
-            return self.vault.get_client_pair(row.client_id, version_id=row.client_version_id) == pair
+            return (
+                self.vault.get_client_pair(credential.client_id, version_id=credential.client_version_id) == pair
+            )
         except SecretDeleted:
             return False
 
 
-def _check_replaceable(row: Credential) -> None:
-    if _has_ended(row):
+def _check_replaceable(credential: Credential) -> None:
+    if _has_ended(credential):
         raise Conflict(
-            f"A credential that is {row.status} takes no new secret.",
+            f"A credential that is {credential.status} takes no new secret.",
             code="not_replaceable",
             hint="Submit the pair again with POST /credentials.",
         )
 
 
-def _is_swapped(row: Credential, held: HeldLease, *, number: int) -> bool:
-    mine = row.incarnation == held.row.incarnation
-    return mine and row.client_secret_number == number != held.before.client_secret_number
+def _is_swapped(credential: Credential, lease: HeldLease, *, number: int) -> bool:
+    mine = credential.incarnation == lease.credential.incarnation
+    return mine and credential.client_secret_number == number != lease.before.client_secret_number
 
 
-def _lost_its_secrets(row: Credential) -> bool:
-    if row.status is Status.DISCONNECTING:
-        return row.ending is not None and row.ending.grants_done
-    return _has_ended(row)
+def _lost_its_secrets(credential: Credential) -> bool:
+    if credential.status is Status.DISCONNECTING:
+        return credential.ending is not None and credential.ending.grants_done
+    return _has_ended(credential)
 
 
-def _has_ended(row: Credential) -> bool:
-    return row.status not in WORKS_ON or (row.status is Status.REJECTED and not keeps_pair(row))
+def _has_ended(credential: Credential) -> bool:
+    return credential.status not in WORKS_ON or (
+        credential.status is Status.REJECTED and not keeps_pair(credential)
+    )

@@ -46,28 +46,32 @@ class RevalidateCredential:
 
         Raises `NotFound`, or `Conflict` where there is no secret to prove.
         """
-        row = self.find_credential(client_id)
-        if row.status not in WORKS_ON or (row.status is Status.REJECTED and not keeps_pair(row)):
+        credential = self.find_credential(client_id)
+        if credential.status not in WORKS_ON or (
+            credential.status is Status.REJECTED and not keeps_pair(credential)
+        ):
             raise Conflict(
-                f"A credential that is {row.status} has no secret to prove.",
+                f"A credential that is {credential.status} has no secret to prove.",
                 code="nothing_to_prove",
                 hint="Submit the pair again with POST /credentials.",
             )
-        proof = self.prove_pair.again(self._pair(row), row, thorough=by is not None)
+        proof = self.prove_pair.again(self._pair(credential), credential, thorough=by is not None)
         now = self.clock()
 
         def finding(there: Credential) -> Credential:
             asked = there if by is None else there.noted(Action.VALIDATION_REQUESTED, by=by)
-            return with_finding(readable_again(replace(asked, updated_at=now)), row.client_version_id, proof, now)
+            return with_finding(
+                readable_again(replace(asked, updated_at=now)), credential.client_version_id, proof, now
+            )
 
         return self.change_credential(client_id, finding)
 
-    def _pair(self, row: Credential) -> ClientPair:
+    def _pair(self, credential: Credential) -> ClientPair:
         """Read the pair; raises `Conflict` once it has been missing for longer than a secret can lag."""
         try:
-            return self.read_secrets.pair(row)
+            return self.read_secrets.pair(credential)
         except SecretNotVisible:
-            missed = self.change_credential(row.client_id, lambda there: self._missed(there, row))
+            missed = self.change_credential(credential.client_id, lambda there: self._missed(there, credential))
             if _is_gone(missed, self.clock()):
                 raise Conflict(
                     PAIR_GONE,
@@ -77,36 +81,42 @@ class RevalidateCredential:
             raise
         except StoreUnavailable as unavailable:
             trouble = unavailable
-            if row.status is Status.CLIENT_REJECTED and not row.has_grant:
+            if credential.status is Status.CLIENT_REJECTED and not credential.has_grant:
                 # Nothing but this looks at it: it says what stands in the way, and comes again.
-                self.change_credential(row.client_id, lambda there: self._blocked(there, row, trouble))
+                self.change_credential(
+                    credential.client_id, lambda there: self._blocked(there, credential, trouble)
+                )
             raise
 
-    def _missed(self, row: Credential, seen: Credential) -> Credential:
+    def _missed(self, credential: Credential, seen: Credential) -> Credential:
         """Note that the pair could not be read, where no refresh and no pending proof would notice it."""
-        if not _is_still(row, seen) or row.lease is not None or row.status not in _LOOKED_AT_BY_PROOFS:
-            return row
-        if row.has_grant or _is_gone(row, self.clock()):
-            return row
-        return without_secret(row, missing=Secret.CLIENT, now=self.clock())
+        if (
+            not _is_still(credential, seen)
+            or credential.lease is not None
+            or credential.status not in _LOOKED_AT_BY_PROOFS
+        ):
+            return credential
+        if credential.has_grant or _is_gone(credential, self.clock()):
+            return credential
+        return without_secret(credential, missing=Secret.CLIENT, now=self.clock())
 
-    def _blocked(self, row: Credential, seen: Credential, trouble: StoreUnavailable) -> Credential:
-        if not _is_still(row, seen) or row.lease is not None:
-            return row
-        return blocked(row, trouble, before=row, now=self.clock())
+    def _blocked(self, credential: Credential, seen: Credential, trouble: StoreUnavailable) -> Credential:
+        if not _is_still(credential, seen) or credential.lease is not None:
+            return credential
+        return blocked(credential, trouble, before=credential, now=self.clock())
 
 
-def _is_still(row: Credential, seen: Credential) -> bool:
+def _is_still(credential: Credential, seen: Credential) -> bool:
     """Whether a credential still has the pair that was looked for."""
-    return (row.incarnation, row.client_version_id, row.status) == (
+    return (credential.incarnation, credential.client_version_id, credential.status) == (
         seen.incarnation,
         seen.client_version_id,
         seen.status,
     )
 
 
-def _is_gone(row: Credential, now: datetime) -> bool:
-    if row.status is Status.REJECTED:
+def _is_gone(credential: Credential, now: datetime) -> bool:
+    if credential.status is Status.REJECTED:
         # Nobody wrote it lately, so that no reader can lag.
-        return now - row.created_at > VISIBLE_WITHIN
-    return row.last_error is not None and row.last_error.code == CLIENT_SECRET_MISSING
+        return now - credential.created_at > VISIBLE_WITHIN
+    return credential.last_error is not None and credential.last_error.code == CLIENT_SECRET_MISSING

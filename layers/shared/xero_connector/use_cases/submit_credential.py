@@ -187,7 +187,7 @@ class SubmitCredential:
             # and reports the problem if it continues.
             self.observer.event("tokens_postponed", client_id=credential.client_id, code=postponed.code)
             return self.registry.get(credential.client_id) or credential
-        return refresh.row
+        return refresh.credential
 
 
 def _with_proof(credential: Credential, proof: Proof, submitted_by: str) -> Credential:

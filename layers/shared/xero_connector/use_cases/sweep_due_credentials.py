@@ -65,14 +65,14 @@ class SweepDueCredentials:
         """
         sweep = _Sweep(deadline)
         with ThreadPoolExecutor(max_workers=WIDEST) as well, ThreadPoolExecutor(max_workers=WIDEST) as troubled:
-            rows = self._due(shards, sweep, well)
-            self._begin(sweep, well, [row for row in rows if not row.failures])
+            credentials = self._due(shards, sweep, well)
+            self._begin(sweep, well, [credential for credential in credentials if not credential.failures])
             # Nobody waits long for one that is slow.
             wait(sweep.futures.values(), timeout=_HEAD_START)
             self._publish_left_over(shards, sweep)
             if _COUNTS in shards:
                 self.count_fleet(deadline=sweep.deadline)
-            self._begin(sweep, troubled, [row for row in rows if row.failures])
+            self._begin(sweep, troubled, [credential for credential in credentials if credential.failures])
         for client_id, future in sweep.futures.items():
             sweep.outcomes[self._outcome(client_id, future, sweep.unforeseen)] += 1
         if sweep.brake.engaged:
@@ -95,29 +95,29 @@ class SweepDueCredentials:
             except StoreUnavailable as error:
                 # The other shards have their turn first; then this run fails, so that an alarm can go off.
                 sweep.unread.append(error)
-        rows = [(client_id, pool.submit(self._still_due, client_id)) for client_id in client_ids]
+        credentials = [(client_id, pool.submit(self._still_due, client_id)) for client_id in client_ids]
         due: list[tuple[datetime, Credential]] = []
-        for client_id, future in rows:
+        for client_id, future in credentials:
             if future.exception() is not None:
-                # Whatever is wrong with one row, the others have their turn.
+                # Whatever is wrong with one credential, the others have their turn.
                 sweep.outcomes[self._outcome(client_id, future, sweep.unforeseen)] += 1
             elif (found := future.result()) is None:
                 sweep.outcomes["skipped"] += 1
             else:
                 due.append(found)
-        return [row for _, row in sorted(due, key=itemgetter(0))]
+        return [credential for _, credential in sorted(due, key=itemgetter(0))]
 
     def _still_due(self, client_id: str) -> tuple[datetime, Credential] | None:
-        """Read a row, and since when it is due; None if it is not, for the index lags behind."""
-        row = self.registry.get(client_id)
-        if row is None or row.due_at is None or not row.is_due(self.clock()):
+        """Read a credential, and since when it is due; None if it is not, for the index lags behind."""
+        credential = self.registry.get(client_id)
+        if credential is None or credential.due_at is None or not credential.is_due(self.clock()):
             return None
-        return row.due_at, row
+        return credential.due_at, credential
 
-    def _begin(self, sweep: "_Sweep", pool: ThreadPoolExecutor, rows: Sequence[Credential]) -> None:
-        for row in rows:
-            place = sweep.brake.queue(troubled=bool(row.failures))
-            sweep.futures[row.client_id] = pool.submit(self._take_turn, row, place, sweep)
+    def _begin(self, sweep: "_Sweep", pool: ThreadPoolExecutor, credentials: Sequence[Credential]) -> None:
+        for credential in credentials:
+            place = sweep.brake.queue(troubled=bool(credential.failures))
+            sweep.futures[credential.client_id] = pool.submit(self._take_turn, credential, place, sweep)
 
     def _publish_left_over(self, shards: Sequence[str], sweep: "_Sweep") -> None:
         until = min(sweep.deadline, self.clock() + TIME_TO_PUBLISH_WHAT_IS_LEFT)
@@ -133,15 +133,15 @@ class SweepDueCredentials:
         if isinstance(error, LeaseUnavailable):
             return "busy"
         if isinstance(error, ConnectorError):
-            # Nothing is lost: the lease ends, and the row is due again.
+            # Nothing is lost: the lease ends, and the credential is due again.
             self.observer.count("SweepFailed")
             self.observer.event("sweep_failed", client_id=client_id, code=error.code, detail=error.detail)
             return error.code
         unforeseen.append(error)
         return "unforeseen"
 
-    def _take_turn(self, row: Credential, place: int, sweep: "_Sweep") -> str:
-        troubled = bool(row.failures)
+    def _take_turn(self, credential: Credential, place: int, sweep: "_Sweep") -> str:
+        troubled = bool(credential.failures)
         if not sweep.brake.enter(place, troubled=troubled):
             return "left_for_later"
         answered = None
@@ -149,38 +149,38 @@ class SweepDueCredentials:
             now = self.clock()
             if sweep.deadline - now < LONGEST_WORK:
                 return "left_for_later"
-            self._measure(row, now)
-            answered, outcome = self._work(row, sweep.gate)
+            self._measure(credential, now)
+            answered, outcome = self._work(credential, sweep.gate)
             return outcome
         finally:
             sweep.brake.leave(answered=answered, troubled=troubled)
 
-    def _measure(self, row: Credential, now: datetime) -> None:
-        if row.due_at is not None:
-            self.observer.measure("SweepLag", (now - row.due_at).total_seconds())
-        if row.access_token_expires_at is not None and row.status in _PROMISED:
+    def _measure(self, credential: Credential, now: datetime) -> None:
+        if credential.due_at is not None:
+            self.observer.measure("SweepLag", (now - credential.due_at).total_seconds())
+        if credential.access_token_expires_at is not None and credential.status in _PROMISED:
             # A credential that is not due has a third of its token's life left: the minimum is among these.
-            self.observer.measure("SecondsLeft", (row.access_token_expires_at - now).total_seconds())
-        if row.attempt_started_at is not None and now - row.attempt_started_at > _LONG_UNFINISHED:
+            self.observer.measure("SecondsLeft", (credential.access_token_expires_at - now).total_seconds())
+        if credential.attempt_started_at is not None and now - credential.attempt_started_at > _LONG_UNFINISHED:
             self.observer.count("UnfinishedAttempts")
 
-    def _work(self, row: Credential, gate: VaultGate) -> tuple[bool | None, str]:
+    def _work(self, credential: Credential, gate: VaultGate) -> tuple[bool | None, str]:
         """Return whether Xero answered (None if it was not asked), and the outcome."""
-        match row.status:
+        match credential.status:
             case Status.PENDING_VALIDATION | Status.REJECTED:
-                after = self.validate_pending(row)
+                after = self.validate_pending(credential)
             case Status.DISCONNECTING:
-                after = self.disconnect_credential.resume(row)
-            case Status.CLIENT_REJECTED if not row.has_grant:
-                after = self.revalidate_credential(row.client_id)
-            case Status.VALIDATED | Status.REAUTHORIZATION_REQUIRED if _is_looked_at_for_its_pair(row):
-                after = self.revalidate_credential(row.client_id)
+                after = self.disconnect_credential.resume(credential)
+            case Status.CLIENT_REJECTED if not credential.has_grant:
+                after = self.revalidate_credential(credential.client_id)
+            case Status.VALIDATED | Status.REAUTHORIZATION_REQUIRED if _is_looked_at_for_its_pair(credential):
+                after = self.revalidate_credential(credential.client_id)
             case _:
                 if self.pace is not None:
                     self.pace.wait()
-                refresh = self.refresh_credential(row, only_if_due=True, gate=gate)
+                refresh = self.refresh_credential(credential, only_if_due=True, gate=gate)
                 return refresh.answered, str(refresh.outcome)
-        return _answered(before=row, after=after), str(after.status)
+        return _answered(before=credential, after=after), str(after.status)
 
 
 @dataclass(slots=True)
@@ -196,10 +196,10 @@ class _Sweep:
     unread: list[StoreUnavailable] = field(default_factory=list)
 
 
-def _is_looked_at_for_its_pair(row: Credential) -> bool:
+def _is_looked_at_for_its_pair(credential: Credential) -> bool:
     """Whether a credential without a grant is due because its pair could not be read."""
-    left_behind = row.consenting is not None or row.attempt_started_at is not None
-    return is_unreadable(row) and not row.has_grant and not left_behind
+    left_behind = credential.consenting is not None or credential.attempt_started_at is not None
+    return is_unreadable(credential) and not credential.has_grant and not left_behind
 
 
 def _answered(*, before: Credential, after: Credential) -> bool | None:
