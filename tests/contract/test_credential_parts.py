@@ -211,7 +211,7 @@ def test_a_run_that_meets_a_credential_in_work_reads_it_and_leaves_it_alone(xero
     assert outcomes == {"skipped": 1}
     assert life.calls[calls:] == ["dynamodb.query"] * 3
     # Its holder died: when the lease ends, the schedule goes on.
-    world.clock.next_tick(not_before=held.row.due_at)
+    world.clock.next_tick(not_before=held.credential.due_at)
     world.sweep(app)
     assert (world.row.generation, world.row.lease) == (2, None)
 

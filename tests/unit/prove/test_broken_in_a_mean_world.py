@@ -19,6 +19,7 @@ from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.hold_lease import HeldLease
 from xero_connector.services.read_secrets import ReadSecrets
 from xero_connector.services.store_tokens import StoreTokens
+from xero_connector.services.turn_done import TurnDone
 from xero_connector.services.validate_pending import ValidatePending
 from xero_connector.services.vault_gate import VaultGate
 from xero_connector.use_cases.disconnect_credential import DisconnectCredential
@@ -102,7 +103,7 @@ def test_a_schedule_that_skips_some_lets_tokens_expire(xero: InProcessXero) -> N
 
 def test_what_the_schedule_does_not_go_on_with_is_stuck(xero: InProcessXero) -> None:
     with (
-        mock.patch.object(DisconnectCredential, "resume", lambda _, row: row),
-        mock.patch.object(ValidatePending, "__call__", lambda _, row: row),
+        mock.patch.object(DisconnectCredential, "resume", lambda _, credential: TurnDone(credential)),
+        mock.patch.object(ValidatePending, "__call__", lambda _, credential: TurnDone(credential)),
     ):
         assert sum(some_days(xero, f"stuck/{number}").stuck for number in range(4)) > 0

@@ -61,6 +61,11 @@ class Proof:
     hint: str = ""
     checks: Mapping[str, Check]
 
+    @property
+    def is_definite(self) -> bool:
+        """Whether Xero gave an answer about the pair."""
+        return self.verdict is not Verdict.UNKNOWN
+
     def raise_if_refused(self) -> None:
         """Raise `PairRefused` after a definite answer against the pair."""
         if self.verdict in REFUSALS:

@@ -40,6 +40,7 @@ class PostponedError(Exception):
 class DisconnectTurn:
     """The lease, the end of the turn, and what goes into the credential with its next write.
 
+    `answered` is True after an answer of Xero, False after an outage of its token endpoint, None before either.
     `restored` tells that a secret was brought back in this turn, `deleting` that the deletion has begun.
     """
 
@@ -47,6 +48,7 @@ class DisconnectTurn:
     clock: Clock
     ends_at: datetime
     ending: Ending
+    answered: bool | None = None
     restored: bool = False
     deleting: bool = False
 
@@ -74,6 +76,7 @@ class DisconnectTurn:
 
     def pair_is_good(self) -> None:
         """Take back earlier refusals: Xero looks at the client first, and it accepted the pair."""
+        self.answered = True
         self.lease.credential = replace(self.lease.credential, refused_since=None, refusals=0)
 
     @property

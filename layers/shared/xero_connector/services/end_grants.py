@@ -14,7 +14,7 @@ from xero_connector.domain.refresh_policy import REACTIONS
 from xero_connector.domain.rejection import OF_THE_CLIENT
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.time_budget import TIME_FOR_A_CALL_OF_XERO, TIME_FOR_ONE_MORE_LOOK, TIME_TO_EXCHANGE
-from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
+from xero_connector.domain.token_endpoint import INCONCLUSIVE, OUTAGE, FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.services.disconnect_turn import DisconnectTurn, PostponedError
 from xero_connector.services.users_grants import UsersGrants
@@ -178,6 +178,7 @@ class EndGrants:
 
     @staticmethod
     def _failed(turn: DisconnectTurn, failure: TokenEndpointFailure, *, exchanging: bool = False) -> None:
+        turn.answered = failure.kind not in OUTAGE
         if failure.kind in INCONCLUSIVE:
             turn.postpone_or_leave(
                 failure,
@@ -199,6 +200,7 @@ class EndGrants:
         except TokenEndpointFailure as failure:
             self._failed(turn, failure)
             return
+        turn.answered = True
         self._leave_nothing_listed(turn, answer.token.access_token)
 
     def _leave_nothing_listed(self, turn: DisconnectTurn, access_token: str) -> None:
@@ -222,11 +224,13 @@ class EndGrants:
         """Return what an access token reaches, None if Xero refuses it."""
         turn.spare(TIME_FOR_A_CALL_OF_XERO)
         try:
-            return self.connections.tenants(access_token, auth_event_id=None)
+            listed = self.connections.tenants(access_token, auth_event_id=None)
         except ConnectionsUnavailable as unavailable:
             if not unavailable.unauthorized:
                 raise
-            return None
+            listed = None
+        turn.answered = True
+        return listed
 
     def _remove(self, turn: DisconnectTurn, access_token: str, tenant: Tenant) -> None:
         turn.spare(TIME_FOR_A_CALL_OF_XERO)

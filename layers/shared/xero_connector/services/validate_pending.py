@@ -13,6 +13,7 @@ from xero_connector.domain.status import FINAL, Status
 from xero_connector.services.hold_lease import HeldLease, HoldLease
 from xero_connector.services.prove_pair import ProvePair
 from xero_connector.services.read_secrets import ReadSecrets
+from xero_connector.services.turn_done import TurnDone
 
 WORKS_ON = frozenset({Status.PENDING_VALIDATION, Status.REJECTED})
 
@@ -32,27 +33,28 @@ class ValidatePending:
     clock: Clock
     observer: Observer
 
-    def __call__(self, credential: Credential) -> Credential:
+    def __call__(self, credential: Credential) -> TurnDone:
         """Decide for a credential that was just read; raises `LeaseUnavailable` while another holder does.
 
         A credential whose status is none of `WORKS_ON` comes back as it is.
         """
         if credential.status not in WORKS_ON:
-            return credential
+            return TurnDone(credential)
         with self.hold_lease(credential) as lease:
             if credential.status is Status.REJECTED:
-                return self._delete_secret(lease)
+                return TurnDone(self._delete_secret(lease))
             try:
                 pair = self.read_secrets.pair(credential)
             except SecretNotVisible:
-                return self._unreadable(lease)
+                return TurnDone(self._unreadable(lease))
             except StoreUnavailable as unavailable:
                 trouble = unavailable
                 lease.end(lambda credential, now: blocked(credential, trouble, before=lease.before, now=now))
                 raise
             proof = self.prove_pair.again(pair, credential)
             self.observer.event("pair_proven", client_id=credential.client_id, verdict=proof.verdict)
-            return lease.end(lambda credential, now: decided(credential, proof, now))
+            decision = lease.end(lambda credential, now: decided(credential, proof, now))
+            return TurnDone(decision, answered=proof.is_definite)
 
     def _unreadable(self, lease: HeldLease) -> Credential:
         self.observer.count("SecretUnreadable")

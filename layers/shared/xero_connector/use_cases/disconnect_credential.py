@@ -22,6 +22,7 @@ from xero_connector.services.disconnect_turn import DisconnectTurn, PostponedErr
 from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.find_credential import FindCredential
 from xero_connector.services.hold_lease import HeldLease, HoldLease
+from xero_connector.services.turn_done import TurnDone
 
 _MAY_HAVE_ENDED = frozenset({Status.DISCONNECTING, Status.DISCONNECTED})
 
@@ -52,16 +53,16 @@ class DisconnectCredential:
                 # As it stands now: another request may have ended it while this one waited.
                 if lease.credential.status is Status.DISCONNECTED:
                     return lease.give_back()
-                return self._go_on(lease, by=by, longest=LONGEST_TURN)
+                return self._go_on(lease, by=by, longest=LONGEST_TURN).credential
         except LeaseUnavailable as busy:
             raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
 
-    def resume(self, credential: Credential) -> Credential:
+    def resume(self, credential: Credential) -> TurnDone:
         """Go on with a credential that is `disconnecting`; raises `LeaseUnavailable`."""
         with self.hold_lease(credential) as lease:
             return self._go_on(lease, by=CONNECTOR, longest=LONGEST_SCHEDULED_TURN)
 
-    def _go_on(self, lease: HeldLease, *, by: str, longest: timedelta) -> Credential:
+    def _go_on(self, lease: HeldLease, *, by: str, longest: timedelta) -> TurnDone:
         # A turn that fails between its writes leaves the lease to expire: the next one sees that it was cut off.
         lease.unsettled = True
         now = self.clock()
@@ -73,9 +74,10 @@ class DisconnectCredential:
             or Ending(since=now, suspected=disconnecting.seems_dead(lease.credential)),
         )
         try:
-            return self._work(turn, by=by)
+            credential = self._work(turn, by=by)
         except (LeaseUnavailable, RevisionConflict):
-            return self._overtaken(turn)
+            credential = self._overtaken(turn)
+        return TurnDone(credential, turn.answered)
 
     def _work(self, turn: DisconnectTurn, *, by: str) -> Credential:
         lease = turn.lease

@@ -1,4 +1,4 @@
-"""Prove a stored pair again because an admin asks."""
+"""Prove a stored pair again because an admin asks, or because the schedule could not read it before."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +24,7 @@ from xero_connector.services.change_credential import ChangeCredential
 from xero_connector.services.find_credential import FindCredential
 from xero_connector.services.prove_pair import ProvePair
 from xero_connector.services.read_secrets import ReadSecrets
+from xero_connector.services.turn_done import TurnDone
 
 WORKS_ON = frozenset(Status) - {Status.DISCONNECTING, Status.DISCONNECTED}
 """Where there is a secret to prove; a rejected one until it is deleted."""
@@ -41,11 +42,18 @@ class RevalidateCredential:
     change_credential: ChangeCredential
     clock: Clock
 
-    def __call__(self, client_id: str, *, by: str | None = None) -> Credential:
-        """Prove for an admin, who is named in the audit trail, or (None) for the schedule.
+    def __call__(self, client_id: str, *, by: str) -> Credential:
+        """Prove for an admin, who is named in the audit trail.
 
         Raises `NotFound`, or `Conflict` where there is no secret to prove.
         """
+        return self._proven(client_id, by=by).credential
+
+    def scheduled(self, client_id: str) -> TurnDone:
+        """Prove for the schedule; raises as for an admin."""
+        return self._proven(client_id, by=None)
+
+    def _proven(self, client_id: str, *, by: str | None) -> TurnDone:
         credential = self.find_credential(client_id)
         if credential.status not in WORKS_ON or (
             credential.status is Status.REJECTED and not keeps_pair(credential)
@@ -64,7 +72,7 @@ class RevalidateCredential:
                 readable_again(replace(asked, updated_at=now)), credential.client_version_id, proof, now
             )
 
-        return self.change_credential(client_id, finding)
+        return TurnDone(self.change_credential(client_id, finding), answered=proof.is_definite)
 
     def _pair(self, credential: Credential) -> ClientPair:
         """Read the pair; raises `Conflict` once it has been missing for longer than a secret can lag."""

@@ -12,15 +12,15 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectorError, LeaseUnavailable, StoreUnavailable
 from xero_connector.domain.failed_refresh import is_unreadable
 from xero_connector.domain.ports import Clock, Observer, Registry
-from xero_connector.domain.proof import Verdict
 from xero_connector.domain.status import Status
 from xero_connector.domain.time_budget import LONGEST_WORK, TIME_TO_PUBLISH_WHAT_IS_LEFT
-from xero_connector.domain.token_endpoint import OUTAGE
 from xero_connector.services.count_fleet import CountFleet
 from xero_connector.services.outage_brake import WIDEST, OutageBrake
 from xero_connector.services.pace import Pace
 from xero_connector.services.publish_events import PublishEvents
 from xero_connector.services.refresh_credential import RefreshCredential
+from xero_connector.services.refresh_turn import Refresh
+from xero_connector.services.turn_done import TurnDone
 from xero_connector.services.validate_pending import ValidatePending
 from xero_connector.services.vault_gate import VaultGate
 from xero_connector.use_cases.disconnect_credential import DisconnectCredential
@@ -33,7 +33,6 @@ _HEAD_START = 5
 _COUNTS = "0"
 """Who has this shard counts the credentials, where several schedules divide the shards."""
 _LONG_UNFINISHED = timedelta(minutes=10)
-_NO_ANSWER = OUTAGE | {Verdict.UNKNOWN}
 _PROMISED = frozenset({Status.CONNECTED, Status.DEGRADED})
 """Readers of these credentials' tokens are promised a live one."""
 
@@ -150,8 +149,9 @@ class SweepDueCredentials:
             if sweep.deadline - now < LONGEST_WORK:
                 return "left_for_later"
             self._measure(credential, now)
-            answered, outcome = self._work(credential, sweep.gate)
-            return outcome
+            done = self._work(credential, sweep.gate)
+            answered = done.answered
+            return str(done.outcome)
         finally:
             sweep.brake.leave(answered=answered, troubled=troubled)
 
@@ -164,23 +164,20 @@ class SweepDueCredentials:
         if credential.attempt_started_at is not None and now - credential.attempt_started_at > _LONG_UNFINISHED:
             self.observer.count("UnfinishedAttempts")
 
-    def _work(self, credential: Credential, gate: VaultGate) -> tuple[bool | None, str]:
-        """Return whether Xero answered (None if it was not asked), and the outcome."""
+    def _work(self, credential: Credential, gate: VaultGate) -> Refresh | TurnDone:
         match credential.status:
             case Status.PENDING_VALIDATION | Status.REJECTED:
-                after = self.validate_pending(credential)
+                return self.validate_pending(credential)
             case Status.DISCONNECTING:
-                after = self.disconnect_credential.resume(credential)
+                return self.disconnect_credential.resume(credential)
             case Status.CLIENT_REJECTED if not credential.has_grant:
-                after = self.revalidate_credential(credential.client_id)
+                return self.revalidate_credential.scheduled(credential.client_id)
             case Status.VALIDATED | Status.REAUTHORIZATION_REQUIRED if _is_looked_at_for_its_pair(credential):
-                after = self.revalidate_credential(credential.client_id)
+                return self.revalidate_credential.scheduled(credential.client_id)
             case _:
                 if self.pace is not None:
                     self.pace.wait()
-                refresh = self.refresh_credential(credential, only_if_due=True, gate=gate)
-                return refresh.answered, str(refresh.outcome)
-        return _answered(before=credential, after=after), str(after.status)
+                return self.refresh_credential(credential, only_if_due=True, gate=gate)
 
 
 @dataclass(slots=True)
@@ -200,12 +197,3 @@ def _is_looked_at_for_its_pair(credential: Credential) -> bool:
     """Whether a credential without a grant is due because its pair could not be read."""
     left_behind = credential.consenting is not None or credential.attempt_started_at is not None
     return is_unreadable(credential) and not credential.has_grant and not left_behind
-
-
-def _answered(*, before: Credential, after: Credential) -> bool | None:
-    """Whether Xero answered a proof or a disconnect; None if nothing tells."""
-    if after.revision == before.revision:
-        return None
-    if after.last_error is None or after.last_error == before.last_error:
-        return True
-    return after.last_error.code not in _NO_ANSWER
