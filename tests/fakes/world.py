@@ -66,6 +66,8 @@ class RecordingObserver:
     def event(self, message: str, **fields: str | int | None) -> None:
         self.events.append((message, fields))
 
+    warning = event
+
 
 class World:
     """One deployment in memory, with the steps that most tests begin with."""

@@ -155,6 +155,8 @@ class _CountingObserver:
         del fields
         self.counts[message] += 1
 
+    warning = event
+
 
 class _InTurn(Executor):
     """Works on credentials one after the other, so that the seed alone decides what happens.

@@ -158,7 +158,7 @@ def part_of_a_name(part: ast.expr) -> str:
 def lines_of_the_source() -> dict[str, set[str]]:
     """Every message of the log, with the fields that it can have."""
     found: dict[str, set[str]] = defaultdict(set)
-    for call in calls("event"):
+    for call in calls("event", "warning"):
         if not isinstance(call.func, ast.Attribute) or "observer" not in ast.unparse(call.func.value):
             continue
         fields = {keyword.arg for keyword in call.keywords if keyword.arg is not None}
@@ -271,6 +271,12 @@ def test_the_table_of_log_messages_is_that_of_the_source() -> None:
         message: set(names(row[1])) for row in table("docs/operations.md", "## Logs") for message in names(row[0])
     }
     assert described == lines_of_the_source()
+
+
+def test_the_warnings_are_those_of_the_source() -> None:
+    (line,) = re.findall(r"`WARNING` for what is not as it should be:\n(.*)\n", text_of("docs/operations.md"))
+    of_the_source = {message for call in calls("warning") for message in strings_of(call.args[0])}
+    assert set(names(line)) == of_the_source
 
 
 def test_the_table_of_alarms_is_that_of_the_template() -> None:

@@ -39,6 +39,13 @@ def test_an_event_is_one_line_of_json(observer: PowertoolsObserver, log: io.Stri
     assert (written["message"], written["client_id"], written["failures"]) == ("refresh_failed", "abc", 2)
 
 
+def test_a_warning_has_its_level(observer: PowertoolsObserver, log: io.StringIO) -> None:
+    observer.event("refreshed")
+    observer.warning("refresh_failed", client_id="abc")
+    levels = [json.loads(line)["level"] for line in log.getvalue().splitlines()]
+    assert levels == ["INFO", "WARNING"]
+
+
 def test_what_was_counted_by_many_threads_is_written_once(
     observer: PowertoolsObserver, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -325,9 +325,10 @@ def test_what_the_create_route_refuses_with_is_described_there() -> None:
     files = ("domain/submission.py", "domain/scopes.py", "web/submission_body.py")
     source = "".join((ROOT / "layers/shared/xero_connector" / file).read_text() for file in files)
     # The first is the default of the error, the second is found before anything is parsed.
-    assert set(re.findall(r'code="(\w+)"', source)) | {"malformed_request", "malformed_json"} == set(
-        codes(described)
-    )
+    constants = dict(re.findall(r'^(_?[A-Z_]+) = "(\w+)"$', source, re.MULTILINE))
+    given = {constants[name] for name in re.findall(r"code=(_?[A-Z_]+)", source)}
+    given |= set(re.findall(r'code="(\w+)"', source)) | {"malformed_request", "malformed_json"}
+    assert given == set(codes(described))
 
 
 @pytest.mark.parametrize(

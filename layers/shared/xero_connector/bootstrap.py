@@ -94,7 +94,7 @@ def ports(
 
     def unreadable(client_id: str) -> None:
         around.observer.count("RowUnreadable")
-        around.observer.event("row_unreadable", client_id=client_id)
+        around.observer.warning("row_unreadable", client_id=client_id)
 
     registry = DynamoDBRegistry(aws.dynamodb, settings.table_name, settings.due_shards, unreadable)
     return Ports(

@@ -56,6 +56,10 @@ class PowertoolsObserver:
         """Write one line of JSON."""
         self._logger.info(message, extra=fields)
 
+    def warning(self, message: str, **fields: str | int | None) -> None:
+        """Write one line of JSON, at the level of a warning."""
+        self._logger.warning(message, extra=fields)
+
     def flush(self) -> None:
         """Write the metrics that were counted since the last flush, if any."""
         with self._lock:

@@ -27,15 +27,18 @@ class IncompleteAnswerError(Exception):
 
 @contextmanager
 def translating(operation: str) -> Iterator[None]:
-    """Turn what botocore raises into `StoreUnavailable`; the service's message stays out, it can hold input."""
+    """Turn what botocore raises into `StoreUnavailable`.
+
+    The service's message and the cause stay out: they can repeat input, and so a client secret or a token.
+    """
     try:
         yield
     except ClientError as error:
         raise StoreUnavailable(operation, error_code(error)) from None
     except (BotoCoreError, ResponseParserError) as error:
         raise StoreUnavailable(operation, type(error).__name__) from None
-    except IncompleteAnswerError:
-        raise StoreUnavailable(operation, "IncompleteAnswer") from None
+    except IncompleteAnswerError as error:
+        raise StoreUnavailable(operation, "IncompleteAnswer") from error
 
 
 def member[Kind](answer: Mapping[str, object], name: str, kind: type[Kind]) -> Kind:

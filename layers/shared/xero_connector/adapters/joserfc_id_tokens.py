@@ -78,10 +78,13 @@ class JoserfcIdTokens:
             _check_for_whom(claims, client_id)
             return _user_of(claims)
         except JoseError as error:
+            # The cause can hold parts of the ID token, and so what says who the user is.
             raise IdTokenRefused("The ID token is not acceptable.", code=error.error) from None
         except requests.RequestException:
+            # As above: the keys were asked for while a refused ID token was handled.
             raise IdTokenRefused("Xero's signing keys could not be read.", code=KEYS_UNAVAILABLE) from None
         except _MALFORMED:
+            # As above.
             raise IdTokenRefused("The ID token is not a signed JWT.", code="id_token_malformed") from None
 
     def _decode(self, id_token: str) -> dict[str, Any]:
@@ -133,7 +136,7 @@ class JoserfcIdTokens:
                 answer = session.get(f"{self._issuer}/.well-known/openid-configuration/jwks")
         except ValueError as error:
             # A redirect to what is no address.
-            raise requests.exceptions.InvalidURL(type(error).__name__) from None
+            raise requests.exceptions.InvalidURL(type(error).__name__) from error
         answer.raise_for_status()
         self._keys = _published_keys(answer.content)
         self._fetched_at = now

@@ -62,6 +62,7 @@ class KmsSeal:
             parts = json.loads(sealed)
             encrypted, content = base64.b64decode(parts["key"]), base64.b64decode(parts["sealed"])
         except (KeyError, RecursionError, TypeError, ValueError):
+            # The cause holds what was there instead of a seal, perhaps a token that was written by hand.
             raise StoreUnavailable("Decrypt", "MalformedSeal") from None
         with translating("Decrypt"):
             answer = self._ready_client().decrypt(
@@ -72,6 +73,7 @@ class KmsSeal:
             plain = AESGCM(key).decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], context.encode())
             return plain.decode()
         except (InvalidTag, ValueError):
+            # The cause can hold the decrypted token.
             raise StoreUnavailable("Decrypt", "InvalidSeal") from None
 
     def _ready_data_key(self, lives: timedelta | None) -> _DataKey:

@@ -43,6 +43,7 @@ class RequestsXeroConnections:
                 answer = self._send(budget, "DELETE", f"/{quote(connection_id, safe='')}", access_token)
         # A token or an id that cannot stand in a header or an address is a ValueError.
         except (requests.RequestException, ValueError) as error:
+            # The cause holds the request, and the access token in its header.
             raise ConnectionsUnavailable(f"Xero did not remove the connection ({type(error).__name__}).") from None
         if answer.status_code not in _REMOVED:
             raise ConnectionsUnavailable(
@@ -70,6 +71,7 @@ class RequestsXeroConnections:
             # One odd connection does not void the list.
             return tuple(usable.values())
         except (requests.RequestException, TypeError, ValueError) as error:
+            # As in `remove`.
             raise ConnectionsUnavailable(
                 f"Xero did not list the organisations ({type(error).__name__})."
             ) from None

@@ -12,6 +12,7 @@ from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailu
 @contextmanager
 def transport_failures() -> Iterator[None]:
     """Tell a request that was never sent from one whose answer is lost: only the first is free of effect."""
+    # No cause is kept: each holds its request, with the client secret, the token and the code in it.
     try:
         yield
     except requests.ConnectTimeout:

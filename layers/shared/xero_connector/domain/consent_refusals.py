@@ -7,8 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from xero_connector.domain.error_codes import (
+    BUSY,
+    NOT_CONNECTABLE,
+    REFRESH_TOKEN_MISSING,
+    STORE_UNAVAILABLE,
+    XERO_UNAVAILABLE,
+)
 from xero_connector.domain.errors import ConsentRefused, StoreUnavailable
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
+
+_AUTHORIZATION_FAILED = "authorization_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +67,7 @@ ticket_expired = Refusal(
 )
 # The status of the credential allows no consent.
 not_connectable = Refusal(
-    code="not_connectable",
+    code=NOT_CONNECTABLE,
     status=HTTPStatus.CONFLICT,
     title="Not at the moment",
     detail="This connection cannot be made at the moment.",
@@ -138,26 +147,26 @@ scopes_refused = Refusal(
     hint="Tell your administrator that the scopes of the Xero app and of this connection differ.",
 )
 xero_unavailable = Refusal(
-    code="xero_unavailable",
+    code=XERO_UNAVAILABLE,
     status=HTTPStatus.SERVICE_UNAVAILABLE,
     title="Not at the moment",
     detail="Xero is not available at the moment.",
     hint="Start again in a few minutes.",
 )
 login_required = Refusal(
-    code="authorization_failed",
+    code=_AUTHORIZATION_FAILED,
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero could not ask you for your consent.",
     hint="Log in to Xero, then start again. If this happens again, tell your administrator.",
 )
 app_refused = Refusal(
-    code="authorization_failed",
+    code=_AUTHORIZATION_FAILED,
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero does not accept the request of this app.",
     hint="Tell your administrator that the Xero app is not set up correctly.",
 )
 authorization_failed = Refusal(
-    code="authorization_failed",
+    code=_AUTHORIZATION_FAILED,
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero ended the consent with an error.",
     hint="Start again. If this happens again, tell your administrator.",
@@ -167,7 +176,7 @@ authorization_failed = Refusal(
 
 # Another callback, or a refresh, works on the same credential.
 busy = Refusal(
-    code="busy",
+    code=BUSY,
     status=HTTPStatus.CONFLICT,
     title="One moment, please",
     detail="This consent is being completed right now.",
@@ -192,7 +201,7 @@ throttled = Refusal(
     can_retry=False,
 )
 store_postponed = Refusal(
-    code="store_unavailable",
+    code=STORE_UNAVAILABLE,
     status=HTTPStatus.SERVICE_UNAVAILABLE,
     title="Not at the moment",
     detail="This consent could not be completed right now.",
@@ -200,7 +209,7 @@ store_postponed = Refusal(
     can_retry=False,
 )
 xero_postponed = Refusal(
-    code="xero_unavailable",
+    code=XERO_UNAVAILABLE,
     status=HTTPStatus.SERVICE_UNAVAILABLE,
     title="Not at the moment",
     detail="This consent could not be completed right now.",
@@ -209,7 +218,7 @@ xero_postponed = Refusal(
 )
 # A store failed anywhere else.
 store_unavailable = Refusal(
-    code="store_unavailable",
+    code=STORE_UNAVAILABLE,
     status=HTTPStatus.SERVICE_UNAVAILABLE,
     title="Not at the moment",
     detail="This cannot be done at the moment.",
@@ -238,7 +247,7 @@ code_refused = Refusal(
 )
 # The code may be used up.
 exchange_unanswered = Refusal(
-    code="xero_unavailable",
+    code=XERO_UNAVAILABLE,
     status=HTTPStatus.SERVICE_UNAVAILABLE,
     title="Not at the moment",
     detail="Xero gave no definite answer, so the consent could not be completed.",
@@ -253,7 +262,7 @@ id_token_refused = Refusal(
 )
 # Without a refresh token the connection would end after 30 minutes.
 refresh_token_missing = Refusal(
-    code="refresh_token_missing",
+    code=REFRESH_TOKEN_MISSING,
     status=HTTPStatus.BAD_REQUEST,
     title="This consent is not enough",
     detail="Xero gave no lasting access with this consent, so it was not kept. An earlier connection continues to "

@@ -28,6 +28,8 @@
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from xero_connector.domain.error_codes import BUSY, STORE_UNAVAILABLE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -84,16 +86,39 @@ class QuotaReached(RequestRefused):
 
 
 class ConsentRefused(ConnectorError):
-    """A consent cannot go on (see `consent_refusals`); `can_retry` if opening the connect link again can help."""
+    """A consent cannot go on (see `consent_refusals`); `can_retry` if opening the connect link again can help.
+
+    `ticket` is that link's, None where this browser does not hold it.
+    """
 
     def __init__(
-        self, detail: str, *, code: str, status: HTTPStatus, title: str, hint: str, can_retry: bool
+        self,
+        detail: str,
+        *,
+        code: str,
+        status: HTTPStatus,
+        title: str,
+        hint: str,
+        can_retry: bool,
+        ticket: str | None = None,
     ) -> None:
         super().__init__(detail, code=code, hint=hint)
         self.status = status
         self.title = title
         self.can_retry = can_retry
-        self.ticket: str | None = None
+        self.ticket = ticket
+
+    def offering(self, ticket: str) -> "ConsentRefused":
+        """Return the same refusal for the page of a browser that holds a ticket."""
+        return ConsentRefused(
+            self.detail,
+            code=self.code,
+            status=self.status,
+            title=self.title,
+            hint=self.hint,
+            can_retry=self.can_retry,
+            ticket=ticket,
+        )
 
 
 class ConnectionsUnavailable(ConnectorError):
@@ -132,7 +157,7 @@ class StoreUnavailable(ConnectorError):
         operation: str,
         reason: str,
         *,
-        code: str = "store_unavailable",
+        code: str = STORE_UNAVAILABLE,
         hint: str = "Try again in a minute. If this continues, look at the alarms of this deployment.",
     ) -> None:
         super().__init__(f"{operation} failed: {reason}.", code=code, hint=hint)
@@ -181,7 +206,7 @@ class LeaseUnavailable(ConnectorError):
     def __init__(self, client_id: str) -> None:
         super().__init__(
             f"Another process is working on {client_id}.",
-            code="busy",
+            code=BUSY,
             hint="Try again in a minute: nothing is lost.",
         )
 

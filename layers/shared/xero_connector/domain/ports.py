@@ -256,7 +256,10 @@ class Observer(Protocol):
         """Tell how many of something there are; of several values in an invocation the last one counts."""
 
     def event(self, message: str, **fields: str | int | None) -> None:
-        """Write a log line."""
+        """Write a log line about what is in order, or up to the caller."""
+
+    def warning(self, message: str, **fields: str | int | None) -> None:
+        """Write a log line about what is not as it should be."""
 
 
 type LeaseHolder = Callable[[], str]

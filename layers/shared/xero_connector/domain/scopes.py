@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from xero_connector.domain.errors import MalformedRequest
 
 MOST_SCOPES = 60
+_SCOPE_FORBIDDEN = "forbidden_scope"
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}")
 REQUIRED_SCOPES: Mapping[str, str] = {
     "offline_access": "Without it Xero gives no refresh token, and the connection would end after 30 minutes.",
@@ -52,7 +53,7 @@ def check_for_no_user(scopes: tuple[str, ...]) -> None:
     if of_a_user:
         raise MalformedRequest(
             f"A Custom connection cannot have {' '.join(of_a_user)}, because it does not act for a user.",
-            code="forbidden_scope",
+            code=_SCOPE_FORBIDDEN,
             hint="Send only scopes that the Custom connection was set up with, or leave scopes out to get all.",
         )
 
@@ -69,6 +70,6 @@ def check_for_consent(scopes: tuple[str, ...]) -> None:
     if FORBIDDEN_SCOPE in scopes:
         raise MalformedRequest(
             f"A consent cannot ask for the scope {FORBIDDEN_SCOPE}.",
-            code="forbidden_scope",
+            code=_SCOPE_FORBIDDEN,
             hint=f"Leave {FORBIDDEN_SCOPE} out: with it, Xero refuses the whole consent.",
         )

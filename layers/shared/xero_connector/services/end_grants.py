@@ -134,7 +134,7 @@ class EndGrants:
             if not (confirmed or turn.ending.suspected or turn.ending.revoked):
                 # One word is not enough to give a grant up.
                 turn.ending = replace(turn.ending, suspected=True)
-                raise PostponedError(failure.code, failure.detail) from None
+                raise PostponedError(failure.code, failure.detail) from failure
             return _State.DEAD
         turn.pair_is_good()
         grants.access_token = answer.token.access_token

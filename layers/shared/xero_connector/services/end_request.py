@@ -28,4 +28,4 @@ class EndRequest:
             self.observer.count("ClaimOverrun")
         except StoreUnavailable as unavailable:
             # What counts is stored or given back; the claim runs out, and a reload finds out.
-            self.observer.event("consent_not_marked", client_id=request.client_id, detail=unavailable.detail)
+            self.observer.warning("consent_not_marked", client_id=request.client_id, detail=unavailable.detail)

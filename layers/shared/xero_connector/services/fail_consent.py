@@ -44,7 +44,7 @@ class FailConsent:
         lease.unsettled = False
         self.end_request(claimed.reopened())
         self.observer.count("ConsentPostponed")
-        self.observer.event(
+        self.observer.warning(
             "consent_postponed", client_id=lease.credential.client_id, code=reason.code, detail=reason.detail
         )
         return consent_refusals.postponed(reason)
@@ -66,7 +66,7 @@ class FailConsent:
             return self.postponed(lease, claimed, unreadable)
         self.end_request(claimed.reopened())
         self.observer.count("SecretUnreadable")
-        self.observer.event("secret_unreadable", client_id=credential.client_id, status=credential.status)
+        self.observer.warning("secret_unreadable", client_id=credential.client_id, status=credential.status)
         gone = credential.status is Status.CLIENT_REJECTED
         return consent_refusals.not_connectable() if gone else consent_refusals.postponed(unreadable)
 
@@ -79,7 +79,7 @@ class FailConsent:
             postponed = self.postponed(lease, claimed, failure)
             return consent_refusals.throttled() if failure.kind is FailureKind.THROTTLED else postponed
         self.observer.count("ExchangeFailed")
-        self.observer.event(
+        self.observer.warning(
             "exchange_failed",
             client_id=lease.credential.client_id,
             failure=failure.code,
@@ -108,7 +108,7 @@ class FailConsent:
         self._leave_behind(lease, claimed, answer)
         self.end_request(claimed.failed())
         self.observer.count("IdTokenRefused")
-        self.observer.event("id_token_refused", client_id=lease.credential.client_id, reason=refused.code)
+        self.observer.warning("id_token_refused", client_id=lease.credential.client_id, reason=refused.code)
         return consent_refusals.id_token_refused()
 
     def without_refresh_token(
@@ -118,7 +118,7 @@ class FailConsent:
         self._leave_behind(lease, claimed, answer)
         self.end_request(claimed.failed())
         credential = lease.credential
-        self.observer.event("refresh_token_missing", client_id=credential.client_id, status=credential.status)
+        self.observer.warning("refresh_token_missing", client_id=credential.client_id, status=credential.status)
         return consent_refusals.refresh_token_missing()
 
     def _leave_behind(self, lease: HeldLease, claimed: AuthorizationRequest, answer: TokenAnswer | None) -> None:
@@ -135,7 +135,9 @@ class FailConsent:
             lease.save_late(lambda credential, now: credential.leaving_behind(grant, now=now))
         except (RevisionConflict, StoreUnavailable) as trouble:
             # The credential still says that a consent was at work, and the schedule notes that it is lost.
-            self.observer.event("consent_not_marked", client_id=lease.credential.client_id, detail=trouble.detail)
+            self.observer.warning(
+                "consent_not_marked", client_id=lease.credential.client_id, detail=trouble.detail
+            )
 
     @staticmethod
     def _refuse_pair(lease: HeldLease, failure: TokenEndpointFailure) -> None:

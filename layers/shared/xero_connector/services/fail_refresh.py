@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from xero_connector.domain.credential import Credential
+from xero_connector.domain.error_codes import REFRESH_TOKEN_MISSING
 from xero_connector.domain.errors import LeaseUnavailable, RevisionConflict, StoreUnavailable
 from xero_connector.domain.failed_refresh import (
     after_failure,
@@ -65,7 +66,7 @@ class FailRefresh:
             self.by_a_store(lease, trouble)
             raise
         credential = lease.end(lambda credential, now: without_secret(credential, missing=missing, now=now))
-        self.observer.event("secret_unreadable", client_id=credential.client_id, status=credential.status)
+        self.observer.warning("secret_unreadable", client_id=credential.client_id, status=credential.status)
         return Refresh(Outcome.FAILED, credential)
 
     def for_want_of_versions(self, lease: HeldLease, wait: timedelta) -> Refresh:
@@ -80,10 +81,10 @@ class FailRefresh:
         """Give up a grant that cannot be refreshed."""
         credential = self._give_up(
             lease,
-            code="refresh_token_missing",
+            code=REFRESH_TOKEN_MISSING,
             detail="Xero gave no refresh token: the consent did not grant offline_access.",
         )
-        self.observer.event("refresh_token_missing", client_id=credential.client_id, status=credential.status)
+        self.observer.warning("refresh_token_missing", client_id=credential.client_id, status=credential.status)
         return Refresh(Outcome.FAILED, credential)
 
     @staticmethod

@@ -50,7 +50,7 @@ class ListTenants:
             tenants = self.connections.tenants(access_token, auth_event_id=auth_event_id)
         except ConnectionsUnavailable as unavailable:
             self.observer.count("ConnectionsUnavailable")
-            self.observer.event("connections_unavailable", detail=unavailable.detail)
+            self.observer.warning("connections_unavailable", detail=unavailable.detail)
             return known
         kept = fitting(tenants)
         if len(kept) < len(tenants):

@@ -83,6 +83,6 @@ class PublishEvents:
 
     def _postponed(self, entry: HistoryEntry, unavailable: StoreUnavailable) -> None:
         self.observer.count("EventPostponed")
-        self.observer.event(
+        self.observer.warning(
             "event_postponed", client_id=entry.client_id, event_type=entry.event_type, detail=unavailable.detail
         )

@@ -64,7 +64,7 @@ class ReadSecrets:
                 delete(credential.client_id)
                 raise
             self.observer.count("SecretRestored")
-            self.observer.event("secret_restored", client_id=credential.client_id)
+            self.observer.warning("secret_restored", client_id=credential.client_id)
             secret = self._read_restored(read)
         if secret is None:
             raise SecretNotVisible

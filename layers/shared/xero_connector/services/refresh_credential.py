@@ -5,6 +5,7 @@ from datetime import datetime
 
 from xero_connector.domain.checks import granted_scopes_check, is_news
 from xero_connector.domain.credential import ConsentGiven, Credential, IntegrationType
+from xero_connector.domain.error_codes import STORE_UNAVAILABLE
 from xero_connector.domain.errors import LeaseUnavailable, SecretNotVisible, StoreUnavailable, VersionTaken
 from xero_connector.domain.failed_refresh import look_again_or_forget
 from xero_connector.domain.history import Action
@@ -25,9 +26,6 @@ from xero_connector.services.refresh_turn import Outcome, Refresh, RefreshTurn
 from xero_connector.services.report_refresh import ReportRefresh
 from xero_connector.services.store_tokens import StoreTokens
 from xero_connector.services.vault_gate import VaultGate
-
-_VAULT_TROUBLE = "store_unavailable"
-
 
 WORKS_ON = frozenset(
     {
@@ -242,4 +240,4 @@ class RefreshCredential:
 
 def _had_trouble_with_the_vault(turn: RefreshTurn) -> bool:
     trouble = turn.lease.before.last_error
-    return trouble is not None and trouble.code == _VAULT_TROUBLE
+    return trouble is not None and trouble.code == STORE_UNAVAILABLE

@@ -28,7 +28,7 @@ class ReportRefresh:
         """Report that Xero gave no tokens."""
         self.observer.count("RefreshFailed")
         self.observer.count(f"RefreshFailed.{failure.code}")
-        self.observer.event(
+        self.observer.warning(
             "refresh_failed",
             client_id=credential.client_id,
             failure=failure.code,

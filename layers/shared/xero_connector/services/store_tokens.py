@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import ConsentGiven, Credential
+from xero_connector.domain.error_codes import STORE_UNAVAILABLE
 from xero_connector.domain.errors import LeaseUnavailable, StoreUnavailable, VersionTaken
 from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.ports import Clock, Deadline, Observer, Pause, Seal, Vault
@@ -110,7 +111,7 @@ class StoreTokens:
 
     def _note_not_stored(self, credential: Credential, trouble: StoreUnavailable) -> None:
         self.observer.count("TokensNotStored")
-        self.observer.event("tokens_not_stored", client_id=credential.client_id, detail=trouble.detail)
+        self.observer.warning("tokens_not_stored", client_id=credential.client_id, detail=trouble.detail)
 
     def _put(self, lease: HeldLease, answer: TokenAnswer, known: Listing, consent: ConsentGiven | None) -> Version:
         secret = TokensSecret(
@@ -146,7 +147,7 @@ class StoreTokens:
             return replace(again, puts=2)
         except (StoreUnavailable, VersionTaken) as trouble:
             # The answer is safe, and the credential has the organisations: the next refresh stores them.
-            self.observer.event("tenants_not_stored", client_id=secret.client_id, detail=trouble.detail)
+            self.observer.warning("tenants_not_stored", client_id=secret.client_id, detail=trouble.detail)
             return version
 
     def _park(self, lease: HeldLease, answer: TokenAnswer, consent: ConsentGiven | None) -> Credential:
@@ -167,7 +168,7 @@ class StoreTokens:
         def parking(credential: Credential, now: datetime) -> Credential:
             return replace(credential, allowance=allowance).parking(
                 parked,
-                code="store_unavailable",
+                code=STORE_UNAVAILABLE,
                 detail="Secrets Manager did not take the new tokens. The grant is kept safe until it does.",
                 due_at=now + max(_pause_before_next(credential), allowance.wait_for(LOWEST_TO_REFRESH, now)),
                 now=now,
@@ -177,7 +178,7 @@ class StoreTokens:
             lambda: self._save_parked(lease, parked, parking), leaving=TIME_TO_ANSWER_AFTER_PARKING
         )
         self.observer.count("GrantsParked")
-        self.observer.event("grant_parked", client_id=credential.client_id)
+        self.observer.warning("grant_parked", client_id=credential.client_id)
         return saved
 
     @staticmethod

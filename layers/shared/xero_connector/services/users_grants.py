@@ -238,8 +238,8 @@ class UsersGrants:
                 detail = f"{what} cannot be read now. It is tried each minute, for 15 minutes."
                 since = unreadable_since(turn.credential, now, detail=detail)
                 if now - since < VISIBLE_WITHIN:
-                    raise PostponedError(SECRET_UNREADABLE, detail, unreadable_since=since) from None
+                    raise PostponedError(SECRET_UNREADABLE, detail, unreadable_since=since) from trouble
             elif not turn.given_up:
-                raise PostponedError(trouble.code, trouble.detail) from None
+                raise PostponedError(trouble.code, trouble.detail) from trouble
             turn.leave(SECRET_MISSING, f"{what} cannot be read any more, so a grant could not be ended with it.")
             return None

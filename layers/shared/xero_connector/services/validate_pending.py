@@ -59,7 +59,7 @@ class ValidatePending:
     def _unreadable(self, lease: HeldLease) -> Credential:
         self.observer.count("SecretUnreadable")
         credential = lease.end(lambda credential, now: without_secret(credential, missing=Secret.CLIENT, now=now))
-        self.observer.event("secret_unreadable", client_id=credential.client_id, status=credential.status)
+        self.observer.warning("secret_unreadable", client_id=credential.client_id, status=credential.status)
         return credential
 
     def _delete_secret(self, lease: HeldLease) -> Credential:
@@ -90,7 +90,7 @@ class ValidatePending:
         credential = self.registry.get(client_id)
         if credential is not None and credential.status not in FINAL:
             self.observer.count("SecretRestored")
-            self.observer.event("late_deletion_undone", client_id=client_id)
+            self.observer.warning("late_deletion_undone", client_id=client_id)
             self.vault.restore_client_pair(client_id)
 
 

@@ -72,8 +72,7 @@ class CompleteConsent:
         try:
             return self._go_on(callback, request, browser)
         except ConsentRefused as refusal:
-            refusal.ticket = browser.ticket
-            raise
+            raise refusal.offering(browser.ticket) from refusal
 
     def _find(self, state: str | None) -> AuthorizationRequest:
         request = self.consents.get_request(digest(state)) if state and is_token(state) else None
@@ -123,7 +122,7 @@ class CompleteConsent:
     def _refused_by_xero(self, callback: Callback, request: AuthorizationRequest) -> ConsentRefused:
         self.end_request(request.failed())
         refusal = consent_refusals.by_xero(callback.error, callback.error_description)
-        if refusal.code == "scopes_refused":
+        if refusal.code == consent_refusals.scopes_refused.code:
             self._note_refused_scopes(request.client_id)
         return refusal
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from xero_connector.domain.credential import IntegrationType
+from xero_connector.domain.error_codes import NOT_CONNECTABLE
 from xero_connector.domain.errors import Conflict
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock
@@ -39,7 +40,7 @@ class CreateConnectLink:
         if credential.status not in CONSENTABLE:
             raise Conflict(
                 f"A credential that is {credential.status} cannot be connected.",
-                code="not_connectable",
+                code=NOT_CONNECTABLE,
                 hint=_FIRST.get(credential.status, "Submit the pair again with POST /credentials."),
             )
         # The record comes first, so that every link has one.

@@ -55,7 +55,7 @@ class DisconnectCredential:
                     return lease.give_back()
                 return self._go_on(lease, by=by, longest=LONGEST_TURN).credential
         except LeaseUnavailable as busy:
-            raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
+            raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from busy
 
     def resume(self, credential: Credential) -> TurnDone:
         """Go on with a credential that is `disconnecting`; raises `LeaseUnavailable`."""
@@ -121,7 +121,7 @@ class DisconnectCredential:
             delete()
         except StoreUnavailable as trouble:
             if not turn.given_up:
-                raise PostponedError(trouble.code, trouble.detail) from None
+                raise PostponedError(trouble.code, trouble.detail) from trouble
             turn.leave(
                 SECRETS_NOT_DELETED, "Secrets Manager did not take the deletion: delete the secrets by hand."
             )
@@ -142,7 +142,7 @@ class DisconnectCredential:
             return credential
         if another_life and turn.deleting and credential.status not in _MAY_HAVE_ENDED:
             self.observer.count("SecretRestored")
-            self.observer.event("late_deletion_undone", client_id=credential.client_id)
+            self.observer.warning("late_deletion_undone", client_id=credential.client_id)
             self.vault.restore_client_pair(credential.client_id)
             if (
                 credential.generation > 0

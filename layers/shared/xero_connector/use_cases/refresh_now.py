@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xero_connector.domain.credential import Credential, IntegrationType
+from xero_connector.domain.error_codes import BUSY
 from xero_connector.domain.errors import Conflict, QuotaReached, XeroUnavailable
 from xero_connector.domain.ports import Clock
 from xero_connector.domain.status import FINAL, Status
@@ -55,7 +56,7 @@ class RefreshNow:
         refresh = self.refresh_credential(credential, only_if_due=False, asked_by=by)
         if refresh.outcome is Outcome.BUSY:
             raise Conflict(
-                "This credential is being refreshed right now.", code="busy", hint="Look at it again in a minute."
+                "This credential is being refreshed right now.", code=BUSY, hint="Look at it again in a minute."
             )
         if refresh.outcome is Outcome.SKIPPED:
             raise Conflict(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
+from xero_connector.domain.error_codes import XERO_UNAVAILABLE
 from xero_connector.domain.errors import (
     Conflict,
     ConnectorError,
@@ -61,13 +62,13 @@ class ReplaceClientSecret:
         if proof.verdict is Verdict.UNKNOWN:
             raise XeroUnavailable(
                 "Xero gave no definite answer about the new secret; the old one stays in force.",
-                code="xero_unavailable",
+                code=XERO_UNAVAILABLE,
                 hint="Keep the new secret and send it again in a few minutes.",
             )
         try:
             lease = self.hold_lease.waiting(credential, patience=self._patience())
         except LeaseUnavailable as busy:
-            raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from None
+            raise Conflict(busy.detail, code=busy.code, hint=busy.hint) from busy
         with lease:
             # As it stands now: it may have been disconnected during the proof.
             _check_replaceable(lease.before)

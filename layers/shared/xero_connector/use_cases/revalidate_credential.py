@@ -78,14 +78,14 @@ class RevalidateCredential:
         """Read the pair; raises `Conflict` once it has been missing for longer than a secret can lag."""
         try:
             return self.read_secrets.pair(credential)
-        except SecretNotVisible:
+        except SecretNotVisible as unreadable:
             missed = self.change_credential(credential.client_id, lambda there: self._missed(there, credential))
             if _is_gone(missed, self.clock()):
                 raise Conflict(
                     PAIR_GONE,
                     code=CLIENT_SECRET_MISSING,
                     hint="PUT the new client secret to /credentials/{client_id}/secret.",
-                ) from None
+                ) from unreadable
             raise
         except StoreUnavailable as unavailable:
             trouble = unavailable

@@ -89,7 +89,7 @@ class SubmitCredential:
             self.registry.unreserve(client_id, owner=owner)
         except StoreUnavailable as unavailable:
             # It expires within a minute, and does not change the result of the submission.
-            self.observer.event("reservation_not_ended", client_id=client_id, detail=unavailable.detail)
+            self.observer.warning("reservation_not_ended", client_id=client_id, detail=unavailable.detail)
 
     def _prove_and_store(
         self, submission: Submission, *, submitted_by: str, earlier: Credential | None
@@ -119,8 +119,9 @@ class SubmitCredential:
         try:
             return self.insist(act, leaving=leaving)
         except StoreUnavailable as unavailable:
-            unavailable.hint = _NOTHING_CONFIRMED
-            raise
+            raise StoreUnavailable(
+                unavailable.operation, unavailable.reason, code=unavailable.code, hint=_NOTHING_CONFIRMED
+            ) from unavailable
 
     def _create(self, credential: Credential, earlier: Credential | None) -> Credential:
         try:
@@ -137,13 +138,13 @@ class SubmitCredential:
 
     def _connect_link(self, client_id: str) -> ConnectLink | None:
         if self.deadline() - self.clock() < TIME_FOR_ANOTHER_CALL:
-            self.observer.event("connect_link_not_made", client_id=client_id, detail="There was no time left.")
+            self.observer.warning("connect_link_not_made", client_id=client_id, detail="There was no time left.")
             return None
         try:
             return self.issue_connect_link(client_id)
         except StoreUnavailable as unavailable:
             # The pair is stored, as was asked; a link can be made at any time.
-            self.observer.event("connect_link_not_made", client_id=client_id, detail=unavailable.detail)
+            self.observer.warning("connect_link_not_made", client_id=client_id, detail=unavailable.detail)
             return None
 
     def _scopes(self, submission: Submission) -> tuple[str, ...]:

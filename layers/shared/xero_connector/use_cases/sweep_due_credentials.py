@@ -134,7 +134,7 @@ class SweepDueCredentials:
         if isinstance(error, ConnectorError):
             # Nothing is lost: the lease ends, and the credential is due again.
             self.observer.count("SweepFailed")
-            self.observer.event("sweep_failed", client_id=client_id, code=error.code, detail=error.detail)
+            self.observer.warning("sweep_failed", client_id=client_id, code=error.code, detail=error.detail)
             return error.code
         unforeseen.append(error)
         return "unforeseen"

@@ -73,7 +73,7 @@ def json_body(app: APIGatewayRestResolver) -> object:
             "The body is not JSON.",
             code="malformed_json",
             hint="Send a JSON object in UTF-8 as the body, with each name only once.",
-        ) from None
+        ) from None  # The cause holds the body, and the client secret in it.
     return content
 
 
@@ -94,10 +94,10 @@ def status(app: APIGatewayRestResolver) -> Status | None:
         return None
     try:
         return Status(name)
-    except ValueError:
+    except ValueError as error:
         raise MalformedRequest(
             "There is no such status.", code="malformed_status", hint=f"Use one of: {', '.join(Status)}."
-        ) from None
+        ) from error
 
 
 def limit(app: APIGatewayRestResolver) -> int:

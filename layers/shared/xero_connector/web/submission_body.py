@@ -8,6 +8,7 @@ from xero_connector.domain.scopes import MOST_SCOPES, check_for_consent, check_f
 from xero_connector.domain.submission import Submission, parse_client_id, parse_client_secret, parse_label
 from xero_connector.domain.tokens import ClientPair
 
+_MALFORMED_SCOPES = "malformed_scopes"
 _FIELDS = frozenset({"client_id", "client_secret", "label", "integration_type", "scopes"})
 
 
@@ -69,7 +70,7 @@ def _integration_type(value: object) -> IntegrationType:
             "There is no such integration_type.",
             code="malformed_integration_type",
             hint=f"Use one of: {', '.join(IntegrationType)}.",
-        ) from None
+        ) from None  # The cause repeats the value, which can be a client secret in the wrong field.
 
 
 def _scopes(value: object, integration_type: IntegrationType) -> tuple[str, ...] | None:
@@ -78,14 +79,14 @@ def _scopes(value: object, integration_type: IntegrationType) -> tuple[str, ...]
     if not isinstance(value, list) or not 0 < len(value) <= MOST_SCOPES:
         raise MalformedRequest(
             "The scopes are not a list of names.",
-            code="malformed_scopes",
+            code=_MALFORMED_SCOPES,
             hint=f"Send an array of 1 to {MOST_SCOPES} scope names, or leave scopes out for the default.",
         )
     for scope in value:
         if not isinstance(scope, str) or not is_scope(scope):
             raise MalformedRequest(
                 "One of the scopes is not a scope name.",
-                code="malformed_scopes",
+                code=_MALFORMED_SCOPES,
                 hint="Send each scope as one string of the array, spelled as in Xero's list of scopes.",
             )
     scopes = tuple(dict.fromkeys(value))
