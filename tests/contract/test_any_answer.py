@@ -13,7 +13,7 @@ from tests.fakes.transport import an_answer, answering
 from tests.fakes.world import NOON
 from xero_connector.adapters.authlib_authorize_endpoint import AuthlibAuthorizeEndpoint
 from xero_connector.adapters.authlib_token_endpoint import AuthlibTokenEndpoint
-from xero_connector.adapters.bounded_http import Transport
+from xero_connector.adapters.budget import Transport
 from xero_connector.adapters.joserfc_id_tokens import JoserfcIdTokens
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.domain.checks import AuthorizeFinding

@@ -18,7 +18,8 @@ from local.xero_simulator.server import XeroSimulator
 from tests.fakes.canned_server import Answer, CannedServer
 from tests.fakes.transport import an_answer, answering
 from xero_connector.adapters.authlib_authorize_endpoint import LARGEST_PAGE, LIMITS, AuthlibAuthorizeEndpoint
-from xero_connector.adapters.bounded_http import BoundedAdapter, Limits, Transport
+from xero_connector.adapters.bounded_http import BoundedAdapter
+from xero_connector.adapters.budget import Limits, Transport
 from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.ports import AuthorizeEndpoint
 

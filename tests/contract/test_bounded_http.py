@@ -21,7 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from tests.fakes.world import NOON
 from xero_connector.adapters.authlib_token_endpoint import AuthlibTokenEndpoint
-from xero_connector.adapters.bounded_http import AnswerTooLarge, Budget, Limits
+from xero_connector.adapters.bounded_http import AnswerTooLarge, BoundedAdapter
+from xero_connector.adapters.budget import Budget, Limits
 from xero_connector.adapters.joserfc_id_tokens import JoserfcIdTokens
 from xero_connector.adapters.lenient_json import members
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
@@ -127,7 +128,7 @@ def server(request: pytest.FixtureRequest, certificate: Path) -> Iterator[Server
 @pytest.fixture
 def ask(server: Server, certificate: Path) -> Callable[..., requests.Response]:
     def ask(limits: Limits = SHORT) -> requests.Response:
-        with Budget(limits) as budget, budget.bind(requests.Session()) as session:
+        with Budget(limits, BoundedAdapter) as budget, budget.bind(requests.Session()) as session:
             session.verify = str(certificate)
             return session.get(server.url)
 
@@ -248,7 +249,7 @@ def test_an_answer_in_time_is_handed_on_as_it_is(server: Server, ask: Callable[.
 
 def test_two_calls_share_one_budget(server: Server, certificate: Path) -> None:
     server.says(drip(JSON + b"X-Slow: "))
-    with Budget(SHORT) as budget, budget.bind(requests.Session()) as session:
+    with Budget(SHORT, BoundedAdapter) as budget, budget.bind(requests.Session()) as session:
         session.verify = str(certificate)
         for _ in range(2):
             with pytest.raises(requests.RequestException):

@@ -22,7 +22,7 @@ from tests.fakes.builders import a_tokens_secret
 from tests.fakes.canned_server import Answer, CannedServer
 from xero_connector.adapters.authlib_authorize_endpoint import AuthlibAuthorizeEndpoint
 from xero_connector.adapters.authlib_token_endpoint import AuthlibTokenEndpoint
-from xero_connector.adapters.bounded_http import Limits
+from xero_connector.adapters.budget import Limits
 from xero_connector.adapters.joserfc_id_tokens import JoserfcIdTokens
 from xero_connector.domain.consent import BrowserBinding, new_token
 from xero_connector.domain.credential import IntegrationType as SubmittedAs

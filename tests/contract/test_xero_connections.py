@@ -13,7 +13,7 @@ from local.xero_simulator.faults import Endpoint, Fault, FaultKind
 from local.xero_simulator.server import XeroSimulator
 from tests.fakes.canned_server import Answer, CannedServer
 from tests.fakes.transport import an_answer, answering
-from xero_connector.adapters.bounded_http import Limits
+from xero_connector.adapters.budget import Limits
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.tenant import Tenant

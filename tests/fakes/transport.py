@@ -8,7 +8,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from xero_connector.adapters.bounded_http import Transport
+from xero_connector.adapters.budget import Transport
 
 type Respond = Callable[[requests.PreparedRequest], HTTPResponse]
 

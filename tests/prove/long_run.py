@@ -38,6 +38,7 @@ from xero_connector.application import Application
 from xero_connector.bootstrap import AwsClients, Surroundings, ports
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectionsUnavailable
+from xero_connector.domain.holding_tokens import holding
 from xero_connector.domain.refresh_policy import next_refresh
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
@@ -467,7 +468,7 @@ class Simulation:
             )
             stored = vault.put_tokens(first, version_id=row.tokens_version_id(1))
             due_at = next_refresh(client_id, generation=1, obtained_at=self.clock.now, expires_in=1800)
-            registry.create(row.holding(stored, due_at=due_at, now=self.clock.now), replacing=None)
+            registry.create(holding(row, stored, due_at=due_at, now=self.clock.now), replacing=None)
         self.clock.now = start
         self.secrets.read_lag = lag
 

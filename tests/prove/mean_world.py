@@ -42,7 +42,8 @@ from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.application import Application
 from xero_connector.bootstrap import AwsClients, Surroundings, ports
 from xero_connector.domain.consent import digest
-from xero_connector.domain.credential import VERSION_ALLOWANCE, Credential, IntegrationType
+from xero_connector.domain.credential import Credential, IntegrationType
+from xero_connector.domain.error_codes import VERSION_ALLOWANCE
 from xero_connector.domain.errors import ConnectorError
 from xero_connector.domain.refresh_policy import GRACE
 from xero_connector.domain.status import Status

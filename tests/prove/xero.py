@@ -27,7 +27,7 @@ from local.xero_simulator.users import DEFAULT_EMAIL
 from local.xero_simulator.web import wsgi_application
 from tests.fakes.transport import answering
 from tests.fakes.world import SETTINGS
-from xero_connector.adapters.bounded_http import Transport
+from xero_connector.adapters.budget import Transport
 from xero_connector.domain.credential import IntegrationType
 
 type Gate = Callable[[str, Callable[[], HTTPResponse]], HTTPResponse]

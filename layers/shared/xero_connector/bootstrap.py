@@ -15,7 +15,8 @@ from xero_connector.adapters.authlib_authorize_endpoint import AuthlibAuthorizeE
 from xero_connector.adapters.authlib_token_endpoint import AuthlibTokenEndpoint
 from xero_connector.adapters.aws_errors import CLIENT_CONFIG, EVENTS_CONFIG
 from xero_connector.adapters.bounded_connections import Connections
-from xero_connector.adapters.bounded_http import BoundedAdapter, Transport
+from xero_connector.adapters.bounded_http import BoundedAdapter
+from xero_connector.adapters.budget import Transport
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_fleet import DynamoDBFleet
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory

@@ -18,6 +18,7 @@ from xero_connector.domain.credential import (
 )
 from xero_connector.domain.errors import IllegalMove
 from xero_connector.domain.history import Action
+from xero_connector.domain.holding_tokens import holding, parking
 from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import StoredTokens
@@ -49,14 +50,14 @@ def refreshed(
     due_at: datetime = LATER,
     now: datetime = NOON,
 ) -> Credential:
-    return credential.holding(tokens or stored(), due_at=due_at, now=now)
+    return holding(credential, tokens or stored(), due_at=due_at, now=now)
 
 
 def consented(
     credential: Credential, *, user: str | None = "user-2", version_id: str | None = "version-of-the-consent"
 ) -> Credential:
     consent = ConsentGiven(REQUEST, user)
-    return credential.holding(stored(), due_at=LATER, now=NOON, version_id=version_id, consent=consent)
+    return holding(credential, stored(), due_at=LATER, now=NOON, version_id=version_id, consent=consent)
 
 
 def a_parked_grant(sealed: str = "sealed", *, consent: str | None = None) -> ParkedGrant:
@@ -64,7 +65,7 @@ def a_parked_grant(sealed: str = "sealed", *, consent: str | None = None) -> Par
 
 
 def parked(credential: Credential, grant: ParkedGrant) -> Credential:
-    return credential.parking(grant, code="vault_away", detail="The vault is away.", due_at=LATER, now=NOON)
+    return parking(credential, grant, code="vault_away", detail="The vault is away.", due_at=LATER, now=NOON)
 
 
 def grant_of(credential: Credential) -> dict[str, object]:
@@ -292,8 +293,8 @@ def test_tokens_that_end_before_five_minutes_after_the_next_refresh_are_a_shortf
 @pytest.mark.parametrize("before", [Status.CONNECTED, Status.DEGRADED, Status.VALIDATED])
 def test_the_trail_of_a_consent_with_short_lived_tokens_ends_where_the_credential_does(before: Status) -> None:
     consent = ConsentGiven(REQUEST, "user-2")
-    credential = a_credential(status=before).holding(
-        stored(minutes=SHORT), due_at=LATER, now=NOON, consent=consent
+    credential = holding(
+        a_credential(status=before), stored(minutes=SHORT), due_at=LATER, now=NOON, consent=consent
     )
     degraded = [Action.DEGRADED] if credential.status is Status.DEGRADED else []
     assert [note.action for note in credential.notes] == [Action.CONNECTED, *degraded]

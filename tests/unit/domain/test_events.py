@@ -20,6 +20,7 @@ from xero_connector.domain.checks import Check, CheckResult
 from xero_connector.domain.credential import ConsentGiven, Credential, IntegrationType
 from xero_connector.domain.events import MOST_LISTED, MOST_NOTES, SCHEMA_VERSION, SOURCE, entries_of
 from xero_connector.domain.history import EVENTS, Action, Note
+from xero_connector.domain.holding_tokens import holding
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.tokens import StoredTokens
@@ -75,7 +76,8 @@ def pending() -> Credential:
 
 def connected(*, consented: str | None = "user-1") -> Credential:
     row = a_credential(label="Elektro-Land · Ünicode 株式会社")
-    return row.holding(
+    return holding(
+        row,
         StoredTokens(TOKENS, ARN),
         due_at=NOON + timedelta(minutes=18),
         now=NOON,

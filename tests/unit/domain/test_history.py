@@ -11,6 +11,7 @@ from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
 from xero_connector.domain.credential import ConsentGiven, Credential
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.history import CONNECTOR, EVENTS, WITH_A_REASON, Action, Note
+from xero_connector.domain.holding_tokens import holding
 from xero_connector.domain.status import MOVES, Status
 from xero_connector.domain.tokens import StoredTokens
 
@@ -19,7 +20,8 @@ TOKENS = StoredTokens(a_tokens_secret(), "arn:aws:secretsmanager:x")
 
 
 def held(row: Credential, *, consented: str | None = None) -> Credential:
-    return row.holding(
+    return holding(
+        row,
         TOKENS,
         due_at=NOON + timedelta(minutes=18),
         now=NOON,

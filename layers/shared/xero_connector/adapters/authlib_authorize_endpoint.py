@@ -16,7 +16,8 @@ import requests
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
+from xero_connector.adapters.bounded_http import BoundedAdapter
+from xero_connector.adapters.budget import Budget, Limits, Transport
 from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.consent import new_token
 

@@ -12,7 +12,8 @@ import requests
 from authlib.integrations.requests_client import OAuth2Session
 
 from xero_connector.adapters import lenient_json
-from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
+from xero_connector.adapters.bounded_http import BoundedAdapter
+from xero_connector.adapters.budget import Budget, Limits, Transport
 from xero_connector.adapters.token_answers import (
     error_of,
     is_access_token,

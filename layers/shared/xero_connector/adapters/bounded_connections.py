@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from ssl import SSLContext
-from typing import Any, Protocol, override
+from typing import Any, override
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
@@ -21,6 +21,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 from urllib3.util.ssl_ import create_urllib3_context
+
+from xero_connector.adapters.budget import Budget
 
 CONNECT_TIMEOUT = 3.0
 """Seconds for one address of a host, and for one TLS handshake."""
@@ -30,39 +32,21 @@ _MOST_KEPT = 64
 """For each host: one for each thread of a sweep."""
 
 
-class Allowance(Protocol):
-    """The time of one call."""
-
-    @property
-    def left(self) -> float:
-        """Seconds that are left."""
-
-    @property
-    def has_time_for_an_answer(self) -> bool:
-        """Whether a request may be sent."""
-
-    def watch(self, opened: socket.socket) -> None:
-        """Shut a connection down when the time is up, and close it when the call ends."""
-
-    def forget(self, opened: socket.socket) -> None:
-        """Let go of a connection: another call may use it."""
-
-
 class _Calls(threading.local):
-    allowance: Allowance | None = None
+    budget: Budget | None = None
 
 
 _calls = _Calls()
 
 
 @contextmanager
-def within(allowance: Allowance) -> Iterator[None]:
-    """Have the connections that this thread uses meanwhile obey an allowance."""
-    _calls.allowance = allowance
+def within(budget: Budget) -> Iterator[None]:
+    """Have the connections that this thread uses meanwhile obey a budget."""
+    _calls.budget = budget
     try:
         yield
     finally:
-        _calls.allowance = None
+        _calls.budget = None
 
 
 @cache
@@ -77,11 +61,11 @@ def tls_context(bundle: str | None) -> SSLContext:
 
 
 class BoundedConnection(HTTPConnection):
-    """A connection that is made within a call's allowance; until it stands, every failure is one to connect."""
+    """A connection that is made within a call's budget; until it stands, every failure is one to connect."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*args, **kwargs)
-        self._allowance: Allowance | None = None
+        self._budget: Budget | None = None
         self._opened: socket.socket | None = None
         self._idle_since = (0.0, 0.0)
 
@@ -101,52 +85,52 @@ class BoundedConnection(HTTPConnection):
 
     @override
     def request(self, *args: Any, **kwargs: Any) -> None:
-        allowance = self._obey()
+        budget = self._obey()
         if self._opened is not None:
-            allowance.watch(self._opened)
-        if not allowance.has_time_for_an_answer:
+            budget.watch(self._opened)
+        if not budget.has_time_for_an_answer:
             self.close()
             raise ConnectTimeoutError(self, "Connecting took too long to wait for an answer.")
         super().request(*args, **kwargs)
 
     @override
     def close(self) -> None:
-        # An answer that ends with its connection is read after this: then the allowance closes what it watches.
-        if self._opened is not None and self._allowance is None:
+        # An answer that ends with its connection is read after this: then the budget closes what it watches.
+        if self._opened is not None and self._budget is None:
             self._opened.close()
-        self._opened = self._allowance = None
+        self._opened = self._budget = None
         super().close()
 
     def rest(self) -> None:
         """Wait for the next call."""
-        if self._allowance is not None and self._opened is not None:
-            self._allowance.forget(self._opened)
-        self._allowance = None
+        if self._budget is not None and self._opened is not None:
+            self._budget.forget(self._opened)
+        self._budget = None
         self._idle_since = _clocks()
 
-    def _obey(self) -> Allowance:
-        if self._allowance is None:
-            if _calls.allowance is None:
+    def _obey(self) -> Budget:
+        if self._budget is None:
+            if _calls.budget is None:
                 raise RuntimeError("A connection is used outside of a budget.")
-            self._allowance = _calls.allowance
-        return self._allowance
+            self._budget = _calls.budget
+        return self._budget
 
     @override
     def _new_conn(self) -> socket.socket:
         # urllib3 itself gives each address the whole time, and a host can have many.
-        allowance = self._obey()
+        budget = self._obey()
         try:
             addresses = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise NameResolutionError(self.host, self, socket.gaierror(type(error).__name__)) from error
         trouble: OSError | None = None
         for *_, (host, port, *_) in addresses:
-            if not allowance.has_time_for_an_answer:
+            if not budget.has_time_for_an_answer:
                 break
             try:
                 opened = create_connection(
                     (str(host), int(port)),
-                    min(CONNECT_TIMEOUT, allowance.left),
+                    min(CONNECT_TIMEOUT, budget.left),
                     socket_options=self.socket_options,
                 )
             except OSError as error:
@@ -154,7 +138,7 @@ class BoundedConnection(HTTPConnection):
             else:
                 # A duplicate: TLS takes the socket's own descriptor away from it.
                 self._opened = opened.dup()
-                allowance.watch(self._opened)
+                budget.watch(self._opened)
                 return opened
         if trouble is None or isinstance(trouble, TimeoutError):
             raise ConnectTimeoutError(self, "No address of the host answered in time.")

@@ -12,7 +12,8 @@ from joserfc.errors import InvalidClaimError, InvalidKeyIdError, InvalidPayloadE
 from joserfc.jwk import RSAKey
 
 from xero_connector.adapters import lenient_json
-from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
+from xero_connector.adapters.bounded_http import BoundedAdapter
+from xero_connector.adapters.budget import Budget, Limits, Transport
 from xero_connector.adapters.transport_failures import transport_failures
 from xero_connector.domain.errors import KEYS_UNAVAILABLE, IdTokenRefused
 from xero_connector.domain.ports import Clock

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import requests
 
 from xero_connector.adapters import lenient_json
-from xero_connector.adapters.bounded_http import BoundedAdapter, Budget, Limits, Transport
+from xero_connector.adapters.bounded_http import BoundedAdapter
+from xero_connector.adapters.budget import Budget, Limits, Transport
 from xero_connector.domain.errors import ConnectionsUnavailable
 from xero_connector.domain.tenant import Tenant
 

@@ -1,6 +1,7 @@
 """The table of the reasons why a consent cannot go on: status, code and words of each page.
 
-A row is called to make its `ConsentRefused`. Rows that share a code share its status (see `docs/api.md`).
+It is one table, however long, so that it stands in one file. A row is called to make its `ConsentRefused`. Rows that
+share a code share its status (see `docs/api.md`).
 """
 
 from collections.abc import Mapping

@@ -7,19 +7,16 @@ from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
-from xero_connector.domain.checks import UNCHECKED, Check, CheckResult, merged
+from xero_connector.domain.checks import UNCHECKED, Check, merged
 from xero_connector.domain.ending import Ending
 from xero_connector.domain.errors import LeaseUnavailable
 from xero_connector.domain.history import CONNECTOR, Action, Note
-from xero_connector.domain.parked_grant import REFRESH_TOKEN_LIFETIME, ParkedGrant, within_limit
-from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER, PROMISED_LEFT, next_refresh
+from xero_connector.domain.parked_grant import ParkedGrant, within_limit
+from xero_connector.domain.refresh_policy import next_refresh
 from xero_connector.domain.status import CONSENTABLE, Status, check_move
 from xero_connector.domain.tenant import Tenant
-from xero_connector.domain.tokens import StoredTokens, TokensSecret, client_version_id, tokens_version_id
+from xero_connector.domain.tokens import client_version_id, tokens_version_id
 from xero_connector.domain.version_allowance import VersionAllowance
-
-VERSION_ALLOWANCE = "version_allowance"
-"""The code of the error that says that Secrets Manager takes no new version in time."""
 
 
 class IntegrationType(StrEnum):
@@ -253,101 +250,6 @@ class Credential:
         """Look again for the cut-off consent that a row looked for before, and for no other."""
         return replace(self, consenting=before.consenting, consenting_since=before.consenting_since)
 
-    def holding(
-        self,
-        stored: StoredTokens,
-        *,
-        due_at: datetime,
-        now: datetime,
-        version_id: str | None = None,
-        consent: ConsentGiven | None = None,
-    ) -> "Credential":
-        """Point at a stored version of the tokens: the credential is connected, and all trouble is over.
-
-        `consent` tells which one brought the tokens, None if they were refreshed; `version_id` is where it stored
-        them, None if that is the generation's own. A consent that may have been cut off is still looked for.
-        """
-        secret = stored.secret
-        shortfall = _shortfall(secret, due_at, now)
-        connected = self.move_to(Status.CONNECTED if shortfall is None else self._connected_but_short)
-        if consent is not None:
-            short = (Note(action=Action.DEGRADED),) if connected.status is Status.DEGRADED else ()
-            connected = replace(
-                connected,
-                notes=(*self.notes, self._connected_by(consent), *short),
-                grant_began=secret.generation,
-                grant_consent=consent.request,
-                grant_version_id=version_id,
-                xero_user_id=consent.xero_user_id,
-            )
-        if self.checks["pair"].result is not CheckResult.PASS:
-            connected = connected.checked(pair=Check(CheckResult.PASS, "Xero gave tokens for this pair.", now))
-        watched = None if consent is not None and consent.request == self.consenting else self.consenting
-        return replace(
-            connected,
-            generation=secret.generation,
-            tokens_secret_arn=stored.arn,
-            granted_scopes=secret.token.scopes,
-            access_token_expires_at=secret.token_expires_at,
-            refresh_token_expires_at=None
-            if secret.token.refresh_token is None
-            else secret.obtained_at + REFRESH_TOKEN_LIFETIME,
-            last_refreshed_at=secret.obtained_at,
-            failures=0,
-            last_error=shortfall,
-            allowance=self.allowance.drawn(now),
-            consenting=watched,
-            consenting_since=self.consenting_since if watched else None,
-            parked=None,
-            unreadable_since=None,
-            refused_since=None,
-            refusals=0,
-        ).released(
-            due_at=due_at if watched is None else min(due_at, now + LOOK_AGAIN_AFTER),
-            attempt_finished=True,
-            now=now,
-        )
-
-    @property
-    def _connected_but_short(self) -> Status:
-        # Connected first, where a refresh cannot degrade what never worked.
-        return (
-            Status.DEGRADED
-            if self.status in {Status.CONNECTED, Status.DEGRADED, Status.CLIENT_REJECTED}
-            else Status.CONNECTED
-        )
-
-    def _connected_by(self, consent: ConsentGiven) -> Note:
-        before = self.xero_user_id
-        other = before is not None and consent.xero_user_id is not None and before != consent.xero_user_id
-        return Note(
-            action=Action.CONNECTED,
-            by=consent.by,
-            detail="Another Xero user than before gave this consent. The earlier grant ends with this credential."
-            if other
-            else None,
-            replaced_user_id=before if other else None,
-        )
-
-    def parking(
-        self, grant: ParkedGrant, *, code: str, detail: str, due_at: datetime, now: datetime
-    ) -> "Credential":
-        """Keep a refresh token that the vault did not take, until the vault takes what it brings."""
-        failed = self.failed(code=code, detail=detail, now=now)
-        if failed.status is Status.CONNECTED:
-            failed = failed.move_to(Status.DEGRADED)
-        finished = failed.released(due_at=due_at, attempt_finished=True, now=now)
-        superseded = grant.consent is not None
-        mine = superseded and grant.consent == self.consenting
-        other = superseded and self.parked is not None and self.parked.consent != grant.consent
-        superseded_grant = self.parked if other else None
-        return replace(
-            finished if superseded_grant is None else finished.leaving_behind(superseded_grant, now=now),
-            parked=grant,
-            consenting=None if mine else finished.consenting,
-            consenting_since=None if mine else finished.consenting_since,
-        )
-
     def leaving_behind(self, *grants: ParkedGrant, now: datetime) -> "Credential":
         """Keep grants that live on at Xero beside the present one, for a disconnect to end."""
         told = {grant.consent for grant in grants if grant.consent is not None}
@@ -364,16 +266,3 @@ class Credential:
     def checked(self, **checks: Check) -> "Credential":
         """Write down what was found."""
         return replace(self, checks=merged(self.checks, checks))
-
-
-def _shortfall(secret: TokensSecret, due_at: datetime, now: datetime) -> LastError | None:
-    """Say that readers cannot be given what they are promised, because Secrets Manager takes no version sooner."""
-    if secret.token_expires_at - due_at >= PROMISED_LEFT:
-        return None
-    minutes = max(0, int((secret.token_expires_at - secret.obtained_at).total_seconds() // 60))
-    return LastError(
-        VERSION_ALLOWANCE,
-        f"Xero's access token lives {minutes} minutes, and Secrets Manager takes no new version in time. Readers "
-        "can find a token with less than five minutes left, or an expired one. The grant is safe.",
-        now,
-    )

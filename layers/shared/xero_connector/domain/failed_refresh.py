@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from xero_connector.domain.checks import Check, CheckResult, refused_pair_check
-from xero_connector.domain.credential import VERSION_ALLOWANCE, Credential, IntegrationType
+from xero_connector.domain.credential import Credential, IntegrationType
+from xero_connector.domain.error_codes import VERSION_ALLOWANCE
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.refresh_policy import LOOK_AGAIN_AFTER, REACTIONS, VISIBLE_WITHIN, retry_at

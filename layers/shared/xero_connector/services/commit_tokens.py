@@ -6,6 +6,7 @@ from datetime import datetime
 
 from xero_connector.domain.credential import ConsentGiven, Credential
 from xero_connector.domain.errors import LeaseUnavailable, VersionTaken
+from xero_connector.domain.holding_tokens import holding
 from xero_connector.domain.ports import Clock, Vault
 from xero_connector.domain.refresh_policy import next_refresh
 from xero_connector.domain.status import FINAL
@@ -53,37 +54,14 @@ class CommitTokens:
 
         Raises `LeaseUnavailable` if the lease was taken over.
         """
-        stored = version.stored
         replaced = None if consent is None else self.keep_earlier_grant(lease.credential)
 
         def change(credential: Credential, now: datetime) -> Credential:
-            due_at = max(
-                next_refresh(
-                    credential.client_id,
-                    generation=stored.secret.generation,
-                    obtained_at=stored.secret.obtained_at,
-                    expires_in=stored.secret.token.expires_in,
-                ),
-                now + credential.allowance.drawn(now).wait_for(LOWEST_TO_REFRESH, now),
-            )
-            holding = credential.holding(
-                stored, due_at=due_at, now=now, version_id=version.version_id, consent=consent
-            )
-            # The organisations of a consent are told with the connection, pending ones once they are known. What
-            # an earlier consent connected is not gone because this one does not name it.
-            silently = credential.generation == 0 or listing.pending or consent is not None
-            told = replace(holding, tenants=listing.tenants) if silently else holding.reaching(listing.tenants)
-            told = replace(
-                told,
-                tenants_pending=listing.pending,
-                tenants_checked_at=listing.checked_at,
-                earlier_grants=credential.earlier_grants
-                if consent is None
-                else with_replaced(credential, replaced, by=consent.request, now=now),
-            )
-            for _ in range(version.puts - 1):
-                told = replace(told, allowance=told.allowance.drawn(now))
-            return also(told, now)
+            committed = _committed(credential, version, listing, consent, now=now)
+            if consent is not None:
+                earlier = with_replaced(credential, replaced, by=consent.request, now=now)
+                committed = replace(committed, earlier_grants=earlier)
+            return also(committed, now)
 
         try:
             return commit(change)
@@ -134,6 +112,31 @@ class CommitTokens:
             except VersionTaken:
                 lease.renew()
         raise VersionTaken(consent_version_id(lease.credential.incarnation, request, again=MOST_TAKEN))
+
+
+def _committed(
+    credential: Credential, version: Version, listing: Listing, consent: ConsentGiven | None, *, now: datetime
+) -> Credential:
+    secret = version.stored.secret
+    due_at = max(
+        next_refresh(
+            credential.client_id,
+            generation=secret.generation,
+            obtained_at=secret.obtained_at,
+            expires_in=secret.token.expires_in,
+        ),
+        now + credential.allowance.drawn(now).wait_for(LOWEST_TO_REFRESH, now),
+    )
+    connected = holding(
+        credential, version.stored, due_at=due_at, now=now, version_id=version.version_id, consent=consent
+    )
+    # The organisations of a consent are told with the connection, pending ones once they are known. What an
+    # earlier consent connected is not gone because this one does not name it.
+    silently = credential.generation == 0 or listing.pending or consent is not None
+    told = replace(connected, tenants=listing.tenants) if silently else connected.reaching(listing.tenants)
+    for _ in range(version.puts - 1):
+        told = replace(told, allowance=told.allowance.drawn(now))
+    return replace(told, tenants_pending=listing.pending, tenants_checked_at=listing.checked_at)
 
 
 def _names(credential: Credential, version: Version, consent: ConsentGiven | None) -> bool:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from xero_connector.domain.credential import VERSION_ALLOWANCE, Credential
+from xero_connector.domain.credential import Credential
+from xero_connector.domain.error_codes import VERSION_ALLOWANCE
 from xero_connector.domain.ports import Observer
 from xero_connector.domain.token_endpoint import OUTAGE, TokenEndpointFailure
 from xero_connector.services.refresh_turn import Outcome, Refresh

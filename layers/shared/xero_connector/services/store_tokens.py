@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from xero_connector.domain.credential import ConsentGiven, Credential
 from xero_connector.domain.error_codes import STORE_UNAVAILABLE
 from xero_connector.domain.errors import LeaseUnavailable, StoreUnavailable, VersionTaken
+from xero_connector.domain.holding_tokens import parking
 from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.ports import Clock, Deadline, Observer, Pause, Seal, Vault
 from xero_connector.domain.refresh_policy import LONGEST_PAUSE, LOOK_AGAIN_AFTER, doubled
@@ -165,8 +166,9 @@ class StoreTokens:
         )
         allowance = credential.allowance
 
-        def parking(credential: Credential, now: datetime) -> Credential:
-            return replace(credential, allowance=allowance).parking(
+        def park(credential: Credential, now: datetime) -> Credential:
+            return parking(
+                replace(credential, allowance=allowance),
                 parked,
                 code=STORE_UNAVAILABLE,
                 detail="Secrets Manager did not take the new tokens. The grant is kept safe until it does.",
@@ -174,17 +176,15 @@ class StoreTokens:
                 now=now,
             )
 
-        saved = self.insist(
-            lambda: self._save_parked(lease, parked, parking), leaving=TIME_TO_ANSWER_AFTER_PARKING
-        )
+        saved = self.insist(lambda: self._save_parked(lease, parked, park), leaving=TIME_TO_ANSWER_AFTER_PARKING)
         self.observer.count("GrantsParked")
         self.observer.warning("grant_parked", client_id=credential.client_id)
         return saved
 
     @staticmethod
-    def _save_parked(lease: HeldLease, parked: ParkedGrant, parking: Change) -> Credential:
+    def _save_parked(lease: HeldLease, parked: ParkedGrant, park: Change) -> Credential:
         try:
-            return lease.end(parking)
+            return lease.end(park)
         except LeaseUnavailable:
             credential = lease.registry.get(lease.credential.client_id)
             if credential is not None and credential.parked == parked:
@@ -192,7 +192,7 @@ class StoreTokens:
                 return credential
             if parked.consent is None:
                 raise
-            late = lease.save_late(lambda credential, now: _late(credential, parked, parking, now))
+            late = lease.save_late(lambda credential, now: _late(credential, parked, park, now))
             if late is None:
                 raise
             return late
@@ -205,9 +205,9 @@ def _pause_before_next(credential: Credential) -> timedelta:
     return doubled(LOOK_AGAIN_AFTER, credential.failures + 1, longest=LONGEST_PAUSE)
 
 
-def _late(credential: Credential, grant: ParkedGrant, parking: Change, now: datetime) -> Credential:
+def _late(credential: Credential, grant: ParkedGrant, park: Change, now: datetime) -> Credential:
     """Keep what a code brought although the lease was lost; another holder's work is not disturbed."""
     at_work = credential.lease is not None and credential.lease.until > now
     if at_work or credential.status not in CONSENTABLE:
         return credential.leaving_behind(grant, now=now)
-    return parking(credential, now)
+    return park(credential, now)
