@@ -1,6 +1,6 @@
 """The table of the reasons why a consent cannot go on: status, code and words of each page.
 
-It is one table, however long, so that it stands in one file. A row is called to make its `ConsentRefused`. Rows that
+It is one table, so it stands in one file, however long. A row is called to make its `ConsentRefused`. Rows that
 share a code share its status (see `docs/api.md`).
 """
 
