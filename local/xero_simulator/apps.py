@@ -3,10 +3,13 @@
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from ipaddress import ip_address
 from urllib.parse import urlsplit
-from uuid import NAMESPACE_DNS, uuid5
+from uuid import NAMESPACE_DNS, uuid4, uuid5
+
+from local.xero_simulator.users import DEFAULT_EMAIL
 
 DEFAULT_REDIRECT_URI = "https://cloudmanager.oneenterprise.com/oAuth2CallBack"
 DEFAULT_ORGANISATIONS = ("Demo Company (UK)", "Electro Land")
@@ -75,18 +78,42 @@ class Organisation:
         return str(uuid5(_ORGANISATIONS, self.name))
 
 
+@dataclass(frozen=True, slots=True)
+class AppDetails:
+    """What an app tells about itself; nothing in OAuth rests on it."""
+
+    name: str
+    company_url: str = "https://example.com"
+    privacy_policy_url: str = ""
+    terms_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecret:
+    """One of an app's secrets."""
+
+    created_at: datetime
+    value: str = field(default_factory=lambda: secrets.token_urlsafe(36), repr=False)
+    secret_id: str = field(default_factory=lambda: uuid4().hex)
+
+
 @dataclass(slots=True)
 class App:
     """A registered app: the client of RFC 6749."""
 
     client_id: str
+    details: AppDetails
+    owner: str
     integration_type: IntegrationType
     redirect_uris: tuple[str, ...]
     scopes: frozenset[str]
     organisations: tuple[Organisation, ...]
     granular_scopes: bool
     case_sensitive_redirect_uris: bool
-    client_secrets: set[str] = field(default_factory=set, repr=False)
+    client_secrets: list[ClientSecret] = field(default_factory=list)
+    # A Custom connection is inactive until the user whom it names has authorised it.
+    active: bool = True
+    authorising_user: str = ""
 
     @property
     def is_public(self) -> bool:
@@ -114,7 +141,7 @@ class App:
 
     def accepts_secret(self, client_secret: str | None) -> bool:
         """Tell whether the client is who it says; a public app has no secret, so any "fits"."""
-        return self.is_public or client_secret in self.client_secrets
+        return self.is_public or client_secret in {one.value for one in self.client_secrets}
 
 
 def new_app(
@@ -125,23 +152,33 @@ def new_app(
     organisations: Iterable[str] | None = None,
     granular_scopes: bool = True,
     case_sensitive_redirect_uris: bool = False,
+    details: AppDetails | None = None,
+    owner: str = DEFAULT_EMAIL,
+    active: bool = True,
 ) -> App:
-    """Make an app without a secret; raises `InvalidRegistrationError` for what the portal refuses."""
+    """Make an app without a secret; raises `InvalidRegistrationError` for what the portal refuses.
+
+    `owner` is the email address of the user under whose My Apps it is.
+    """
     is_custom = integration_type is IntegrationType.CUSTOM_CONNECTION
     if organisations is None:
         # A Custom connection is bound to exactly one organisation.
         organisations = DEFAULT_ORGANISATIONS[:1] if is_custom else DEFAULT_ORGANISATIONS
     connectable = checked_organisations(organisations)
-    if is_custom and len(connectable) != 1:
+    if is_custom and active and len(connectable) != 1:
         raise InvalidRegistrationError("a custom_connection has exactly one organisation")
+    client_id = secrets.token_hex(16).upper()
     app = App(
-        client_id=secrets.token_hex(16).upper(),
+        client_id=client_id,
+        details=details or AppDetails(f"App {client_id[:8]}"),
+        owner=owner,
         integration_type=integration_type,
-        redirect_uris=_checked_redirect_uris(redirect_uris),
+        redirect_uris=checked_redirect_uris(redirect_uris, at_least=0 if is_custom else 1),
         scopes=frozenset(scopes) | OIDC_SCOPES,
         organisations=connectable,
         granular_scopes=granular_scopes,
         case_sensitive_redirect_uris=case_sensitive_redirect_uris,
+        active=active,
     )
     unknown = sorted((app.scopes - app.known_scopes) | (app.scopes & {APP_CONNECTIONS_SCOPE}))
     if unknown:
@@ -157,21 +194,33 @@ def checked_organisations(names: Iterable[str]) -> tuple[Organisation, ...]:
     return tuple(map(Organisation, checked))
 
 
-def _checked_redirect_uris(redirect_uris: Iterable[str]) -> tuple[str, ...]:
+def checked_redirect_uris(redirect_uris: Iterable[str], *, at_least: int = 1) -> tuple[str, ...]:
+    """Return the redirect URIs of an app; raises `InvalidRegistrationError` for any or too many that are wrong."""
     checked = tuple(redirect_uris)
-    if not 1 <= len(checked) <= MOST_REDIRECT_URIS:
-        raise InvalidRegistrationError(f"an app has 1 to {MOST_REDIRECT_URIS} redirect_uris")
+    if not at_least <= len(checked) <= MOST_REDIRECT_URIS:
+        raise InvalidRegistrationError(f"an app has {at_least} to {MOST_REDIRECT_URIS} redirect_uris")
     for redirect_uri in checked:
-        try:
-            parts = urlsplit(redirect_uri)
-            secure = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
-        except ValueError:
-            raise InvalidRegistrationError(f"not a URI: {redirect_uri}") from None
-        if not secure or not parts.hostname:
-            raise InvalidRegistrationError(f"redirect URIs are https, except on localhost: {redirect_uri}")
-        if parts.fragment or "*" in redirect_uri:
-            raise InvalidRegistrationError(f"redirect URIs have no fragment and no wildcard: {redirect_uri}")
+        if complaint := complaint_about(redirect_uri):
+            raise InvalidRegistrationError(f"{complaint}: {redirect_uri}")
     return checked
+
+
+def complaint_about(redirect_uri: str) -> str | None:
+    """Say what is wrong with a redirect URI, None where it may be registered."""
+    # urlsplit drops tabs and line breaks without a word. RFC 3986 knows printable ASCII only.
+    if not redirect_uri.isascii() or not redirect_uri.isprintable() or " " in redirect_uri:
+        return "not a URI"
+    try:
+        parts = urlsplit(redirect_uri)
+        secure = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
+        _ = parts.port  # raises for a port that is no number
+    except ValueError:
+        return "not a URI"
+    if not secure or not parts.hostname:
+        return "redirect URIs are https, except on localhost"
+    if "#" in redirect_uri or "*" in redirect_uri:
+        return "redirect URIs have no fragment and no wildcard"
+    return None
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -6,7 +6,8 @@ Usable in process: `register_app`, `consent`, then `token` as often as an experi
 import base64
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import RLock
@@ -20,6 +21,7 @@ from local.xero_simulator.apps import (
     DEFAULT_REDIRECT_URI,
     OIDC_SCOPES,
     App,
+    ClientSecret,
     IntegrationType,
     InvalidRegistrationError,
     Organisation,
@@ -196,15 +198,22 @@ class IdentityServer:
                 return RegisteredApp(app.client_id, None)
             return RegisteredApp(app.client_id, self.add_secret(app.client_id, client_secret))
 
+    @contextmanager
+    def apps(self) -> Iterator[dict[str, App]]:
+        """Lend the store of apps, by client id, for as long as nobody else may read or change it."""
+        with self._lock:
+            yield self._state.apps
+
     def add_secret(self, client_id: str, client_secret: str | None = None) -> str:
         """Generate one more secret beside those that the app has; raises `UnknownAppError`."""
         with self._lock:
             app = self._app(client_id)
             if app.is_public:
                 raise UnknownAppError("a mobile_app has no secrets")
-            client_secret = client_secret or secrets.token_urlsafe(36)
-            app.client_secrets.add(client_secret)
-            return client_secret
+            now = self._now()
+            secret = ClientSecret(now, client_secret) if client_secret else ClientSecret(now)
+            app.client_secrets.append(secret)
+            return secret.value
 
     def delete_secrets(self, client_id: str) -> None:
         """Delete every secret of an app; raises `UnknownAppError`."""
@@ -241,6 +250,11 @@ class IdentityServer:
             session = Session(secrets.token_hex(16), User(email.strip().lower()), self._now())
             self._state.sessions[session.session_id] = session
             return session
+
+    def log_out(self, session_id: str) -> None:
+        """End a person's session, if there is one."""
+        with self._lock:
+            self._state.sessions.pop(session_id, None)
 
     def session(self, session_id: str | None) -> Session | None:
         """Find the session that a browser's cookie names."""
@@ -375,7 +389,9 @@ class IdentityServer:
     def _authenticated_app(self, form: Mapping[str, str], authorization: str | None) -> App:
         presented = presented_credentials(form, authorization)
         app = self._state.apps.get(presented.client_id) if presented else None
-        if presented is None or app is None or not app.accepts_secret(presented.client_secret):
+        if presented is None or app is None or not app.active:
+            raise TokenError("invalid_client")
+        if not app.accepts_secret(presented.client_secret):
             raise TokenError("invalid_client")
         return app
 

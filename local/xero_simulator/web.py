@@ -12,6 +12,7 @@ from flask import Flask, Response, g, jsonify, render_template, request
 from local.xero_simulator.api_host import api_host, bearer_token
 from local.xero_simulator.client_authentication import presented_credentials
 from local.xero_simulator.control import PREFIX, control_api
+from local.xero_simulator.developer_portal.blueprint import developer_portal
 from local.xero_simulator.faults import Endpoint, Fault, FaultKind
 from local.xero_simulator.identity_host import identity_host
 from local.xero_simulator.identity_server import GRANT_TYPES, IdentityServer
@@ -40,6 +41,7 @@ def wsgi_application(simulation: Simulation, sleep: Sleep) -> WSGIApplication:
     flask.register_blueprint(login_host(simulation.identity_server))
     flask.register_blueprint(identity_host(simulation.identity_server))
     flask.register_blueprint(api_host(simulation.identity_server))
+    flask.register_blueprint(developer_portal(simulation.identity_server, simulation.clock))
     flask.register_blueprint(control_api(simulation))
 
     @flask.before_request

@@ -6,6 +6,7 @@ import pytest
 import requests
 from joserfc.jwk import RSAKey
 
+from local.xero_simulator.portal_user import PortalUser
 from local.xero_simulator.server import XeroSimulator
 from local.xero_simulator.tests.oauth_client import TIMEOUT, OAuthClient
 from local.xero_simulator.token_signer import new_signing_key
@@ -66,6 +67,15 @@ def web_app(register: Register) -> OAuthClient:
 def user() -> Iterator[XeroUser]:
     with requests.Session() as session:
         yield XeroUser(session)
+
+
+@pytest.fixture
+def person(simulator: XeroSimulator) -> Iterator[PortalUser]:
+    """Somebody who is at the developer portal, logged in."""
+    with requests.Session() as session:
+        person = PortalUser(session, simulator.url)
+        person.log_in()
+        yield person
 
 
 @pytest.fixture(scope="session")
