@@ -16,6 +16,7 @@ The stack is up. Ctrl-C stops it and removes every trace.
   admin API      {api_url}   (routes: /credentials …; IAM, sign as below)
   callback       {callback_url}   (the redirect URI to register)
   Xero simulator {xero_url}
+  Xero's portal  {portal_url}   (My Apps: log in with any email address)
   local AWS      {aws_endpoint_url}   (region {region})
 
   This stack is described in  {own}
@@ -45,6 +46,7 @@ def main() -> int:
             sys.stdout.write(
                 USAGE.format(
                     **{name: getattr(told, name) for name in ("api_url", "callback_url", "xero_url", "region")},
+                    portal_url=told.portal_url,
                     aws_endpoint_url=told.aws_endpoint_url,
                     access_key_id=told.access_key_id,
                     secret=shlex.quote(told.secret_access_key),

@@ -39,6 +39,11 @@ class StackDescription:
     functions: FunctionNames
 
     @property
+    def portal_url(self) -> str:
+        """Where the simulator's developer portal begins."""
+        return f"{self.xero_url}/app/manage"
+
+    @property
     def credentials(self) -> Credentials:
         return Credentials(self.access_key_id, self.secret_access_key)
 
