@@ -35,7 +35,7 @@ def test_web_app_is_the_default_type(person: PortalUser) -> None:
         ("App name", "My Xero link", "The App name cannot contain the word Xero"),
         ("App name", "a" * 10_000, "100 characters at most; this one has 10000"),
         ("App name", "a\0b", "character that cannot be shown"),
-        ("App name", "taken", "There is an app with this name"),
+        ("App name", "TAKEN", "There is an app with this name"),
         ("Company or application URL", "", "Enter the Company or application URL."),
         ("Company or application URL", "electroland.example", "begins with https:// or http://"),
         ("Company or application URL", "javascript:alert(1)", "begins with https:// or http://"),
