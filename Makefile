@@ -77,11 +77,12 @@ imports: .venv/.synced ## The direction of dependencies
 	@out=$$(.venv/bin/lint-imports 2>&1) || { printf '%s\n' "$$out"; exit 1; }
 
 .PHONY: template
-template: .tools/sam/.synced ## SAM's validation and cfn-lint, with the serverless rules
+template: .venv/.synced .tools/sam/.synced ## SAM's validation, cfn-lint, and what CloudFormation makes of the template
 	$(call say,Template)
 	@.tools/sam/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml & serverless=$$!; \
 	out=$$($(SAM) validate --lint 2>&1) || { printf '%s\n' "$$out"; wait $$serverless; exit 1; }; \
 	wait $$serverless
+	@$(PYTHON) -m pytest -q -n auto tests/template
 
 .PHONY: requirements-check
 requirements-check: $(UV) ## Is the layer's requirements.txt what uv.lock says?
@@ -92,7 +93,7 @@ requirements-check: $(UV) ## Is the layer's requirements.txt what uv.lock says?
 .PHONY: unit
 unit: .venv/.synced ## Unit, contract and handler tests
 	$(call say,Unit$(comma) contract and handler tests)
-	@$(PYTHON) -m pytest -q -n auto -m "not stack and not browser and not prove"
+	@$(PYTHON) -m pytest -q -n auto -m "not stack and not browser and not prove" --ignore=tests/template
 
 comma := ,
 

@@ -40,12 +40,17 @@ def processes_of(run: str) -> list[str]:
     return found
 
 
+# What the shared stack leaves at its default, so that the other side of each choice is deployed too.
+OTHER_CHOICES = {"ApiLogsRole": "create", "AlarmEmail": "ops@example.com"}
+
+
 def test_two_stacks_run_side_by_side(local_stack: LocalStack) -> None:
-    with LocalStack(report=lambda _: None) as second:
+    with LocalStack(report=lambda _: None, parameters=OTHER_CHOICES) as second:
         assert second.description.aws_endpoint_url != local_stack.description.aws_endpoint_url
         assert second.description.xero_url != local_stack.description.xero_url
         for stack in (local_stack, second):
             assert stack.admin.get("/credentials").status_code == 200
+        assert second.aws("apigateway").get_account()["cloudwatchRoleArn"].startswith("arn:aws:iam::")
     assert local_stack.admin.get("/credentials").status_code == 200
 
 
