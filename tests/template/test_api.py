@@ -1,0 +1,48 @@
+"""The stage: its limits meet the methods that they are for, and it writes nothing down that is secret."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tests.template.transformed import Deployed
+
+PUBLIC = {("/connect/{ticket}", "GET"), ("/oAuth2CallBack", "GET")}
+
+
+def only(kind: str) -> Mapping[str, Any]:
+    (found,) = Deployed.of({}).of_type(kind).values()
+    return found
+
+
+def methods() -> set[tuple[str, str]]:
+    paths = only("AWS::ApiGateway::RestApi")["Body"]["paths"]
+    return {(path, method.upper()) for path, item in paths.items() for method in item}
+
+
+def settings() -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The settings of the stage by path and method, each path decoded as API Gateway decodes it.
+
+    The first slash stands for the root; every other is written as ~1 (AWS, "MethodSetting").
+    """
+    found = {}
+    for setting in only("AWS::ApiGateway::Stage")["MethodSettings"]:
+        encoded = setting["ResourcePath"]
+        assert re.fullmatch(r"/(\*|[^/]*)", encoded), encoded
+        path = encoded if encoded == "/*" else encoded.removeprefix("/").replace("~1", "/").replace("~0", "~")
+        found[path, setting["HttpMethod"]] = setting
+    return found
+
+
+def test_every_setting_of_the_stage_is_for_a_method_that_exists() -> None:
+    assert set(settings()) - {("/*", "*")} <= methods()
+
+
+def test_the_public_pages_have_limits_of_their_own_and_all_else_has_the_general_one() -> None:
+    assert methods() >= PUBLIC
+    limits = {method: setting["ThrottlingRateLimit"] for method, setting in settings().items()}
+    assert limits == {("/*", "*"): 20, **dict.fromkeys(PUBLIC, 50)}
+
+
+def test_no_method_logs_bodies_or_pays_for_detailed_metrics() -> None:
+    assert {setting["DataTraceEnabled"] for setting in settings().values()} == {False}
+    assert {setting["MetricsEnabled"] for setting in settings().values()} == {False}
