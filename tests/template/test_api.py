@@ -43,6 +43,20 @@ def test_the_public_pages_have_limits_of_their_own_and_all_else_has_the_general_
     assert limits == {("/*", "*"): 20, **dict.fromkeys(PUBLIC, 50)}
 
 
+def test_the_api_writes_no_segment_into_traces() -> None:
+    # It would hold the full URL: connect tickets, codes and states.
+    assert only("AWS::ApiGateway::Stage")["TracingEnabled"] is False
+
+
+def test_the_access_log_holds_the_route_and_neither_path_nor_query() -> None:
+    written = set(re.findall(r"\$context\.([\w.]+)", only("AWS::ApiGateway::Stage")["AccessLogSetting"]["Format"]))
+    assert written == {
+        *("requestId", "requestTime", "resourcePath", "httpMethod", "status", "error.responseType"),
+        *("identity.userArn", "identity.sourceIp", "identity.userAgent"),
+        *("responseLatency", "integration.status"),
+    }
+
+
 def test_no_method_logs_bodies_or_pays_for_detailed_metrics() -> None:
     assert {setting["DataTraceEnabled"] for setting in settings().values()} == {False}
     assert {setting["MetricsEnabled"] for setting in settings().values()} == {False}
