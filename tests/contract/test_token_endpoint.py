@@ -152,7 +152,7 @@ def verdict(
         token_endpoint,
         AuthlibAuthorizeEndpoint(login_url=url, redirect_uri=DEFAULT_REDIRECT_URI, pkce=True),
         clock,
-        lambda: clock() + timedelta(seconds=28),
+        lambda: clock() + timedelta(seconds=25),
         DEFAULT_REDIRECT_URI,
     )
     return prove(pair, integration_type=submitted_as, scopes=SCOPES).verdict

@@ -74,7 +74,7 @@ class World:
 
     def __init__(self) -> None:
         self.now = NOON
-        self.time_left = timedelta(seconds=28)
+        self.time_left = timedelta(seconds=25)
         """What an invocation begins with."""
         self._paused = timedelta()
         self.registry = InMemoryRegistry()

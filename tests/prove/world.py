@@ -155,7 +155,7 @@ class World:
         aws = AwsClients(dynamodb=dynamodb, secrets_manager=secrets, kms=no_kms, events=lambda: events)
         around = Surroundings(
             clock=clock,
-            deadline=lambda: clock() + timedelta(seconds=28),
+            deadline=lambda: clock() + timedelta(seconds=25),
             pause=pause or self.clock.advance,
             lease_holder=lambda: f"holder-{next(self._holders)}",
             observer=RecordingObserver(),

@@ -60,3 +60,10 @@ def test_the_access_log_holds_the_route_and_neither_path_nor_query() -> None:
 def test_no_method_logs_bodies_or_pays_for_detailed_metrics() -> None:
     assert {setting["DataTraceEnabled"] for setting in settings().values()} == {False}
     assert {setting["MetricsEnabled"] for setting in settings().values()} == {False}
+
+
+def test_a_function_behind_the_api_ends_before_the_api_gives_up_even_after_a_cold_start() -> None:
+    functions = Deployed.of({}).of_type("AWS::Lambda::Function")
+    behind = {name: properties["Timeout"] for name, properties in functions.items() if name != "TokenRefresh"}
+    # API Gateway waits 29 s (AWS, "Quotas for REST APIs"); that leaves a cold start four.
+    assert behind == {"CredentialApi": 25, "OAuthCallback": 25}

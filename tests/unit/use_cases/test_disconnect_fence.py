@@ -217,7 +217,7 @@ def test_however_slow_the_world_is_each_turn_ends_in_time_and_gets_further(
         world.consent()
     world.advance(1800 if access_token == "expired" else 0)
     slow_down(world, aws=aws, xero=xero)
-    ends_at = world.now + timedelta(seconds=28)
+    ends_at = world.now + timedelta(seconds=25)
     row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert world.now <= ends_at
     assert row.status in {Status.DISCONNECTING, Status.DISCONNECTED}

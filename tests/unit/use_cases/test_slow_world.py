@@ -218,7 +218,7 @@ def test_slow_aws_keeps_nobody_from_connecting(world: SlowWorld, *, grant_before
     before = world.row().generation
     browser, state = world.open_link()
     world.xero.codes.add("code")
-    world.slow_down(aws=2.5, xero=1)
+    world.slow_down(aws=2, xero=1)
     with world.answering_in_time():
         world.call_back(browser, state, code="code")
     assert (world.row().status, world.row().generation) == (Status.CONNECTED, before + 1)
@@ -238,7 +238,7 @@ def test_slow_aws_keeps_nobody_from_connecting(world: SlowWorld, *, grant_before
 def test_slow_aws_keeps_no_admin_from_what_was_asked(world: SlowWorld, name: str, status: Status) -> None:
     before, ask = REQUESTS[name]
     before(world)
-    world.slow_down(aws=2.5, xero=1)
+    world.slow_down(aws=2, xero=1)
     ask(world)
     assert world.row().status is status
 

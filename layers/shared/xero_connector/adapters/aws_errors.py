@@ -9,7 +9,7 @@ from botocore.parsers import ResponseParserError
 
 from xero_connector.domain.errors import StoreUnavailable
 
-# One call ends within about 8 s, its one retry included: a request has several of them in its 28 s.
+# One call ends within about 8 s, its one retry included: a request has several of them in its 25 s.
 CLIENT_CONFIG = Config(
     connect_timeout=1,
     read_timeout=3,
