@@ -1,8 +1,8 @@
 """What the seconds of one invocation are for.
 
-API Gateway waits 29 s for an answer (AWS, "Quotas for REST APIs"), a cold start included. The functions behind it run
-for 25 s, and the function of the schedule for 58 s. Nothing is begun that could not be brought to its end. Nothing is presented to
-Xero whose answer could not be stored.
+API Gateway waits 29 s for an answer, a cold start included (AWS, "Quotas for REST APIs"). The functions behind it
+run for 25 s, and the function of the schedule for 58 s. Nothing is begun that could not be brought to its end.
+Nothing is presented to Xero whose answer could not be stored.
 """
 
 from datetime import timedelta
