@@ -18,12 +18,14 @@ CHOICES: dict[str, list[dict[str, str]]] = {
     "domain": [{}, DOMAIN],
     "alarms": [{}, {"AlarmEmail": "ops@example.com"}],
     "logs": [{"ApiLogsRole": role} for role in ("existing", "create")],
-    "processor": [{"Architecture": name} for name in ("arm64", "x86_64")],
+    "concurrency": [{}, {"RefreshConcurrency": "2"}],
+    "updates": [{"GradualDeployment": mode} for mode in ("disabled", "enabled")],
 }
 ALL = combinations(CHOICES)
-EXTREMES = [ALL[0], ALL[-1]]
+# The processor is a choice too, but no condition hangs on it.
+EXTREMES = [ALL[0] | {"Architecture": "arm64"}, ALL[-1] | {"Architecture": "x86_64"}]
 # What only the transform reads is used nowhere in what it makes.
-USED_BY_THE_TRANSFORM = ["W2001"]
+USED_BY_THE_TRANSFORM = ["W2001", "W7001"]
 
 
 def choice(parameters: dict[str, str]) -> str:

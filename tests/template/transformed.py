@@ -147,7 +147,7 @@ class Deployed:
         ((function, argument),) = expression.items()
         match function:
             case "Fn::Equals":
-                return bool(self.value(argument[0]) == self.value(argument[1]))
+                return str(self.value(argument[0])) == str(self.value(argument[1]))
             case "Fn::Not":
                 return not self._is(argument[0])
             case "Fn::And":
