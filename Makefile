@@ -3,6 +3,7 @@
 
 UV_VERSION := 0.13.9
 ENVIRONMENTS := .venv/.synced .tools/sam/.synced .tools/ministack/.synced
+CHECKOV := .tools/checkov/bin/checkov --quiet --compact --skip-download --framework cloudformation
 UV := .tools/bootstrap-$(UV_VERSION)/bin/uv
 PYTHON := .venv/bin/python
 # SAM builds with the Python of its own environment (3.13, like the Lambda runtime) and the pip that is locked there.
@@ -77,11 +78,12 @@ imports: .venv/.synced ## The direction of dependencies
 	@out=$$(.venv/bin/lint-imports 2>&1) || { printf '%s\n' "$$out"; exit 1; }
 
 .PHONY: template
-template: .venv/.synced .tools/sam/.synced ## SAM's validation, cfn-lint, and what CloudFormation makes of the template
+template: .venv/.synced .tools/sam/.synced .tools/checkov/.synced ## SAM, cfn-lint, Checkov, and what CloudFormation makes of the template
 	$(call say,Template)
 	@.tools/sam/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml & serverless=$$!; \
-	out=$$($(SAM) validate --lint 2>&1) || { printf '%s\n' "$$out"; wait $$serverless; exit 1; }; \
-	wait $$serverless
+	$(CHECKOV) --file template.yaml & checkov=$$!; \
+	out=$$($(SAM) validate --lint 2>&1) || { printf '%s\n' "$$out"; wait $$serverless $$checkov; exit 1; }; \
+	wait $$serverless; wait $$checkov
 	@$(PYTHON) -m pytest -q -n auto tests/template
 
 .PHONY: requirements-check
@@ -107,6 +109,7 @@ format: .venv/.synced ## Format the code and apply the safe lint fixes
 .PHONY: lock
 lock: $(UV) ## Bring uv.lock up to date with pyproject.toml, then the layer's requirements
 	@$(UV) lock
+	@$(UV) lock --project tools/checkov
 	@$(MAKE) requirements
 
 # With hashes: what the layer installs is what the lock saw, whichever index serves it. Only what can reach a Lambda
@@ -151,6 +154,12 @@ $(UV):
 .tools/sam/.synced .tools/ministack/.synced: .tools/%/.synced: pyproject.toml uv.lock | $(UV)
 	$(call say,Syncing .tools/$*)
 	@UV_PROJECT_ENVIRONMENT=.tools/$* $(UV) sync --quiet --locked --only-group $*
+	@touch $@
+
+# A lock file of its own: Checkov pins a boto3 that is older than the product's.
+.tools/checkov/.synced: tools/checkov/pyproject.toml tools/checkov/uv.lock | $(UV)
+	$(call say,Syncing .tools/checkov)
+	@UV_PROJECT_ENVIRONMENT="$(CURDIR)/.tools/checkov" $(UV) sync --quiet --locked --project tools/checkov
 	@touch $@
 
 .PHONY: chromium
