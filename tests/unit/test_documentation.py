@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -301,6 +302,25 @@ def test_the_table_of_parameters_is_that_of_the_template() -> None:
             assert value.endswith(".xero.com")
         else:
             assert default in {expected, value}, name
+
+
+def test_the_outputs_and_parameters_of_the_first_deployment_are_those_of_the_template() -> None:
+    shown = re.findall(
+        r"^(\w+) {2,}\S", section("docs/first-deployment.md", "## 7. Read the outputs"), re.MULTILINE
+    )
+    assert len(shown) > 3
+    assert set(shown) <= set(template()["Outputs"])
+    named = re.findall(r"[`\"](\w+)=", text_of("docs/first-deployment.md"))
+    assert len(named) > 5
+    assert set(named) <= set(template()["Parameters"])
+
+
+def test_samconfig_names_parameters_of_the_template() -> None:
+    settings = tomllib.loads(text_of("samconfig.toml"))
+    for environment in ("default", "staging", "prod"):
+        overrides = settings[environment]["global"]["parameters"]["parameter_overrides"]
+        assert {one.partition("=")[0] for one in overrides} <= set(template()["Parameters"])
+    assert "GradualDeployment=enabled" in settings["prod"]["global"]["parameters"]["parameter_overrides"]
 
 
 # --- what a failed refresh leads to ------------------------------------------------------------------------------

@@ -40,8 +40,8 @@ def processes_of(run: str) -> list[str]:
     return found
 
 
-# What the shared stack leaves at its default, so that the other side of each choice is deployed too. Not the gradual
-# deployment: the local cloud has no CodeDeploy.
+# What the shared stack leaves at its default, so that the other side of each choice is deployed too.
+# Not the gradual deployment: the local cloud has no CodeDeploy.
 OTHER_CHOICES = {"ApiLogsRole": "create", "AlarmEmail": "ops@example.com", "RefreshConcurrency": "2"}
 
 
