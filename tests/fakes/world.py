@@ -68,6 +68,8 @@ class RecordingObserver:
 
     warning = event
 
+    def flush(self) -> None: ...
+
 
 class World:
     """One deployment in memory, with the steps that most tests begin with."""

@@ -158,6 +158,8 @@ class _CountingObserver:
 
     warning = event
 
+    def flush(self) -> None: ...
+
 
 class _InTurn(Executor):
     """Works on credentials one after the other, so that the seed alone decides what happens.

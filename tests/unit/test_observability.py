@@ -59,16 +59,35 @@ def test_what_was_counted_by_many_threads_is_written_once(
     assert written["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Tests"
 
 
-def test_of_durations_the_extremes_are_written(
-    observer: PowertoolsObserver, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_duration_is_written(observer: PowertoolsObserver, capsys: pytest.CaptureFixture[str]) -> None:
     for seconds in (12.5, 540.0, 33.0):
         observer.measure("SecondsLeft", seconds)
     observer.measure("SweepLag", 3.0)
     observer.flush()
     (written,) = metrics(capsys)
-    assert sorted(written["SecondsLeft"]) == [12.5, 540.0]
+    assert sorted(written["SecondsLeft"]) == [12.5, 33.0, 540.0]
     assert written["SweepLag"] == [3.0]
+
+
+def test_of_many_durations_the_extremes_and_the_middle_are_written(
+    observer: PowertoolsObserver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seconds in range(1000, 0, -1):
+        observer.measure("XeroLatency.token", seconds)
+    observer.flush()
+    (written,) = metrics(capsys)
+    values = written["XeroLatency.token"]
+    assert (len(values), values[0], values[-1]) == (50, 1.0, 1000.0)
+    assert 490 < values[25] < 520
+
+
+def test_nothing_found_is_written_as_nought(
+    observer: PowertoolsObserver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    observer.count("TokensShort", 0)
+    observer.flush()
+    (written,) = metrics(capsys)
+    assert written["TokensShort"] == [0.0]
 
 
 def test_nothing_counted_is_nothing_written(

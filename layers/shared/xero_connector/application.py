@@ -46,6 +46,7 @@ from xero_connector.services.read_grant import ReadGrant
 from xero_connector.services.read_secrets import ReadSecrets
 from xero_connector.services.refresh_credential import RefreshCredential
 from xero_connector.services.report_refresh import ReportRefresh
+from xero_connector.services.report_sweep import ReportSweep
 from xero_connector.services.store_tokens import StoreTokens
 from xero_connector.services.users_grants import UsersGrants
 from xero_connector.services.validate_pending import ValidatePending
@@ -203,6 +204,7 @@ class Application:
             end_request,
             change_credential,
             clock,
+            observer,
         )
         self.sweep_due_credentials = SweepDueCredentials(
             registry,
@@ -213,7 +215,7 @@ class Application:
             publish_events,
             CountFleet(ports.fleet, clock, observer),
             clock,
-            observer,
+            ReportSweep(observer),
             pace,
         )
 

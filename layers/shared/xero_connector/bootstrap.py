@@ -14,6 +14,7 @@ from aws_lambda_powertools import Logger, Metrics
 from xero_connector.adapters.authlib_authorize_endpoint import AuthlibAuthorizeEndpoint
 from xero_connector.adapters.authlib_token_endpoint import AuthlibTokenEndpoint
 from xero_connector.adapters.aws_errors import CLIENT_CONFIG, EVENTS_CONFIG
+from xero_connector.adapters.aws_refusals import count_refusals
 from xero_connector.adapters.bounded_connections import Connections
 from xero_connector.adapters.bounded_http import BoundedAdapter
 from xero_connector.adapters.budget import Transport
@@ -26,6 +27,7 @@ from xero_connector.adapters.joserfc_id_tokens import JoserfcIdTokens
 from xero_connector.adapters.kms_seal import KmsSeal
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
+from xero_connector.adapters.timed_transport import timed
 from xero_connector.application import Application, Ports
 from xero_connector.domain.ports import Clock, Deadline, LeaseHolder, Observer, Pause
 from xero_connector.invocation import Invocation
@@ -36,6 +38,7 @@ from xero_connector.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from botocore.client import BaseClient
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_kms.client import KMSClient
@@ -67,13 +70,18 @@ class AwsClients:
     events: "Callable[[], EventBridgeClient]"
 
     @classmethod
-    def of_this_account(cls) -> Self:
-        """Return real ones, with the credentials and the region of the environment."""
+    def of_this_account(cls, observer: Observer) -> Self:
+        """Return real ones, with the credentials and the region of the environment; `observer` counts refusals."""
+
+        def watched[Client: "BaseClient"](client: Client) -> Client:
+            count_refusals(client, observer)
+            return client
+
         return cls(
-            dynamodb=boto3.client("dynamodb", config=CLIENT_CONFIG),
-            secrets_manager=boto3.client("secretsmanager", config=CLIENT_CONFIG),
-            kms=lambda: boto3.client("kms", config=CLIENT_CONFIG),
-            events=lambda: boto3.client("events", config=EVENTS_CONFIG),
+            dynamodb=watched(boto3.client("dynamodb", config=CLIENT_CONFIG)),
+            secrets_manager=watched(boto3.client("secretsmanager", config=CLIENT_CONFIG)),
+            kms=lambda: watched(boto3.client("kms", config=CLIENT_CONFIG)),
+            events=lambda: watched(boto3.client("events", config=EVENTS_CONFIG)),
         )
 
 
@@ -110,16 +118,20 @@ def ports(
             redirect_uri=settings.redirect_uri,
             pkce=settings.pkce,
             clock=around.clock,
-            transport=transport,
+            transport=timed(transport, around.observer, "token"),
         ),
-        id_tokens=JoserfcIdTokens(settings.xero_identity_url, around.clock, transport=transport),
+        id_tokens=JoserfcIdTokens(
+            settings.xero_identity_url, around.clock, transport=timed(transport, around.observer, "keys")
+        ),
         authorize=AuthlibAuthorizeEndpoint(
             login_url=settings.xero_login_url,
             redirect_uri=settings.redirect_uri,
             pkce=settings.pkce,
-            transport=transport,
+            transport=timed(transport, around.observer, "authorize"),
         ),
-        connections=RequestsXeroConnections(api_url=settings.xero_api_url, transport=transport),
+        connections=RequestsXeroConnections(
+            api_url=settings.xero_api_url, transport=timed(transport, around.observer, "connections")
+        ),
         observer=around.observer,
         seal=KmsSeal(aws.kms, settings.kms_key_arn, around.clock),
         clock=around.clock,
@@ -143,4 +155,5 @@ def application() -> Application:
     pace = Pace(settings.token_writes_per_second, clock=utc_now, pause=time.sleep)
     # Connections to Xero live as long as the execution environment, if they are used again within seconds.
     transport = partial(BoundedAdapter, connections=Connections())
-    return Application(ports(settings, AwsClients.of_this_account(), around, transport), settings, pace=pace)
+    clients = AwsClients.of_this_account(observer())
+    return Application(ports(settings, clients, around, transport), settings, pace=pace)

@@ -15,8 +15,12 @@ from xero_connector.invocation import Invocation
 type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
+_MOST_VALUES = 50
+"""Of one duration in one line: EMF takes 100 values of a metric."""
+
+
 class PowertoolsObserver:
-    """`Observer` that writes structured log lines, and one EMF line at the end of an invocation.
+    """`Observer` that writes structured log lines, and its metrics as a line of EMF with each flush.
 
     Metrics are added up here, because Powertools' own collection is not safe for the threads of a sweep.
     """
@@ -39,7 +43,7 @@ class PowertoolsObserver:
             self._counts[name] += value
 
     def measure(self, name: str, seconds: float) -> None:
-        """Record a duration; the alarms use the extremes of a minute."""
+        """Record a duration."""
         with self._lock:
             self._seconds[name].append(seconds)
 
@@ -69,10 +73,19 @@ class PowertoolsObserver:
         for name, value in (*counts.items(), *gauges.items()):
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
         for name, values in seconds.items():
-            for extreme in {min(values), max(values)}:
-                self._metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=extreme)
+            for one in _spread(values):
+                self._metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=one)
         if counts or seconds or gauges:
             self._metrics.flush_metrics()
+
+
+def _spread(values: list[float]) -> list[float]:
+    """Return the extremes and, evenly by rank, what lies between: percentiles stay about what they are."""
+    ordered = sorted(values)
+    if len(ordered) <= _MOST_VALUES:
+        return ordered
+    step = (len(ordered) - 1) / (_MOST_VALUES - 1)
+    return [ordered[round(position * step)] for position in range(_MOST_VALUES)]
 
 
 def flushing(observer: Callable[[], PowertoolsObserver], invocation: Invocation) -> Callable[[Handler], Handler]:

@@ -19,6 +19,17 @@ _LOOKS_APART = timedelta(minutes=5)
 SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - the name of an error
 CLIENT_SECRET_MISSING = "client_secret_missing"  # noqa: S105 - the name of an error
 
+_OF_ONE_CREDENTIAL = frozenset(
+    {
+        FailureKind.INVALID_GRANT,
+        FailureKind.INVALID_CLIENT,
+        FailureKind.UNAUTHORIZED_CLIENT,
+        FailureKind.INVALID_SCOPE,
+        SECRET_UNREADABLE,
+    }
+)
+"""Errors that are about one app, one grant or one secret."""
+
 
 class Secret(StrEnum):
     """One of the two secrets of a credential."""
@@ -107,6 +118,11 @@ def blocked(row: Credential, trouble: StoreUnavailable, *, before: Credential, n
 def is_unreadable(row: Credential) -> bool:
     """Whether the last that is known of a credential is that a secret of it could not be read."""
     return row.last_error is not None and row.last_error.code == SECRET_UNREADABLE
+
+
+def is_its_own_trouble(row: Credential) -> bool:
+    """Whether the last that is known of a credential says that this one is in trouble, and not all of them."""
+    return row.last_error is not None and row.last_error.code in _OF_ONE_CREDENTIAL
 
 
 def unreadable_since(row: Credential, now: datetime, *, detail: str) -> datetime:

@@ -261,6 +261,9 @@ class Observer(Protocol):
     def warning(self, message: str, **fields: str | int | None) -> None:
         """Write a log line about what is not as it should be."""
 
+    def flush(self) -> None:
+        """Write the metrics so far: what is not written is lost where the invocation is cut off."""
+
 
 type LeaseHolder = Callable[[], str]
 """Returns a new owner name for a lease."""

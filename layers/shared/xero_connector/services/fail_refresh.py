@@ -16,6 +16,7 @@ from xero_connector.domain.failed_refresh import (
 )
 from xero_connector.domain.ports import Observer
 from xero_connector.domain.refresh_policy import confirms_dead_grant
+from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import TokenEndpointFailure
 from xero_connector.services.adopt_tokens import AdoptTokens
 from xero_connector.services.hold_lease import HeldLease
@@ -55,6 +56,8 @@ class FailRefresh:
                 credential = self._give_up(lease, code=failure.code, detail=failure.detail)
         else:
             credential = self._save_failure(lease, failure)
+        if credential.status is Status.CLIENT_REJECTED and lease.before.status is not Status.CLIENT_REJECTED:
+            self.observer.count("CustomerNeeded")
         return self.report_refresh.refused(credential, failure)
 
     def unreadable(self, lease: HeldLease) -> Refresh:
@@ -100,6 +103,7 @@ class FailRefresh:
 
     def _give_up(self, lease: HeldLease, *, code: str, detail: str) -> Credential:
         self.observer.count("ReauthorizationRequired")
+        self.observer.count("CustomerNeeded")
         return lease.end(lambda credential, now: given_up(credential, code=code, detail=detail, now=now))
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 
 from xero_connector.domain import consent_refusals
 from xero_connector.domain.checks import (
@@ -20,6 +21,7 @@ from xero_connector.domain.history import Action
 from xero_connector.domain.ports import (
     Clock,
     Consents,
+    Observer,
     Registry,
 )
 from xero_connector.domain.status import Status
@@ -60,9 +62,22 @@ class CompleteConsent:
     end_request: EndRequest
     change_credential: ChangeCredential
     clock: Clock
+    observer: Observer
 
     def __call__(self, callback: Callback) -> Connected:
         """Complete a consent, or raise `ConsentRefused` with a reason and, where it helps, the ticket."""
+        outcome = "failed"
+        try:
+            connected = self._complete(callback)
+            outcome = "repeated" if connected.repeated else "connected"
+        except ConsentRefused as refusal:
+            outcome = "failed" if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused"
+            raise
+        finally:
+            self.observer.count(f"Callbacks.{outcome}")
+        return connected
+
+    def _complete(self, callback: Callback) -> Connected:
         if not callback.state and callback.error:
             raise consent_refusals.by_xero(callback.error, callback.error_description)
         request = self._find(callback.state)

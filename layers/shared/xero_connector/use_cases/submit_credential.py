@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from xero_connector.domain.credential import Credential, IntegrationType
-from xero_connector.domain.errors import Conflict, ConnectorError, RevisionConflict, StoreUnavailable
+from xero_connector.domain.errors import Conflict, ConnectorError, PairRefused, RevisionConflict, StoreUnavailable
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, LeaseHolder, Observer, Registry, Vault
 from xero_connector.domain.proof import Proof, Verdict, proven
@@ -58,6 +58,21 @@ class SubmitCredential:
 
     def __call__(self, submission: Submission, *, submitted_by: str) -> Submitted:
         """Raises `Conflict` if the client ID already has a credential, `PairRefused` if Xero refuses the pair."""
+        outcome = "failed"
+        try:
+            submitted = self._submit(submission, submitted_by=submitted_by)
+            outcome = "pending" if submitted.credential.status is Status.PENDING_VALIDATION else "proven"
+        except Conflict:
+            outcome = "conflict"
+            raise
+        except PairRefused:
+            outcome = "refused"
+            raise
+        finally:
+            self.observer.count(f"Submissions.{outcome}")
+        return submitted
+
+    def _submit(self, submission: Submission, *, submitted_by: str) -> Submitted:
         client_id = submission.pair.client_id
         earlier = self.registry.get(client_id)
         if earlier is not None and earlier.status not in FINAL:

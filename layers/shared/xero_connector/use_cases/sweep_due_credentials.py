@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import ConnectorError, LeaseUnavailable, StoreUnavailable
 from xero_connector.domain.failed_refresh import is_unreadable
-from xero_connector.domain.ports import Clock, Observer, Registry
+from xero_connector.domain.ports import Clock, Registry
 from xero_connector.domain.status import Status
 from xero_connector.domain.time_budget import LONGEST_WORK, TIME_TO_PUBLISH_WHAT_IS_LEFT
 from xero_connector.services.count_fleet import CountFleet
@@ -20,6 +20,7 @@ from xero_connector.services.pace import Pace
 from xero_connector.services.publish_events import PublishEvents
 from xero_connector.services.refresh_credential import RefreshCredential
 from xero_connector.services.refresh_turn import Refresh
+from xero_connector.services.report_sweep import ReportSweep
 from xero_connector.services.turn_done import TurnDone
 from xero_connector.services.validate_pending import ValidatePending
 from xero_connector.services.vault_gate import VaultGate
@@ -32,9 +33,8 @@ _HEAD_START = 5
 
 _COUNTS = "0"
 """Who has this shard counts the credentials, where several schedules divide the shards."""
-_LONG_UNFINISHED = timedelta(minutes=10)
-_PROMISED = frozenset({Status.CONNECTED, Status.DEGRADED})
-"""Readers of these credentials' tokens are promised a live one."""
+_REPORT_EVERY = 10
+"""Seconds between two writes of the metrics: a run that is cut off loses no more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class SweepDueCredentials:
     publish_events: PublishEvents
     count_fleet: CountFleet
     clock: Clock
-    observer: Observer
+    report: ReportSweep
     pace: Pace | None = None
 
     def __call__(self, *, shards: Sequence[str], deadline: datetime) -> Counter[str]:
@@ -62,9 +62,11 @@ class SweepDueCredentials:
         An unforeseen error, and a shard that could not be read, end the run with themselves, after
         everything else that is due had its turn.
         """
+        self.report.begun()
         sweep = _Sweep(deadline)
         with ThreadPoolExecutor(max_workers=WIDEST) as well, ThreadPoolExecutor(max_workers=WIDEST) as troubled:
             credentials = self._due(shards, sweep, well)
+            self.report.found(credentials, self.clock())
             self._begin(sweep, well, [credential for credential in credentials if not credential.failures])
             # Nobody waits long for one that is slow.
             wait(sweep.futures.values(), timeout=_HEAD_START)
@@ -72,13 +74,10 @@ class SweepDueCredentials:
             if _COUNTS in shards:
                 self.count_fleet(deadline=sweep.deadline)
             self._begin(sweep, troubled, [credential for credential in credentials if credential.failures])
+            self._await(sweep)
         for client_id, future in sweep.futures.items():
             sweep.outcomes[self._outcome(client_id, future, sweep.unforeseen)] += 1
-        if sweep.brake.engaged:
-            self.observer.count("OutageNoticed")
-        if sweep.gate.was_closed:
-            self.observer.count("VaultClosed")
-        self.observer.event("sweep_done", due=sweep.outcomes.total(), **dict(sorted(sweep.outcomes.items())))
+        self.report.ended(sweep.outcomes, outage=sweep.brake.engaged, vault_closed=sweep.gate.was_closed)
         for error in (*sweep.unforeseen, *sweep.unread):
             raise error
         return sweep.outcomes
@@ -118,6 +117,13 @@ class SweepDueCredentials:
             place = sweep.brake.queue(troubled=bool(credential.failures))
             sweep.futures[credential.client_id] = pool.submit(self._take_turn, credential, place, sweep)
 
+    def _await(self, sweep: "_Sweep") -> None:
+        """Wait for every turn, and write the metrics meanwhile."""
+        at_work = set(sweep.futures.values())
+        while at_work:
+            at_work = wait(at_work, timeout=_REPORT_EVERY).not_done
+            self.report.so_far()
+
     def _publish_left_over(self, shards: Sequence[str], sweep: "_Sweep") -> None:
         until = min(sweep.deadline, self.clock() + TIME_TO_PUBLISH_WHAT_IS_LEFT)
         try:
@@ -133,8 +139,7 @@ class SweepDueCredentials:
             return "busy"
         if isinstance(error, ConnectorError):
             # Nothing is lost: the lease ends, and the credential is due again.
-            self.observer.count("SweepFailed")
-            self.observer.warning("sweep_failed", client_id=client_id, code=error.code, detail=error.detail)
+            self.report.failed(client_id, error)
             return error.code
         unforeseen.append(error)
         return "unforeseen"
@@ -148,21 +153,12 @@ class SweepDueCredentials:
             now = self.clock()
             if sweep.deadline - now < LONGEST_WORK:
                 return "left_for_later"
-            self._measure(credential, now)
+            self.report.turn(credential, now)
             done = self._work(credential, sweep.gate)
             answered = done.answered
             return str(done.outcome)
         finally:
             sweep.brake.leave(answered=answered, troubled=troubled)
-
-    def _measure(self, credential: Credential, now: datetime) -> None:
-        if credential.due_at is not None:
-            self.observer.measure("SweepLag", (now - credential.due_at).total_seconds())
-        if credential.access_token_expires_at is not None and credential.status in _PROMISED:
-            # A credential that is not due has a third of its token's life left: the minimum is among these.
-            self.observer.measure("SecondsLeft", (credential.access_token_expires_at - now).total_seconds())
-        if credential.attempt_started_at is not None and now - credential.attempt_started_at > _LONG_UNFINISHED:
-            self.observer.count("UnfinishedAttempts")
 
     def _work(self, credential: Credential, gate: VaultGate) -> Refresh | TurnDone:
         match credential.status:
