@@ -130,6 +130,8 @@ class LocalStack:
                 "XeroLoginUrl": xero_url,
                 "XeroIdentityUrl": xero_url,
                 "XeroApiUrl": xero_url,
+                # MiniStack knows neither composite alarms nor metric math.
+                "AlarmGroups": "disabled",
                 **self._domain(),
                 **self._parameters,
             },
