@@ -5,6 +5,7 @@ import pytest
 from tests.alarms.cloudformation import Stack
 from tests.alarms.fleet import Fleet
 from tests.handlers.conftest import sample_event
+from tests.unit.test_documentation import metrics_of_the_source
 from xero_connector.domain.token_endpoint import FailureKind
 
 EVERY_KIND = list(FailureKind)
@@ -17,6 +18,15 @@ def test_in_ordinary_weather_nothing_rings(fleet: Fleet) -> None:
         fleet.request("oauth_callback", sample_event("oauth_callback/callback"))
     assert fleet.board.rang == []
     assert fleet.board.notices == []
+
+
+@pytest.mark.skipif(
+    "Credentials" not in {name for name, _ in metrics_of_the_source()}, reason="no run counts the fleet yet"
+)
+def test_each_run_counts_the_fleet(fleet: Fleet) -> None:
+    fleet.counted = None
+    fleet.run(30)
+    assert fleet.board.rang == []
 
 
 def test_a_fleet_without_credentials_rings_nothing(deployed: Fleet) -> None:

@@ -21,6 +21,8 @@ from xero_connector.use_cases import sweep_due_credentials
 
 OTHER = "F" * 32
 PASSING = [FailureKind.NOT_SENT, FailureKind.UNANSWERED, FailureKind.UNAVAILABLE, FailureKind.EDGE_REFUSED]
+_PATIENCE = 10
+"""Seconds for what takes a hundredth of one."""
 ITS_OWN = [FailureKind.UNAUTHORIZED_CLIENT, FailureKind.INVALID_SCOPE, FailureKind.INVALID_GRANT]
 
 
@@ -132,7 +134,7 @@ def test_a_tick_that_is_killed_at_work_has_told_what_it_found(
     del tape
     capsys.readouterr()
     tick = pool.submit(world.sweep)
-    at_work.wait()
+    assert at_work.wait(_PATIENCE)
     told = written(capsys)
     killed.set()
     tick.result()
@@ -157,10 +159,11 @@ def test_a_tick_that_is_killed_late_has_told_what_came_before(
     step_in(world.xero, "refresh", before=killed.wait)
     capsys.readouterr()
     tick = pool.submit(world.sweep)
-    tape.refreshed_is_written.wait()
+    in_time = tape.refreshed_is_written.wait(_PATIENCE)
     told = written(capsys)
     killed.set()
     tick.result()
+    assert in_time
     assert told["Refreshed"] == [1.0]
     assert len(told["SecondsLeft"]) == 2
     assert "SweepEnded" not in told
