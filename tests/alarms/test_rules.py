@@ -1,10 +1,11 @@
 """What CloudFormation refuses before it does anything."""
 
+import re
 import tomllib
 
 import pytest
 
-from tests.alarms.cloudformation import ROOT, Stack
+from tests.alarms.cloudformation import ROOT, Stack, source
 
 NOBODY = "With Environment=prod somebody must receive the alarms: set AlarmEmail or AlarmTopicArn"
 TOGETHER = "DomainName, CertificateArn and HostedZoneId are set together or not at all"
@@ -53,3 +54,20 @@ def test_the_other_environments_can_be_deployed_as_they_are_shipped(environment:
 def test_the_line_to_fill_in_is_there() -> None:
     lines = (ROOT / "samconfig.toml").read_text().splitlines()
     assert sum(line.strip().startswith('# "AlarmEmail=') for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("topic", "taken"),
+    [
+        ("", True),
+        ("arn:aws:sns:eu-west-1:123456789012:ops", True),
+        ("arn:aws-us-gov:sns:us-gov-west-1:123456789012:ops_alarms-1", True),
+        ("arn:aws-cn:sns:cn-north-1:123456789012:ops", True),
+        ("arn:aws:sns:eu-west-1:123456789012:ops.fifo", False),
+        ("arn:aws:sqs:eu-west-1:123456789012:ops", False),
+        ("ops", False),
+    ],
+)
+def test_the_topic_is_one_that_an_alarm_can_publish_to(topic: str, *, taken: bool) -> None:
+    pattern = source()["Parameters"]["AlarmTopicArn"]["AllowedPattern"]
+    assert (re.fullmatch(pattern, topic) is not None) is taken
