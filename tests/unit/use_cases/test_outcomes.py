@@ -89,7 +89,15 @@ def test_a_callback_that_fails_on_our_side(world: World) -> None:
     assert outcomes(world, "Callbacks") == {"Callbacks.failed": 1}
 
 
-@pytest.mark.parametrize("kind", [FailureKind.INVALID_CLIENT, FailureKind.INVALID_GRANT])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FailureKind.INVALID_CLIENT,
+        FailureKind.INVALID_GRANT,
+        FailureKind.UNAUTHORIZED_CLIENT,
+        FailureKind.INVALID_SCOPE,
+    ],
+)
 def test_a_credential_that_needs_its_customer_is_counted_once(world: World, kind: FailureKind) -> None:
     world.connect()
     for _ in range(4):
@@ -98,3 +106,12 @@ def test_a_credential_that_needs_its_customer_is_counted_once(world: World, kind
         if world.row(CLIENT_ID).due_at is not None:
             world.sweep_when_due()
     assert world.observer.counts["CustomerNeeded"] == 1
+
+
+@pytest.mark.parametrize("kind", [FailureKind.UNAVAILABLE, FailureKind.UNANSWERED, FailureKind.THROTTLED])
+def test_a_credential_that_waits_for_xero_needs_no_customer(world: World, kind: FailureKind) -> None:
+    world.connect()
+    world.xero.failures.extend([kind] * 3)
+    for _ in range(3):
+        world.sweep_when_due()
+    assert world.observer.counts["CustomerNeeded"] == 0

@@ -11,12 +11,12 @@ from xero_connector.domain.failed_refresh import (
     after_failure,
     blocked,
     given_up,
+    is_its_own_trouble,
     waiting_for_allowance,
     without_secret,
 )
 from xero_connector.domain.ports import Observer
 from xero_connector.domain.refresh_policy import confirms_dead_grant
-from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import TokenEndpointFailure
 from xero_connector.services.adopt_tokens import AdoptTokens
 from xero_connector.services.hold_lease import HeldLease
@@ -56,7 +56,7 @@ class FailRefresh:
                 credential = self._give_up(lease, code=failure.code, detail=failure.detail)
         else:
             credential = self._save_failure(lease, failure)
-        if credential.status is Status.CLIENT_REJECTED and lease.before.status is not Status.CLIENT_REJECTED:
+        if is_its_own_trouble(credential) and not is_its_own_trouble(lease.before):
             self.observer.count("CustomerNeeded")
         return self.report_refresh.refused(credential, failure)
 
@@ -82,6 +82,7 @@ class FailRefresh:
 
     def without_refresh_token(self, lease: HeldLease) -> Refresh:
         """Give up a grant that cannot be refreshed."""
+        self.observer.count("CustomerNeeded")
         credential = self._give_up(
             lease,
             code=REFRESH_TOKEN_MISSING,
@@ -103,7 +104,6 @@ class FailRefresh:
 
     def _give_up(self, lease: HeldLease, *, code: str, detail: str) -> Credential:
         self.observer.count("ReauthorizationRequired")
-        self.observer.count("CustomerNeeded")
         return lease.end(lambda credential, now: given_up(credential, code=code, detail=detail, now=now))
 
     @staticmethod
