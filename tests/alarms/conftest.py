@@ -1,9 +1,12 @@
+from collections.abc import Iterator
+
 import pytest
 
 from tests.alarms.cloudformation import Stack
 from tests.alarms.fleet import Fleet
 from tests.fakes.world import World
 from tests.handlers.conftest import Invoke, invoke
+from xero_connector import bootstrap
 
 __all__ = ["invoke"]  # a fixture of the handler tests
 
@@ -25,9 +28,10 @@ def deployed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     stack: Stack,
-) -> Fleet:
+) -> Iterator[Fleet]:
     """A deployment without customers."""
-    return Fleet(world, invoke, monkeypatch, capsys, stack)
+    yield Fleet(world, invoke, monkeypatch, capsys, stack)
+    bootstrap.observer.cache_clear()
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ class Fleet:
         """Whom Xero does not give tokens, and why."""
         self.counted: Callable[[], int | None] | None = lambda: len(self.world.registry.rows)
         """What stands in for the count of the fleet that a run makes; None for that count itself."""
+        self._function = ""
         self._invoke, self._monkeypatch, self._capsys = invoke, monkeypatch, capsys
         monkeypatch.setattr(bootstrap, "Logger", lambda: Logger(service=f"tests-{uuid4()}", stream=io.StringIO()))
         answer = world.xero.refresh
@@ -122,11 +123,7 @@ class Fleet:
     def call(self, function: str, event: Event) -> dict[str, Any] | None:
         """Invoke a function; None if it failed."""
         began = self.world.now
-        for name, value in self.stack.environment_of(LOGICAL_IDS[function]).items():
-            self._monkeypatch.setenv(name, value)
-        bootstrap.observer.cache_clear()
-        # A new environment: what a function knows of its metrics comes from its variables.
-        self.world.app = Application(replace(self.world.ports, observer=bootstrap.observer()), SETTINGS)
+        self._become(function)
         self._capsys.readouterr()
         of_it = {"FunctionName": LOGICAL_IDS[function]}
         self.put("AWS/Lambda", "Invocations", of_it, 1)
@@ -140,11 +137,19 @@ class Fleet:
                 self.put("AWS/SQS", "NumberOfMessagesSent", {"QueueName": "FailedTicks"}, 1)
         else:
             self.put("AWS/Lambda", "Errors", of_it, 0)
-        finally:
-            bootstrap.observer.cache_clear()
         stand_in = self.counted is not None
         self.metrics.read(self._capsys.readouterr().out, at=began, without="Credentials" if stand_in else None)
         return answer
+
+    def _become(self, function: str) -> None:
+        """Start as a function does: what it knows of its metrics comes from its environment."""
+        if self._function == function:
+            return
+        self._function = function
+        for name, value in self.stack.environment_of(LOGICAL_IDS[function]).items():
+            self._monkeypatch.setenv(name, value)
+        bootstrap.observer.cache_clear()
+        self.world.app = Application(replace(self.world.ports, observer=bootstrap.observer()), SETTINGS)
 
     def request(self, function: str, event: Event) -> int:
         """Send a request through API Gateway; returns its status."""

@@ -20,10 +20,9 @@ def test_in_ordinary_weather_nothing_rings(fleet: Fleet) -> None:
     assert fleet.board.notices == []
 
 
-@pytest.mark.skipif(
-    "Credentials" not in {name for name, _ in metrics_of_the_source()}, reason="no run counts the fleet yet"
-)
 def test_each_run_counts_the_fleet(fleet: Fleet) -> None:
+    if "Credentials" not in {name for name, _ in metrics_of_the_source()}:
+        pytest.skip("no run counts the fleet yet")
     fleet.counted = None
     fleet.run(30)
     assert fleet.board.rang == []
