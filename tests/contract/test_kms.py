@@ -1,13 +1,17 @@
 """What KMS does, as far as the seal rests on it: on moto, and on the strict double."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.contract.conftest import KmsKey
+from tests.doubles.kms import Keys, KeyState, StrictKms
 from xero_connector.adapters.aws_errors import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms.client import KMSClient
 
 CONTEXT = {"purpose": "test"}
 NOWHERE = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
@@ -69,3 +73,24 @@ def test_a_disabled_key(kms_key: KmsKey) -> None:
     assert refused(lambda: decrypted(kms_key, made["CiphertextBlob"])) == "DisabledException"
     kms_key.client.enable_key(KeyId=key_id)
     assert decrypted(kms_key, made["CiphertextBlob"]) == made["Plaintext"]
+
+
+def test_a_ciphertext_of_another_key() -> None:
+    # moto says AccessDeniedException, whatever the permissions are.
+    kms = StrictKms("one")
+    kms.keys.states["two"] = KeyState.ENABLED
+    made = kms.generate_data_key(KeyId="one", KeySpec="AES_256", EncryptionContext=CONTEXT)["CiphertextBlob"]
+    with pytest.raises(ClientError) as error:
+        kms.decrypt(CiphertextBlob=made, KeyId="two", EncryptionContext=CONTEXT)
+    assert error_code(error.value) == "IncorrectKeyException"
+    assert kms.decrypt(CiphertextBlob=made, KeyId="one", EncryptionContext=CONTEXT)["Plaintext"]
+
+
+def test_a_key_that_the_caller_may_not_use_and_one_that_is_about_to_go() -> None:
+    kms = StrictKms("one")
+    role = StrictKms("one", Keys(kms.keys.states).of_a_function("two"))
+    key = KmsKey(cast("KMSClient", role), "one")
+    assert refused(lambda: data_key(key)) == "AccessDeniedException"
+    kms.schedule_key_deletion(KeyId="one")
+    assert refused(lambda: data_key(key)) == "AccessDeniedException"
+    assert refused(lambda: data_key(KmsKey(cast("KMSClient", kms), "one"))) == "KMSInvalidStateException"
