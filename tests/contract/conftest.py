@@ -23,6 +23,7 @@ from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.canned_server import CannedServer
 from tests.fakes.registry_table import create_registry_table
 from tests.fakes.world import NOON
+from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def double_of(request: pytest.FixtureRequest, service: str) -> Any:  # noqa: ANN
 
 def vault_on(client: "SecretsManagerClient") -> SecretsManagerVault:
     # A prefix of its own: every test finds an empty vault.
-    key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
-    return SecretsManagerVault(client, f"tests/{next(_serial)}", key_arn, lambda _: None)
+    keys = VaultKeys("arn:aws:kms:eu-west-1:123456789012:key/1", None)
+    return SecretsManagerVault(client, f"tests/{next(_serial)}", keys, "stack-1", lambda _: None)
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,7 @@ from xero_connector.adapters.dynamodb_items import (
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.kms_seal import KmsSeal
+from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.domain.checks import UNCHECKED
 from xero_connector.domain.credential import Credential, LastError, Lease
@@ -69,7 +70,8 @@ class Client:
 
 
 def vault(answer: object) -> SecretsManagerVault:
-    return SecretsManagerVault(cast("Any", Client(answer)), "prefix", "key", lambda _: None)
+    keys = VaultKeys("key", None)
+    return SecretsManagerVault(cast("Any", Client(answer)), "prefix", keys, "stack-1", lambda _: None)
 
 
 def registry(answer: object, unreadable: Callable[[str], None] = lambda _: None) -> DynamoDBRegistry:
@@ -86,7 +88,7 @@ def items_of(row: Credential, **changed: Any) -> list[dict[str, Any]]:  # noqa: 
 
 
 def seal(answer: object) -> KmsSeal:
-    return KmsSeal(lambda: cast("Any", Client(answer)), "key", lambda: NOON)
+    return KmsSeal(lambda: cast("Any", Client(answer)), VaultKeys("key", None), lambda: NOON)
 
 
 def reason(call: Callable[[], object]) -> str:

@@ -2,22 +2,27 @@
 
 import json
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tests.contract.conftest import Clock, KmsKey, double_of
+from tests.doubles.kms import KeyState, StrictKms
 from tests.fakes.stores import InMemorySeal
 from xero_connector.adapters.kms_seal import DATA_KEY_LIVES, KmsSeal
+from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.ports import Seal
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms.client import KMSClient
 
 CONTEXT = "client/incarnation"
 TOKEN = "a-refresh-token"
 
 
 def seal_under(key: KmsKey) -> KmsSeal:
-    return KmsSeal(lambda: key.client, key.arn, Clock())
+    return KmsSeal(lambda: key.client, VaultKeys(key.arn, None), Clock())
 
 
 @pytest.fixture
@@ -88,15 +93,28 @@ class Incomplete:
 def test_an_answer_that_was_cut_off_is_a_failure() -> None:
     incomplete: Any = Incomplete()
     with pytest.raises(StoreUnavailable):
-        KmsSeal(lambda: incomplete, "key", Clock()).prepare()
+        KmsSeal(lambda: incomplete, VaultKeys("key", None), Clock()).prepare()
 
 
 def test_one_data_key_serves_for_minutes(kms_key: KmsKey) -> None:
     clock = Clock()
     keys: set[str] = set()
-    seal = KmsSeal(lambda: kms_key.client, kms_key.arn, clock)
+    seal = KmsSeal(lambda: kms_key.client, VaultKeys(kms_key.arn, None), clock)
     for passed in (timedelta(), DATA_KEY_LIVES / 2, DATA_KEY_LIVES):
         clock.now += passed
         seal.prepare()
         keys.add(json.loads(seal.seal(TOKEN, context=CONTEXT))["key"])
     assert len(keys) == 2
+
+
+def test_what_a_former_key_sealed_is_unsealed_by_it() -> None:
+    kms = StrictKms("former")
+    kms.keys.states["in-force"] = KeyState.ENABLED
+    client = cast("KMSClient", kms)
+    sealed = KmsSeal(lambda: client, VaultKeys("former", None), Clock()).seal("s3cr3t", context="c")
+    changed = KmsSeal(lambda: client, VaultKeys("in-force", "former"), Clock())
+    assert changed.unseal(sealed, context="c") == "s3cr3t"
+    assert changed.unseal(changed.seal("n3w", context="c"), context="c") == "n3w"
+    with pytest.raises(StoreUnavailable) as unavailable:
+        KmsSeal(lambda: client, VaultKeys("in-force", None), Clock()).unseal(sealed, context="c")
+    assert unavailable.value.reason == "IncorrectKeyException"

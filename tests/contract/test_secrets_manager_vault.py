@@ -70,7 +70,7 @@ def test_both_secrets_have_the_deployment_s_own_key_and_say_what_they_are(
     secrets_manager_vault.put_tokens(TOKENS, version_id=TOKENS_ID)
     for name in ("client", "tokens"):
         secret = secrets_manager.describe_secret(SecretId=f"{secrets_manager_vault.prefix}/{CLIENT_ID}/{name}")
-        assert secret["KmsKeyId"] == secrets_manager_vault.kms_key_arn
+        assert secret["KmsKeyId"] == secrets_manager_vault.keys.in_force
         assert secret["Description"]
 
 
@@ -81,6 +81,20 @@ def test_what_is_deleted_can_be_recovered_for_thirty_days(
     secrets_manager_vault.delete_client_pair(CLIENT_ID)
     scheduled = secrets_manager.describe_secret(SecretId=f"{secrets_manager_vault.prefix}/{CLIENT_ID}/client")
     assert scheduled["DeletedDate"] - scheduled["LastChangedDate"] >= timedelta(days=29, hours=23)
+
+
+def test_a_secret_that_cannot_be_deleted_is_not_taken_for_deleted(
+    strict_vault: SecretsManagerVault, strict_secrets_manager: StrictSecretsManager
+) -> None:
+    strict_vault.put_client_pair(PAIR, version_id=FIRST)
+    (secret,) = strict_secrets_manager.secrets.values()
+    secret.replicated = True
+    with pytest.raises(StoreUnavailable, match="DeleteSecret failed: InvalidRequestException"):
+        strict_vault.delete_client_pair(CLIENT_ID)
+    secret.replicated = False
+    strict_vault.delete_client_pair(CLIENT_ID)
+    strict_vault.delete_client_pair(CLIENT_ID)
+    assert secret.deleted
 
 
 def test_a_version_that_was_just_written_may_not_be_seen_yet(

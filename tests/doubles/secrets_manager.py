@@ -41,6 +41,7 @@ class Secret:
     description: str
     changed_at: datetime
     tags: dict[str, str] = field(default_factory=dict)
+    replicated: bool = False
     versions: dict[str, Version] = field(default_factory=dict)
     current: Version | None = None
     previous: Version | None = None
@@ -222,6 +223,9 @@ class StrictSecretsManager:
             if not 7 <= RecoveryWindowInDays <= 30:
                 raise refusal("DeleteSecret", "InvalidParameterException")
             secret = self._live("DeleteSecret", SecretId)
+            if secret.replicated:
+                # "You can't delete a primary secret that is replicated to other Regions"; the code is our guess.
+                raise refusal("DeleteSecret", "InvalidRequestException")
             secret.changed_at = self._now()
             secret.goes_at = secret.changed_at + timedelta(days=RecoveryWindowInDays)
             return {"ARN": secret.arn, "Name": SecretId, "DeletionDate": secret.goes_at}

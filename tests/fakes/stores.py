@@ -12,6 +12,7 @@ from xero_connector.domain.errors import (
     MalformedRequest,
     RevisionConflict,
     SecretDeleted,
+    SecretUnderAnotherKey,
     StoreUnavailable,
     VersionTaken,
 )
@@ -211,6 +212,12 @@ class InMemoryVault:
         self.versions: dict[str, dict[str, ClientPair | TokensSecret]] = {}
         self.deleted: set[str] = set()
         self.unseen: set[str] = set()
+        self.of_others: set[str] = set()
+        """Names of living secrets that are under a key that is not this deployment's."""
+
+    def refuse_secrets_of_others(self, client_id: str) -> None:
+        for name in (self.client_secret_name(client_id), self.tokens_secret_name(client_id)):
+            self._be_ours(name)
 
     def put_client_pair(self, pair: ClientPair, *, version_id: str) -> None:
         self._put(self.client_secret_name(pair.client_id), version_id, pair)
@@ -253,7 +260,12 @@ class InMemoryVault:
         assert isinstance(found, TokensSecret)
         return found
 
+    def _be_ours(self, name: str) -> None:
+        if name in self.of_others:
+            raise SecretUnderAnotherKey("PutSecretValue", name=name, key_id="another", wanted="ours")
+
     def _put(self, name: str, version_id: str, content: ClientPair | TokensSecret) -> None:
+        self._be_ours(name)
         self.deleted.discard(name)
         versions = self.versions.setdefault(name, {})
         if versions.setdefault(version_id, content) != content:

@@ -46,6 +46,8 @@ def environment(simulator: XeroSimulator, monkeypatch: pytest.MonkeyPatch) -> It
             "TOKEN_WRITES_PER_SECOND": "40",
             "SECRET_PREFIX": PREFIX,
             "KMS_KEY_ARN": key,
+            "FORMER_KMS_KEY_ARN": "",
+            "STACK_NAME": "xero-connector",
             "EVENT_BUS_NAME": "events",
             "XERO_LOGIN_URL": simulator.url,
             "XERO_IDENTITY_URL": simulator.url,

@@ -67,6 +67,15 @@ def test_a_good_pair_is_created_with_its_connect_link(world: World, invoke: Invo
     assert CLIENT_SECRET not in json.dumps(credential)
 
 
+def test_somebody_else_s_secret_refuses_a_submission_and_is_named(world: World, invoke: Invoke) -> None:
+    name = world.vault.client_secret_name(CLIENT_ID)
+    world.vault.of_others.add(name)
+    status, problem = ask(invoke, "submit")
+    assert (status, problem["code"]) == (HTTPStatus.CONFLICT, "secret_under_another_key")
+    assert name in problem["detail"]
+    assert "VaultKeyArn" in problem["hint"]
+
+
 def test_a_custom_connection_has_its_tokens_at_once_and_needs_no_link(world: World, invoke: Invoke) -> None:
     world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
     world.xero.custom_connections.add(CLIENT_ID)

@@ -33,6 +33,7 @@ from tests.prove.weather import DAY, MINUTE, Spell, Trouble, Weather
 from tests.prove.world import ADMIN, CrashPoint, GatedClient, HandClock, no_kms
 from tests.prove.xero import register, signing_key
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
+from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.application import Application
 from xero_connector.bootstrap import AwsClients, Surroundings, ports
@@ -453,7 +454,11 @@ class Simulation:
     def _connect_everybody(self) -> None:
         registry = DynamoDBRegistry(cast("Any", self.dynamodb), SETTINGS.table_name, SHARDS)
         vault = SecretsManagerVault(
-            cast("Any", self.secrets), SETTINGS.secret_prefix, SETTINGS.kms_key_arn, self.clock.advance
+            cast("Any", self.secrets),
+            SETTINGS.secret_prefix,
+            VaultKeys(SETTINGS.kms_key_arn, None),
+            SETTINGS.stack_name,
+            self.clock.advance,
         )
         start = self.clock.now
         lag, self.secrets.read_lag = self.secrets.read_lag, timedelta

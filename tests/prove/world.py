@@ -17,6 +17,7 @@ from tests.prove.trail import StatusChanges, Trail
 from tests.prove.xero import InProcessXero
 from xero_connector.adapters.dynamodb_items import shard_of
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
+from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.application import Application
 from xero_connector.bootstrap import AwsClients, Surroundings, ports
@@ -130,7 +131,11 @@ class World:
         self.dynamodb.on_put = self.status_changes
         self.registry = DynamoDBRegistry(cast("Any", self.dynamodb), SETTINGS.table_name, SETTINGS.due_shards)
         self.vault = SecretsManagerVault(
-            cast("Any", self.secrets), SETTINGS.secret_prefix, SETTINGS.kms_key_arn, self.clock.advance
+            cast("Any", self.secrets),
+            SETTINGS.secret_prefix,
+            VaultKeys(SETTINGS.kms_key_arn, None),
+            SETTINGS.stack_name,
+            self.clock.advance,
         )
         self._holders = count(1)
         self.client_id, secret = xero.register(integration_type)

@@ -17,6 +17,8 @@ ENVIRONMENT = {
     "SECRET_PREFIX": "oneenterprise/xero",
     "EVENT_BUS_NAME": "events",
     "KMS_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/1",
+    "FORMER_KMS_KEY_ARN": "arn:aws:kms:eu-west-1:123456789012:key/0",
+    "STACK_NAME": "xero-connector",
     "REDIRECT_URI": "https://cloudmanager.oneenterprise.com/oAuth2CallBack",
     "XERO_LOGIN_URL": "https://login.xero.com",
     "XERO_IDENTITY_URL": "https://identity.xero.com",
@@ -44,6 +46,8 @@ def test_everything_that_the_template_sets() -> None:
         secret_prefix="oneenterprise/xero",
         event_bus_name="events",
         kms_key_arn="arn:aws:kms:eu-west-1:123456789012:key/1",
+        former_kms_key_arn="arn:aws:kms:eu-west-1:123456789012:key/0",
+        stack_name="xero-connector",
         redirect_uri="https://cloudmanager.oneenterprise.com/oAuth2CallBack",
         xero_login_url="https://login.xero.com",
         xero_identity_url="https://identity.xero.com",
@@ -55,7 +59,7 @@ def test_everything_that_the_template_sets() -> None:
     )
 
 
-@pytest.mark.parametrize("name", sorted(set(ENVIRONMENT) - {"CONSOLE_URL"}))
+@pytest.mark.parametrize("name", sorted(set(ENVIRONMENT) - {"CONSOLE_URL", "FORMER_KMS_KEY_ARN"}))
 @pytest.mark.parametrize("how", ["missing", "empty"])
 def test_a_missing_name_says_which_it_is(name: str, how: str) -> None:
     environment = {**ENVIRONMENT, name: ""}

@@ -26,6 +26,7 @@ from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.joserfc_id_tokens import JoserfcIdTokens
 from xero_connector.adapters.kms_seal import KmsSeal
 from xero_connector.adapters.requests_xero_connections import RequestsXeroConnections
+from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.adapters.timed_transport import timed
 from xero_connector.application import Application, Ports
@@ -106,12 +107,15 @@ def ports(
         around.observer.warning("row_unreadable", client_id=client_id)
 
     registry = DynamoDBRegistry(aws.dynamodb, settings.table_name, settings.due_shards, unreadable)
+    keys = VaultKeys(settings.kms_key_arn, settings.former_kms_key_arn)
     return Ports(
         registry=registry,
         fleet=DynamoDBFleet(aws.dynamodb, settings.table_name, registry),
         consents=DynamoDBConsents(aws.dynamodb, settings.table_name),
         history=DynamoDBHistory(aws.dynamodb, settings.table_name, settings.due_shards, unreadable),
-        vault=SecretsManagerVault(aws.secrets_manager, settings.secret_prefix, settings.kms_key_arn, around.pause),
+        vault=SecretsManagerVault(
+            aws.secrets_manager, settings.secret_prefix, keys, settings.stack_name, around.pause
+        ),
         event_bus=EventBridgeEventBus(aws.events, settings.event_bus_name),
         token_endpoint=AuthlibTokenEndpoint(
             identity_url=settings.xero_identity_url,
@@ -133,7 +137,7 @@ def ports(
             api_url=settings.xero_api_url, transport=timed(transport, around.observer, "connections")
         ),
         observer=around.observer,
-        seal=KmsSeal(aws.kms, settings.kms_key_arn, around.clock),
+        seal=KmsSeal(aws.kms, keys, around.clock),
         clock=around.clock,
         deadline=around.deadline,
         pause=around.pause,

@@ -34,6 +34,8 @@ class Settings:
     token_writes_per_second: int
     secret_prefix: str
     kms_key_arn: str
+    former_kms_key_arn: str | None
+    stack_name: str
     event_bus_name: str
     redirect_uri: str
     xero_login_url: str
@@ -58,6 +60,9 @@ class Settings:
             token_writes_per_second=_number(env, "TOKEN_WRITES_PER_SECOND"),
             secret_prefix=_required(env, "SECRET_PREFIX"),
             kms_key_arn=_required(env, "KMS_KEY_ARN"),
+            # Empty where the deployment has never had another key.
+            former_kms_key_arn=env.get("FORMER_KMS_KEY_ARN") or None,
+            stack_name=_required(env, "STACK_NAME"),
             event_bus_name=_required(env, "EVENT_BUS_NAME"),
             redirect_uri=_redirect_uri(env),
             xero_login_url=_origin(env, "XERO_LOGIN_URL"),
@@ -107,7 +112,7 @@ def _origin(env: Mapping[str, str], name: str) -> str:
 
 
 def _console_url(env: Mapping[str, str]) -> str | None:
-    # The only setting that may be empty: without a console, the pages have no link to it.
+    # It may be empty: without a console, the pages have no link to it.
     url = env.get("CONSOLE_URL")
     if not url:
         return None

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.interruptions import step_in
-from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, World
-from xero_connector.domain.errors import Conflict, StoreUnavailable
+from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, NOON, World
+from xero_connector.domain.errors import Conflict, SecretUnderAnotherKey, StoreUnavailable
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair
 
@@ -109,3 +109,17 @@ def test_a_swap_goes_on_until_its_row_is_written(world: World, times: int, *, af
     row = world.app.replace_client_secret(CLIENT_ID, NEW_SECRET, by=ADMIN)
     assert (row.client_secret_number, stored(world)) == (2, ClientPair(CLIENT_ID, NEW_SECRET))
     assert world.sweep_when_due() == {"refreshed": 1}
+
+
+def test_what_only_a_person_can_settle_is_told_at_once(world: World) -> None:
+    # Somebody makes the secret between the look at it and the write.
+    step_in(
+        world.vault,
+        "refuse_secrets_of_others",
+        after=lambda: world.vault.of_others.add(world.vault.client_secret_name(CLIENT_ID)),
+    )
+    with pytest.raises(SecretUnderAnotherKey, match="another") as refused:
+        world.submit()
+    assert world.now == NOON
+    assert "SecretPrefix" in refused.value.hint
+    assert world.registry.rows == {}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.world import CLIENT_ID, World
 from xero_connector.domain.credential import IntegrationType
-from xero_connector.domain.errors import StoreUnavailable
+from xero_connector.domain.errors import UNDER_ANOTHER_KEY, StoreUnavailable
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import StoredTokens, TokensSecret
 
@@ -32,7 +32,9 @@ def refuse_writes(world: World, client_ids: list[str], reason: str) -> None:
     world.vault.put_tokens = put_tokens  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("reason", ["AccessDeniedException", "EncryptionFailure", "InternalServiceError"])
+@pytest.mark.parametrize(
+    "reason", ["AccessDeniedException", "EncryptionFailure", "InternalServiceError", UNDER_ANOTHER_KEY]
+)
 @pytest.mark.parametrize("broken", [2, 4, 12])
 def test_secrets_that_take_no_writes_starve_no_other(world: World, broken: int, reason: str) -> None:
     bad = [f"{number:032X}" for number in range(100, 100 + broken)]

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from xero_connector.adapters.aws_errors import member, translating
+from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.domain.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class KmsSeal:
     So what has to be sealed while KMS is away can be sealed. `client` makes the boto3 client, at the first use.
     """
 
-    def __init__(self, client: "Callable[[], KMSClient]", key_arn: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: "Callable[[], KMSClient]", keys: VaultKeys, clock: Callable[[], datetime]) -> None:
         self._make_client = client
-        self._key_arn = key_arn
+        self._keys = keys
         self._clock = clock
         self._client: KMSClient | None = None
         self._data_key: _DataKey | None = None
@@ -57,24 +58,32 @@ class KmsSeal:
         return json.dumps({"key": key.encrypted, "sealed": base64.b64encode(nonce + sealed).decode()})
 
     def unseal(self, sealed: str, *, context: str) -> str:
-        """See `Seal`; one call of `Decrypt`."""
+        """See `Seal`; one call of `Decrypt`, or two for what the former key sealed."""
         try:
             parts = json.loads(sealed)
             encrypted, content = base64.b64decode(parts["key"]), base64.b64decode(parts["sealed"])
         except (KeyError, RecursionError, TypeError, ValueError):
             # The cause holds what was there instead of a seal, perhaps a token that was written by hand.
             raise StoreUnavailable("Decrypt", "MalformedSeal") from None
-        with translating("Decrypt"):
-            answer = self._ready_client().decrypt(
-                CiphertextBlob=encrypted, KeyId=self._key_arn, EncryptionContext=_ENCRYPTION_CONTEXT
-            )
-            key = member(answer, "Plaintext", bytes)
+        try:
+            key = self._decrypt(encrypted, self._keys.in_force)
+        except StoreUnavailable as trouble:
+            if self._keys.former is None or trouble.reason != "IncorrectKeyException":
+                raise
+            key = self._decrypt(encrypted, self._keys.former)
         try:
             plain = AESGCM(key).decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], context.encode())
             return plain.decode()
         except (InvalidTag, ValueError):
             # The cause can hold the decrypted token.
             raise StoreUnavailable("Decrypt", "InvalidSeal") from None
+
+    def _decrypt(self, encrypted: bytes, key_arn: str) -> bytes:
+        with translating("Decrypt"):
+            answer = self._ready_client().decrypt(
+                CiphertextBlob=encrypted, KeyId=key_arn, EncryptionContext=_ENCRYPTION_CONTEXT
+            )
+            return member(answer, "Plaintext", bytes)
 
     def _ready_data_key(self, lives: timedelta | None) -> _DataKey:
         with self._lock:
@@ -84,7 +93,7 @@ class KmsSeal:
                 return key
             with translating("GenerateDataKey"):
                 answer = self._made_client().generate_data_key(
-                    KeyId=self._key_arn, KeySpec="AES_256", EncryptionContext=_ENCRYPTION_CONTEXT
+                    KeyId=self._keys.in_force, KeySpec="AES_256", EncryptionContext=_ENCRYPTION_CONTEXT
                 )
                 encrypted = base64.b64encode(member(answer, "CiphertextBlob", bytes)).decode()
                 self._data_key = _DataKey(member(answer, "Plaintext", bytes), encrypted, now)

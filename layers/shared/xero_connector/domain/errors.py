@@ -16,7 +16,8 @@
     ├── IdTokenRefused            do not trust this answer
     ├── XeroUnavailable           try again: Xero gave no definite answer
     ├── StoreUnavailable          try again: DynamoDB, Secrets Manager, KMS or EventBridge did not do it
-    │   └── SecretNotVisible        the same; after 15 minutes the secret is gone
+    │   ├── SecretNotVisible        the same; after 15 minutes the secret is gone
+    │   └── SecretUnderAnotherKey   decide whose secret it is                409
     ├── RevisionConflict          read again: another process wrote the credential
     ├── LeaseUnavailable          wait: another process works on this credential
     ├── SecretDeleted             submit the pair again
@@ -157,10 +158,11 @@ class StoreUnavailable(ConnectorError):
         operation: str,
         reason: str,
         *,
+        detail: str | None = None,
         code: str = STORE_UNAVAILABLE,
         hint: str = "Try again in a minute. If this continues, look at the alarms of this deployment.",
     ) -> None:
-        super().__init__(f"{operation} failed: {reason}.", code=code, hint=hint)
+        super().__init__(detail or f"{operation} failed: {reason}.", code=code, hint=hint)
         self.operation = operation
         self.reason = reason
 
@@ -187,6 +189,25 @@ class SecretNotVisible(StoreUnavailable):
 
     def __init__(self) -> None:
         super().__init__("GetSecretValue", "VersionNotVisible")
+
+
+UNDER_ANOTHER_KEY = "SecretUnderAnotherKey"
+"""The reason of a `SecretUnderAnotherKey`."""
+
+
+class SecretUnderAnotherKey(StoreUnavailable):
+    """A secret is encrypted with a key that is not this deployment's; trying again does not help."""
+
+    def __init__(self, operation: str, *, name: str, key_id: str, wanted: str) -> None:
+        super().__init__(
+            operation,
+            UNDER_ANOTHER_KEY,
+            detail=f"The secret {name} is encrypted with the key {key_id}. This deployment uses {wanted}.",
+            code="secret_under_another_key",
+            hint="If another deployment uses the secret, one of the two needs another SecretPrefix. If a "
+            "deployment that is gone left it, schedule the secret for deletion and submit the pair again, or "
+            "deploy with its key (VaultKeyArn). docs/operations.md says more: An old vault.",
+        )
 
 
 class RevisionConflict(ConnectorError):

@@ -126,8 +126,12 @@ class Consents(Protocol):
 class Vault(Protocol):
     """The secrets: read by version id only, and every write names the id of its version.
 
-    Reads raise `SecretDeleted` once the secret is scheduled for deletion; writes bring it back.
+    Reads raise `SecretDeleted` once the secret is scheduled for deletion; writes bring it back, under the key of
+    this deployment. Writes raise `SecretUnderAnotherKey` where a secret cannot be used.
     """
+
+    def refuse_secrets_of_others(self, client_id: str) -> None:
+        """Raise `SecretUnderAnotherKey` if a living secret of this client ID is not this deployment's."""
 
     def put_client_pair(self, pair: ClientPair, *, version_id: str) -> None:
         """Store a pair as the current version; the same again changes nothing.

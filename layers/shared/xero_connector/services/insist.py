@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from xero_connector.domain.errors import StoreUnavailable
+from xero_connector.domain.errors import SecretUnderAnotherKey, StoreUnavailable
 from xero_connector.domain.ports import Clock, Deadline, Pause
 
 _FIRST_PAUSE = 0.5
@@ -21,12 +21,17 @@ class Insist:
     pause: Pause
 
     def __call__[Result](self, act: Callable[[], Result], *, leaving: timedelta) -> Result:
-        """Return what the act returned, or raise its `StoreUnavailable` with `leaving` of the time left."""
+        """Return what the act returned, or raise its `StoreUnavailable` with `leaving` of the time left.
+
+        What only a person can settle is raised at once.
+        """
         pause = _FIRST_PAUSE
         while True:
             began = self.clock()
             try:
                 return act()
+            except SecretUnderAnotherKey:
+                raise
             except StoreUnavailable:
                 now = self.clock()
                 # The next try may take as long as this one.

@@ -6,7 +6,12 @@ from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import ConsentGiven, Credential
 from xero_connector.domain.error_codes import STORE_UNAVAILABLE
-from xero_connector.domain.errors import LeaseUnavailable, StoreUnavailable, VersionTaken
+from xero_connector.domain.errors import (
+    LeaseUnavailable,
+    SecretUnderAnotherKey,
+    StoreUnavailable,
+    VersionTaken,
+)
 from xero_connector.domain.holding_tokens import parking
 from xero_connector.domain.parked_grant import ParkedGrant
 from xero_connector.domain.ports import Clock, Deadline, Observer, Pause, Seal, Vault
@@ -94,6 +99,8 @@ class StoreTokens:
                 version = self._put(lease, answer, known, consent)
             except StoreUnavailable as trouble:
                 self._note_not_stored(lease.credential, trouble)
+                if isinstance(trouble, SecretUnderAnotherKey):
+                    return None
                 if trouble.reason in _OF_ONE_SECRET:
                     lease.credential = replace(
                         lease.credential, allowance=lease.credential.allowance.exhausted(self.clock())

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from threading import Lock
 
-from xero_connector.domain.errors import StoreUnavailable
+from xero_connector.domain.errors import UNDER_ANOTHER_KEY, StoreUnavailable
 
 _FAILED_PROBES = 2
 """Two credentials whose secrets take no write are the vault's trouble, and not theirs."""
@@ -16,6 +16,7 @@ _OF_ONE_SECRET = frozenset(
         "InvalidRequestException",
         "LimitExceededException",
         "ResourceNotFoundException",
+        UNDER_ANOTHER_KEY,
     }
 )
 """What can be the trouble of a single secret. Where all have it, the probe of each keeps its token."""

@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from xero_connector.domain.credential import Credential, IntegrationType
-from xero_connector.domain.errors import Conflict, ConnectorError, PairRefused, RevisionConflict, StoreUnavailable
+from xero_connector.domain.errors import (
+    Conflict,
+    ConnectorError,
+    PairRefused,
+    RevisionConflict,
+    SecretUnderAnotherKey,
+    StoreUnavailable,
+)
 from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, LeaseHolder, Observer, Registry, Vault
 from xero_connector.domain.proof import Proof, Verdict, proven
@@ -57,7 +64,10 @@ class SubmitCredential:
     default_scopes: tuple[str, ...]
 
     def __call__(self, submission: Submission, *, submitted_by: str) -> Submitted:
-        """Raises `Conflict` if the client ID already has a credential, `PairRefused` if Xero refuses the pair."""
+        """Raises `Conflict` if the client ID already has a credential, `PairRefused` if Xero refuses the pair.
+
+        Raises `SecretUnderAnotherKey` if another deployment has secrets of these names.
+        """
         outcome = "failed"
         try:
             submitted = self._submit(submission, submitted_by=submitted_by)
@@ -110,6 +120,8 @@ class SubmitCredential:
         self, submission: Submission, *, submitted_by: str, earlier: Credential | None
     ) -> Submitted:
         pair = submission.pair
+        # Before Xero is asked: whoever else uses this client ID's secrets goes on undisturbed.
+        self.vault.refuse_secrets_of_others(pair.client_id)
         scopes = self._scopes(submission)
         proof = self.prove_pair(pair, integration_type=submission.integration_type, scopes=scopes)
         self.observer.event("pair_proven", client_id=pair.client_id, verdict=proof.verdict)
@@ -133,6 +145,8 @@ class SubmitCredential:
     def _insist_on[Result](self, act: Callable[[], Result], *, leaving: timedelta) -> Result:
         try:
             return self.insist(act, leaving=leaving)
+        except SecretUnderAnotherKey:
+            raise
         except StoreUnavailable as unavailable:
             raise StoreUnavailable(
                 unavailable.operation, unavailable.reason, code=unavailable.code, hint=_NOTHING_CONFIRMED

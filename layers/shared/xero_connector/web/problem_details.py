@@ -25,6 +25,7 @@ _STATUSES: tuple[tuple[type[ConnectorError], HTTPStatus], ...] = (
     (errors.PairRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.QuotaReached, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.XeroUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.SecretUnderAnotherKey, HTTPStatus.CONFLICT),
     (errors.StoreUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.SecretDeleted, HTTPStatus.CONFLICT),
 )
