@@ -31,6 +31,8 @@ _WRITES = frozenset(
         "secretsmanager.create_secret",
         "secretsmanager.delete_secret",
         "secretsmanager.restore_secret",
+        "secretsmanager.update_secret",
+        "secretsmanager.tag_resource",
         "dynamodb.put_item",
         "dynamodb.transact_write_items",
         "dynamodb.delete_item",

@@ -11,6 +11,7 @@ import pytest
 
 from tests.doubles.kms import Keys, KeyState
 from tests.doubles.secrets_manager import StrictSecretsManager
+from tests.fakes.interruptions import ProcessDied, die, step_in
 from tests.fakes.world import ADMIN, CLIENT_ID, SETTINGS, World
 from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
@@ -40,6 +41,8 @@ class Account:
         self._worlds: list[World] = []
         self.states = {OLD: KeyState.ENABLED, NEW: KeyState.ENABLED}
         self.administrator = StrictSecretsManager(self.now, keys=Keys(self.states))
+        self.aws = self.administrator
+        """As the functions of the latest deployment call it."""
 
     def now(self) -> "datetime":
         return self._worlds[-1].now
@@ -51,7 +54,7 @@ class Account:
             world.now = self.now()
         self._worlds.append(world)
         keys = Keys(self.states).of_a_function(*(arn for arn in (key, former) if arn))
-        aws = StrictSecretsManager(self.now, keys=keys, secrets=self.administrator.secrets)
+        self.aws = aws = StrictSecretsManager(self.now, keys=keys, secrets=self.administrator.secrets)
         vault = SecretsManagerVault(
             cast("SecretsManagerClient", aws), SETTINGS.secret_prefix, VaultKeys(key, former), stack, world.pause
         )
@@ -145,6 +148,24 @@ def test_a_deployment_with_the_old_key_and_the_old_rows_goes_on(account: Account
     heir = account.deploy("heir", OLD, over=before)
     heir.advance(A_REFRESH_LATER)
     assert heir.sweep() == {"refreshed": 1}
+
+
+@pytest.mark.parametrize("call", ["restore_secret", "update_secret", "tag_resource", "put_secret_value"])
+def test_a_submission_that_dies_while_it_takes_over_can_be_made_again(account: Account, call: str) -> None:
+    uninstalled(account, Customer(IntegrationType.WEB_APP))
+    world = account.deploy("after", NEW)
+    # The first put finds the secret scheduled for deletion.
+    step_in(account.aws, call, after=die, skip=int(call == "put_secret_value"))
+    with pytest.raises(ProcessDied):
+        world.submit()
+    world.advance(61)
+    if call == "restore_secret":
+        # Nothing tells it from another deployment's any more, so a person decides.
+        with pytest.raises(SecretUnderAnotherKey):
+            world.submit()
+        account.administrator.delete_secret(SecretId=CLIENT, RecoveryWindowInDays=30)
+    world.connect()
+    assert account.keys() == {NEW}
 
 
 @pytest.mark.parametrize("living", [CLIENT, TOKENS])
