@@ -14,7 +14,13 @@ from local.stack.progress import print_progress
 from tests.benchmarks.fleet import BUS, KEY_ARN, TABLE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-_RESOURCES = {"Registry": TABLE, "EventBus": BUS, "VaultKey": KEY_ARN, "VaultKey.Arn": KEY_ARN}
+_RESOURCES = {
+    "Registry": TABLE,
+    "EventBus": BUS,
+    "VaultKey": KEY_ARN,
+    "VaultKey.Arn": KEY_ARN,
+    "AWS::StackName": "benchmark",
+}
 _SUFFIXES = {"token_refresh": "TokenRefresh", "credential_api": "CredentialApi", "oauth_callback": "OAuthCallback"}
 
 
@@ -61,16 +67,18 @@ class Artefact:
     def _value(self, value: object) -> str:
         if not isinstance(value, dict):
             return str(value)
-        name = value.get("Ref") or value.get("GetAtt") or _if_not(value)
+        name = value.get("Ref") or value.get("GetAtt") or _chosen(value)
         if name in self.template["Parameters"]:
             return str(self.template["Parameters"][name]["Default"])
         return _RESOURCES[str(name)]
 
 
-def _if_not(value: Mapping[str, Any]) -> str:
-    # `!If [condition, where it holds, where it does not]`: at the defaults, no condition of an environment holds.
-    otherwise = value["If"][2]
-    return str(otherwise.get("Ref") or otherwise.get("GetAtt"))
+def _chosen(value: Mapping[str, Any]) -> str:
+    """Return what `!If [MakesVaultKey, …]` comes to at the defaults."""
+    condition, then, _ = value["If"]
+    if condition != "MakesVaultKey":
+        raise KeyError(condition)
+    return str(then["GetAtt"])
 
 
 def build(directory: Path, *, root_certificate: Path) -> Artefact:

@@ -13,6 +13,7 @@ from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.builders import a_credential
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
+from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.domain.credential import LastError
 from xero_connector.domain.status import Status
@@ -53,7 +54,9 @@ class Fleet:
         self, dynamodb: StrictDynamoDB, secrets_manager: StrictSecretsManager, clock: Callable[[], datetime]
     ) -> None:
         self._registry = DynamoDBRegistry(cast("Any", dynamodb), TABLE, SHARDS)
-        self._vault = SecretsManagerVault(cast("Any", secrets_manager), PREFIX, KEY_ARN, lambda _: None)
+        self._vault = SecretsManagerVault(
+            cast("Any", secrets_manager), PREFIX, VaultKeys(KEY_ARN, None), "benchmark", lambda _: None
+        )
         self._clock = clock
 
     def connect(

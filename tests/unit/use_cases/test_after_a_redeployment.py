@@ -5,14 +5,14 @@ The vault is the real one, on the double of Secrets Manager that enforces keys a
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, override
 
 import pytest
 
 from tests.doubles.kms import Keys, KeyState
 from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.interruptions import ProcessDied, die, step_in
-from tests.fakes.world import ADMIN, CLIENT_ID, SETTINGS, World
+from tests.fakes.world import ADMIN, CLIENT_ID, SETTINGS, RecordingObserver, World
 from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.application import Application
@@ -191,16 +191,14 @@ def test_a_living_secret_of_another_deployment_refuses_the_submission(account: A
     assert account.keys() == {NEW}
 
 
-class _Asked:
+class _Asked(RecordingObserver):
     """Notes that a pair was proven."""
 
     def __init__(self, asked: list[object]) -> None:
+        super().__init__()
         self._asked = asked
 
-    def count(self, name: str, value: int = 1) -> None: ...
-
-    def measure(self, name: str, seconds: float) -> None: ...
-
+    @override
     def event(self, message: str, **fields: str | int | None) -> None:
         self._asked.append((message, fields))
 
