@@ -364,6 +364,20 @@ def test_lists_show_rows_in_either_form_once_and_in_order(
     assert found == [f"client-{number:02}" for number in wanted]
 
 
+def test_what_one_list_has_not_come_to_waits_for_it(
+    dynamodb_table: DynamoDBTable, registry: DynamoDBRegistry
+) -> None:
+    former = {0: Status.CONNECTED, 1: Status.CONNECTED, 2: Status.CONNECTED, 6: Status.DEGRADED}
+    for number in range(12):
+        row = replace(FORMER, client_id=f"client-{number:02}", status=former.get(number, Status.DEGRADED))
+        if number in former:
+            put_in_former_form(dynamodb_table.client, row, table=dynamodb_table.name)
+        elif number >= 8:
+            registry.create(row, replacing=None)
+    page = registry.page(status=Status.DEGRADED, limit=1, next_token=None)
+    assert [row.client_id for row in page.items] == ["client-06"]
+
+
 # Lists
 
 
