@@ -73,10 +73,7 @@ def test_a_disconnect_that_revokes_nothing_leaves_grants_behind(xero: InProcessX
 def test_a_version_that_no_reader_understands_is_poison(xero: InProcessXero) -> None:
     def put(self: SecretsManagerVault, secret: TokensSecret, *, version_id: str) -> StoredTokens:
         content = secret.to_json() if secret.generation % 5 else secret.to_json()[:-9]
-        self.client.put_secret_value(
-            SecretId=self.tokens_secret_name(secret.client_id), ClientRequestToken=version_id, SecretString=content
-        )
-        return StoredTokens(secret, "arn")
+        return StoredTokens(secret, self._put(self._tokens(secret.client_id), content, version_id))
 
     with mock.patch.object(SecretsManagerVault, "put_tokens", put):
         assert some_days(xero).poisoned_rows > 0

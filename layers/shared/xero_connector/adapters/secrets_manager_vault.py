@@ -61,8 +61,7 @@ class SecretsManagerVault:
         if TokensSecret.from_json(content) != secret:
             # A version that no reader understands would cost the grant.
             raise StoreUnavailable("PutSecretValue", "UnreadableVersion")
-        new = _New(self.tokens_secret_name(secret.client_id), "Xero tokens", self._tags(secret.client_id))
-        return StoredTokens(secret, self._put(new, content, version_id))
+        return StoredTokens(secret, self._put(self._tokens(secret.client_id), content, version_id))
 
     def get_tokens(self, client_id: str, *, version_id: str) -> StoredTokens | None:
         found = self._get(self.tokens_secret_name(client_id), version_id)
@@ -82,6 +81,9 @@ class SecretsManagerVault:
 
     def _client_secret_name(self, client_id: str) -> str:
         return f"{self.prefix}/{client_id}/client"
+
+    def _tokens(self, client_id: str) -> "_New":
+        return _New(self.tokens_secret_name(client_id), "Xero tokens", self._tags(client_id))
 
     @property
     def _secret_keys(self) -> SecretKeys:
