@@ -82,9 +82,9 @@ template: .venv/.synced .tools/sam/.synced .tools/checkov/.synced ## SAM, cfn-li
 	$(call say,Template)
 	@.tools/sam/bin/cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml & serverless=$$!; \
 	$(CHECKOV) --file template.yaml & checkov=$$!; \
-	out=$$($(SAM) validate --lint 2>&1) || { printf '%s\n' "$$out"; wait $$serverless $$checkov; exit 1; }; \
-	wait $$serverless; wait $$checkov
-	@$(PYTHON) -m pytest -q -n auto tests/template
+	$(PYTHON) -m pytest -q tests/template & transformed=$$!; \
+	out=$$($(SAM) validate --lint 2>&1) || { printf '%s\n' "$$out"; wait $$serverless $$checkov $$transformed; exit 1; }; \
+	wait $$serverless; wait $$checkov; wait $$transformed
 
 .PHONY: requirements-check
 requirements-check: $(UV) ## Is the layer's requirements.txt what uv.lock says?
