@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from local.stack import LocalStack
 from local.stack.cloud import Principal
+from local.stack.local_stack import CHECKOUT, STACK_NAME
 
 pytestmark = pytest.mark.stack
 
@@ -84,6 +85,36 @@ def test_the_schedule_covers_every_shard_every_minute(local_stack: LocalStack) -
     assert schedule["State"] == "ENABLED"
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     assert json.loads(schedule["Target"]["Input"]) == {"shards": [str(shard) for shard in range(8)]}
+
+
+def test_the_schedule_calls_the_alias_and_the_alias_a_version(local_stack: LocalStack) -> None:
+    scheduler, functions = local_stack.aws("scheduler"), local_stack.aws("lambda")
+    (summary,) = scheduler.list_schedules()["Schedules"]
+    called = scheduler.get_schedule(Name=summary["Name"])["Target"]["Arn"]
+    name = local_stack.description.functions.token_refresh
+    assert called == functions.get_alias(FunctionName=name, Name="live")["AliasArn"]
+    assert functions.get_function_configuration(FunctionName=called)["Version"] == "1"
+
+
+def test_the_limits_of_the_public_pages_hang_on_the_stage_and_it_is_not_traced(local_stack: LocalStack) -> None:
+    stage = local_stack.aws("apigateway").get_stage(restApiId=local_stack.outputs["ApiId"], stageName="v1")
+    limits = {method: setting["throttlingRateLimit"] for method, setting in stage["methodSettings"].items()}
+    # The local cloud keeps the slash that encodes the root, AWS does not show it.
+    assert {method.removeprefix("/"): limit for method, limit in limits.items()} == {
+        "*/*": 20,
+        "~1connect~1{ticket}/GET": 50,
+        "~1oAuth2CallBack/GET": 50,
+    }
+    assert not stage["tracingEnabled"]
+
+
+def test_a_protected_stack_is_not_deleted(local_stack: LocalStack) -> None:
+    cloudformation = local_stack.aws("cloudformation")
+    policy = (CHECKOUT / "stack-policy.json").read_text()
+    cloudformation.set_stack_policy(StackName=STACK_NAME, StackPolicyBody=policy)
+    cloudformation.update_termination_protection(StackName=STACK_NAME, EnableTerminationProtection=True)
+    with pytest.raises(ClientError, match="TerminationProtection is enabled"):
+        cloudformation.delete_stack(StackName=STACK_NAME)
 
 
 def test_the_registry_is_kept_from_deletion(local_stack: LocalStack) -> None:
