@@ -18,6 +18,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # A virtual environment that happens to be active, or a PYTHONPATH, must not leak into ours.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME UV_PROJECT_ENVIRONMENT
+# Containers often set this. Without bytecode every run compiles a thousand modules again, in each of its processes.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_NO_PROGRESS := 1
 # uv takes a Python 3.13 that is on PATH and downloads one only where there is none: let it see pyenv's, shims or not.
 export PATH := $(PATH)$(patsubst %,:%,$(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin)))

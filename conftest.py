@@ -1,5 +1,6 @@
 """No test can reach the network or an account."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,3 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.disable_socket)
         else:
             item.add_marker(pytest.mark.allow_hosts(_LOOPBACK))
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of modules and tests stay to the end: the collector need not look at them after each test.
+    gc.collect()
+    gc.freeze()

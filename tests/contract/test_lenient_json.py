@@ -140,5 +140,7 @@ def test_what_is_no_document(body: bytes) -> None:
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("sign", ["[", "{", '{"a":', '"', '["', "[,", "\\", '{"\\'])
 def test_a_large_body_of_nonsense_takes_no_time(sign: str) -> None:
-    assert not read((sign * 1_000_000)[:1_000_000].encode()).whole
-    assert not read(b"[" + (sign * 1_000_000)[:1_000_000].encode()).whole
+    # Were it quadratic, this would take a minute.
+    nonsense = (sign * 200_000)[:200_000].encode()
+    assert not read(nonsense).whole
+    assert not read(b"[" + nonsense).whole

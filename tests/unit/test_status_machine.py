@@ -261,5 +261,5 @@ class Credentials(RuleBasedStateMachine):
         assert {event.detail["event_id"] for event in world.event_bus.published} == to_tell
 
 
-Credentials.TestCase.settings = settings(max_examples=200, stateful_step_count=25)
+Credentials.TestCase.settings = settings(max_examples=100, stateful_step_count=25)
 TestStatusMachine = Credentials.TestCase
