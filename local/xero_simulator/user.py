@@ -90,7 +90,7 @@ class _Page(HTMLParser):
 
 
 class XeroUser:
-    """Somebody with a browser, which is the session: it keeps the cookies from one consent to the next."""
+    """A user with a browser, which is the session: it keeps the cookies from one consent to the next."""
 
     def __init__(self, session: requests.Session, *, email: str | None = None) -> None:
         self._session = session

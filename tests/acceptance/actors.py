@@ -45,7 +45,7 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Admin:
-    """Somebody at the admin API."""
+    """An admin at the API."""
 
     invoke: Invoke
 
@@ -157,7 +157,7 @@ class Schedule:
 
     def __call__(self, client_id: str) -> dict[str, Any]:
         """Wait until the credential is due, and tick."""
-        due_at = self.world.row(client_id).due_at
+        due_at = self.world.credential(client_id).due_at
         assert due_at is not None
         self.world.now = max(self.world.now, due_at)
         return self.invoke("token_refresh", sample_event("token_refresh/tick"))

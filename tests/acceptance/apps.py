@@ -41,7 +41,7 @@ def delete_secret(world: SimulatedWorld, pair: ClientPair) -> None:
 
 
 def disable_apps(world: SimulatedWorld) -> None:
-    # Xero tells nobody a disabled app from one that never was.
+    # Xero does not say whether an app is disabled or never existed.
     world.simulator.identity_server.reset()
 
 

@@ -16,17 +16,17 @@ def assert_nothing_is_kept(world: SimulatedWorld) -> None:
 
 def assert_kept(world: SimulatedWorld, pair: ClientPair) -> None:
     """The pair is in force, and so safe that it is nowhere but in the vault."""
-    row = world.row(pair.client_id)
-    assert world.vault.get_client_pair(pair.client_id, version_id=row.client_version_id) == pair
+    credential = world.credential(pair.client_id)
+    assert world.vault.get_client_pair(pair.client_id, version_id=credential.client_version_id) == pair
     assert world.vault.client_secret_name(pair.client_id) not in world.vault.deleted
-    assert pair.client_secret not in repr([row, world.registry.entries, world.event_bus.published])
+    assert pair.client_secret not in repr([credential, world.registry.entries, world.event_bus.published])
 
 
 def assert_never_connected(world: SimulatedWorld, client_id: str, *, status: str = "validated") -> None:
     """There are no tokens, and no work that looks unfinished."""
-    row = world.row(client_id)
-    assert (row.status, row.generation, row.tenants) == (status, 0, ())
-    assert (row.lease, row.attempt_started_at) == (None, None)
+    credential = world.credential(client_id)
+    assert (credential.status, credential.generation, credential.tenants) == (status, 0, ())
+    assert (credential.lease, credential.attempt_started_at) == (None, None)
     assert world.vault.tokens_secret_name(client_id) not in world.vault.versions
 
 

@@ -81,7 +81,7 @@ def test_cancel_stores_nothing_and_the_link_stays_good(
 ) -> None:
     pair = world.register()
     link = admin.submit(pair).content["connect_url"]
-    before, history = world.row(pair.client_id), admin.history(pair.client_id)
+    before, history = world.credential(pair.client_id), admin.history(pair.client_id)
     page = browser.go_through(link, decision="deny")
     assert page.outcome == (HTTPStatus.BAD_REQUEST, "consent_denied")
     assert "nothing was connected" in page.body
@@ -89,7 +89,7 @@ def test_cancel_stores_nothing_and_the_link_stays_good(
     assert page.offers_another_try
     assert_never_connected(world, pair.client_id)
     assert_kept(world, pair)
-    assert world.row(pair.client_id) == before
+    assert world.credential(pair.client_id) == before
     assert admin.history(pair.client_id) == history
     assert phases(world) == [RequestPhase.FAILED]
     assert published(world) == ["CredentialValidated"]
@@ -101,15 +101,15 @@ def test_cancel_at_a_further_consent_leaves_the_connection_as_it_was(
 ) -> None:
     tokens = world.vault.current_tokens(connected.client_id)
     link = admin.connect_link(connected.client_id)
-    before = world.row(connected.client_id)
+    before = world.credential(connected.client_id)
     page = browser.go_through(link, decision="deny")
     assert page.outcome == (HTTPStatus.BAD_REQUEST, "consent_denied")
-    assert world.row(connected.client_id) == before
+    assert world.credential(connected.client_id) == before
     assert world.vault.current_tokens(connected.client_id) == tokens
     assert admin.refresh(connected.client_id).outcome == (HTTPStatus.OK, "connected")
 
 
-# All is well and nobody is logged in -> the login page
+# All is well and no user is logged in -> the login page
 
 
 def test_the_login_page_proves_redirect_uri_and_scopes_and_leads_to_a_connection(
@@ -133,7 +133,7 @@ def test_the_login_page_proves_redirect_uri_and_scopes_and_leads_to_a_connection
         assert secret not in page.body
     assert admin.actions(pair.client_id) == ["connected", "connect_link_created", "validated", "submitted"]
     assert published(world) == [EVENTS[Action.VALIDATED], EVENTS[Action.CONNECTED]]
-    assert world.row(pair.client_id).created_by == ADMIN
+    assert world.credential(pair.client_id).created_by == ADMIN
 
 
 # Anything else -> inconclusive

@@ -30,7 +30,9 @@ def test_what_would_strand_a_user_is_told_to_the_admin_first(
     assert phases(world) == [RequestPhase.OPEN]
     assert_never_connected(world, pair.client_id)
     assert_kept(world, pair)
-    assert {name: str(check.result) for name, check in world.row(pair.client_id).checks.items()} == row.results
+    assert {
+        name: str(check.result) for name, check in world.credential(pair.client_id).checks.items()
+    } == row.results
     assert world.event_bus.published[0].detail["checks"][row.check]["result"] == "fail"
 
 
@@ -100,4 +102,4 @@ def test_a_retired_scope_is_good_on_an_older_app_that_has_it(
     told = admin.submit(pair, scopes=[*SIGN_IN, "accounting.transactions"])
     assert told.results["scopes"] == "pass"
     assert browser.go_through(told.content["connect_url"]).status == HTTPStatus.OK
-    assert "accounting.transactions" in world.row(pair.client_id).granted_scopes
+    assert "accounting.transactions" in world.credential(pair.client_id).granted_scopes

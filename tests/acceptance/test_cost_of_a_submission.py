@@ -151,7 +151,7 @@ def test_a_submission_asks_xero_at_most_four_times_and_mints_no_token_for_a_user
     assert {entry["path"] for entry in asked} <= OF_A_SUBMISSION
     assert not world.simulator.faults.pending
     if submission.custom and submission.app is not SUBMISSIONS["web app as a custom connection"].app:
-        # Its own tokens are what a Custom connection is submitted for; nobody's consent is in them.
+        # Its own tokens are what a Custom connection is submitted for; no user's consent is in them.
         assert all(grant.session is None and grant.client_id == pair.client_id for grant in minted)
         return
     assert minted == []

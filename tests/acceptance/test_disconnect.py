@@ -36,7 +36,7 @@ def consent(world: SimulatedWorld, pair: ClientPair, email: str) -> str:
 
 def disconnect(world: SimulatedWorld, pair: ClientPair) -> Credential:
     world.app.disconnect_credential(pair.client_id, by=ADMIN)
-    return world.row(pair.client_id)
+    return world.credential(pair.client_id)
 
 
 def is_alive(world: SimulatedWorld, pair: ClientPair, refresh_token: str) -> bool:
@@ -57,8 +57,8 @@ def connected_users(world: SimulatedWorld, pair: ClientPair) -> list[str]:
 def test_the_grants_of_two_users_are_dead_afterwards(world: SimulatedWorld) -> None:
     pair = submit(world)
     tokens = [consent(world, pair, FIRST), consent(world, pair, SECOND)]
-    row = disconnect(world, pair)
-    assert (row.status, row.last_error) == (Status.DISCONNECTED, None)
+    credential = disconnect(world, pair)
+    assert (credential.status, credential.last_error) == (Status.DISCONNECTED, None)
     assert [is_alive(world, pair, token) for token in tokens] == [False, False]
     assert connected_users(world, pair) == []
 
@@ -67,8 +67,8 @@ def test_two_users_who_take_turns_are_both_disconnected(world: SimulatedWorld) -
     pair = submit(world)
     tokens = [consent(world, pair, email) for email in (FIRST, SECOND, FIRST)]
     world.advance(7_200)
-    row = disconnect(world, pair)
-    assert (row.status, row.last_error) == (Status.DISCONNECTED, None)
+    credential = disconnect(world, pair)
+    assert (credential.status, credential.last_error) == (Status.DISCONNECTED, None)
     assert [is_alive(world, pair, token) for token in tokens] == [False, False, False]
     assert connected_users(world, pair) == []
 
@@ -80,9 +80,9 @@ def test_a_grant_that_the_user_ended_at_xero_is_told(world: SimulatedWorld) -> N
     world.ask_xero(pair, "revocation", data={"token": token})
     disconnect(world, pair)
     world.sweep_when_due(pair.client_id)
-    row = world.row(pair.client_id)
-    assert row.last_error is not None
-    assert (row.status, row.last_error.code) == (Status.DISCONNECTED, "grant_not_confirmed")
+    credential = world.credential(pair.client_id)
+    assert credential.last_error is not None
+    assert (credential.status, credential.last_error.code) == (Status.DISCONNECTED, "grant_not_confirmed")
     assert connected_users(world, pair) == []
 
 
@@ -93,5 +93,5 @@ def test_a_revocation_that_a_page_answers_is_none(world: SimulatedWorld) -> None
     assert disconnect(world, pair).status is Status.DISCONNECTING
     assert is_alive(world, pair, token)
     world.sweep_when_due(pair.client_id)
-    assert world.row(pair.client_id).status is Status.DISCONNECTED
+    assert world.credential(pair.client_id).status is Status.DISCONNECTED
     assert connected_users(world, pair) == []

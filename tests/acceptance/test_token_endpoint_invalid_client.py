@@ -67,11 +67,11 @@ def _fields(pair: ClientPair) -> tuple[str, str]:
 def test_invalid_client_for_a_new_secret_leaves_the_old_one_in_force(
     world: SimulatedWorld, admin: Admin, connected: ClientPair
 ) -> None:
-    before = world.row(connected.client_id)
+    before = world.credential(connected.client_id)
     told = admin.replace_secret(connected.client_id, REFUSED_SECRET)
     assert told.outcome == (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_client")
     assert "refuses the client secret" in told.words
-    assert world.row(connected.client_id) == before
+    assert world.credential(connected.client_id) == before
     assert len(world.vault.versions[world.vault.client_secret_name(connected.client_id)]) == 1
     assert_kept(world, connected)
 

@@ -53,7 +53,7 @@ def test_invalid_grant_for_a_code_stores_nothing_and_the_link_stays_good(
     assert_code_refused(browser.come_back(location))
     assert_never_connected(world, pair.client_id)
     assert_kept(world, pair)
-    assert world.row(pair.client_id).last_error is None
+    assert world.credential(pair.client_id).last_error is None
     assert phases(world) == [RequestPhase.FAILED]
     assert admin.history(pair.client_id) == history
     assert published(world) == ["CredentialValidated"]
@@ -78,10 +78,10 @@ def test_invalid_grant_for_a_reused_code_leaves_the_grant_of_its_first_use(
     first = browser.at_xero(browser.open(link))
     second = browser.at_xero(browser.open(link))
     assert browser.come_back(first).status == HTTPStatus.OK
-    before = world.row(pair.client_id)
+    before = world.credential(pair.client_id)
     tokens = world.vault.current_tokens(pair.client_id)
     assert_code_refused(browser.come_back(changed(second, code=code_of(first))))
-    after = world.row(pair.client_id)
+    after = world.credential(pair.client_id)
     assert (after.status, after.generation, after.due_at) == ("connected", before.generation, before.due_at)
     assert (after.lease, after.attempt_started_at, after.last_error) == (None, None, None)
     assert world.vault.current_tokens(pair.client_id) == tokens

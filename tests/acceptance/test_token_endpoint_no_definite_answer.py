@@ -64,7 +64,7 @@ def test_an_outage_while_a_pair_is_pending_does_not_end_it(
 def test_an_outage_at_a_new_secret_leaves_everything_as_it_was(
     world: SimulatedWorld, admin: Admin, connected: ClientPair, impatience: Impatience, outage: Outage
 ) -> None:
-    before = world.row(connected.client_id)
+    before = world.credential(connected.client_id)
     secret = world.control(f"apps/{connected.client_id}/secret")["client_secret"]
     impatience(outage)
     world.break_down("token", outage.document)
@@ -72,7 +72,7 @@ def test_an_outage_at_a_new_secret_leaves_everything_as_it_was(
     assert told.outcome == (HTTPStatus.SERVICE_UNAVAILABLE, "xero_unavailable")
     assert "the old one stays in force" in told.content["detail"]
     assert "send it again" in told.content["hint"]
-    assert world.row(connected.client_id) == before
+    assert world.credential(connected.client_id) == before
     assert len(world.vault.versions[world.vault.client_secret_name(connected.client_id)]) == 1
     assert_kept(world, connected)
 
@@ -164,7 +164,7 @@ def test_the_pause_that_xero_asks_for_is_kept(
 ) -> None:
     world.break_down("token", FAULTS[status].document)
     tick(connected.client_id)
-    due_at = world.row(connected.client_id).due_at
+    due_at = world.credential(connected.client_id).due_at
     assert due_at is not None
     assert due_at - world.now >= timedelta(seconds=120)
 

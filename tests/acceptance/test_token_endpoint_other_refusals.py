@@ -101,7 +101,7 @@ def test_a_web_app_submitted_as_a_custom_connection_is_told_without_asking_for_i
 
 
 @pytest.mark.parametrize("integration_type", ["web_app", "custom_connection"])
-def test_a_mobile_app_whose_secret_nobody_checks_is_refused(
+def test_a_mobile_app_whose_secret_is_not_checked_is_refused(
     world: SimulatedWorld, admin: Admin, integration_type: str
 ) -> None:
     told = admin.submit(world.register("mobile_app"), integration_type=integration_type)

@@ -274,7 +274,7 @@ def test_a_secret_is_gone(fleet: Fleet) -> None:
 def test_secrets_manager_takes_no_further_versions(fleet: Fleet) -> None:
     def exhaust(client_ids: list[str]) -> None:
         for client_id in client_ids:
-            row = fleet.world.row(client_id)
+            row = fleet.world.credential(client_id)
             used_up = row.allowance.exhausted(fleet.world.now)
             fleet.world.registry.save(replace(row, allowance=used_up))
 

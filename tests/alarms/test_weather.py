@@ -40,7 +40,7 @@ def test_one_customers_broken_app_rings_nothing(fleet: Fleet, kind: FailureKind)
     broken = fleet.client_ids[0]
     fleet.refuse([broken], kind)
     fleet.run(2 * 60)
-    assert fleet.world.row(broken).status != "connected"
+    assert fleet.world.credential(broken).status != "connected"
     assert fleet.board.rang == []
 
 

@@ -523,7 +523,7 @@ def test_an_answer_that_takes_too_long(xero: Xero) -> None:
 
 @pytest.fixture
 def serving_raw() -> Iterator[Callable[[bytes], str]]:
-    """Serve these octets to whoever connects, and say nothing more."""
+    """Serve these octets to each client, and say nothing more."""
     listener = socket.create_server(("127.0.0.1", 0))
     talks: list[socket.socket] = []
 
@@ -564,7 +564,7 @@ def test_the_body_of_a_redirect_is_not_waited_for(serving_raw: Callable[[bytes],
     assert finding(a_probe(serving_raw(head.encode()), limits=SHORT)) is AuthorizeFinding.ACCEPTED
 
 
-def test_nobody_there() -> None:
+def test_a_host_that_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert finding(a_probe(f"http://127.0.0.1:{port}")) is AuthorizeFinding.INCONCLUSIVE

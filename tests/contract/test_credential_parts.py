@@ -201,8 +201,8 @@ def test_a_run_that_meets_a_credential_in_work_reads_it_and_leaves_it_alone(xero
     life = Life(world.clock)
     app = world.process(life)
     world.connect(app)
-    world.clock.next_tick(not_before=world.row.due_at)
-    held = app.refresh_credential.hold_lease(world.row)
+    world.clock.next_tick(not_before=world.credential.due_at)
+    held = app.refresh_credential.hold_lease(world.credential)
     world.clock.advance(2)
     calls = len(life.calls)
     outcomes = app.sweep_due_credentials(
@@ -213,7 +213,7 @@ def test_a_run_that_meets_a_credential_in_work_reads_it_and_leaves_it_alone(xero
     # Its holder died: when the lease ends, the schedule goes on.
     world.clock.next_tick(not_before=held.credential.due_at)
     world.sweep(app)
-    assert (world.row.generation, world.row.lease) == (2, None)
+    assert (world.credential.generation, world.credential.lease) == (2, None)
 
 
 # A reader that meets a write half way

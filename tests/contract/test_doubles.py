@@ -90,11 +90,11 @@ def test_a_throttled_write_stores_nothing_and_a_failed_one_may(
 ) -> None:
     registry = registry_on(strict_dynamodb)
     strict_dynamodb.faults = lambda _: fault
-    row = a_credential()
+    credential = a_credential()
     for _ in range(notes):
-        row = row.noted(Action.VALIDATED)
+        credential = credential.noted(Action.VALIDATED)
     with pytest.raises(StoreUnavailable) as unavailable:
-        registry.create(row, replacing=None)
+        registry.create(credential, replacing=None)
     assert unavailable.value.reason == code
     # State, details, the entry of the list by status.
     assert len(strict_dynamodb.items) == effects * (3 + notes)
@@ -128,12 +128,12 @@ def test_a_call_that_succeeds_may_refuse_its_events(events: StrictEventBridge) -
 def test_a_write_that_meets_another_s_transaction_has_lost(
     strict_dynamodb: StrictDynamoDB, registry: DynamoDBRegistry
 ) -> None:
-    row = registry.create(a_credential(), replacing=None)
+    credential = registry.create(a_credential(), replacing=None)
     strict_dynamodb.conflicts = lambda operation: operation in {"PutItem", "TransactWriteItems"}
-    for mine in (row, row.noted(Action.VALIDATED)):
+    for mine in (credential, credential.noted(Action.VALIDATED)):
         with pytest.raises(RevisionConflict):
             registry.save(mine)
-    assert registry.get(CLIENT_ID) == row
+    assert registry.get(CLIENT_ID) == credential
     assert len(strict_dynamodb.items) == 3
 
 

@@ -104,7 +104,7 @@ def failing_client(_cloud: None) -> Callable[[Exception], "EventBridgeClient"]:
     return failing
 
 
-def test_nothing_is_published_by_itself(bus: Bus) -> None:
+def test_nothing_is_published_unasked(bus: Bus) -> None:
     assert bus[1]() == []
 
 
@@ -121,7 +121,7 @@ def test_subscribers_get_what_was_published(bus: Bus) -> None:
     assert received() == [("CredentialConnected", detail, NOON)]
 
 
-def test_each_event_arrives_by_itself(bus: Bus) -> None:
+def test_each_event_arrives_alone(bus: Bus) -> None:
     published, received = bus
     for number in range(3):
         published.publish("TenantsChanged", {"sequence": number}, at=NOON)

@@ -73,7 +73,7 @@ def test_a_good_event_gets_an_id(bus: Bus) -> None:
         ({"DetailType": ""}, "InvalidArgument"),
     ],
 )
-def test_an_event_of_another_form_is_refused_by_itself(bus: Bus, change: Wire, code: str) -> None:
+def test_an_event_of_another_form_is_refused_alone(bus: Bus, change: Wire, code: str) -> None:
     good, bad = bus.put({}, change)
     assert "EventId" in good
     assert bad["ErrorCode"] == code

@@ -149,11 +149,11 @@ def test_and_by_no_more_than_a_minute(xero: Xero) -> None:
     assert xero.refusal(xero.token(iat=seconds(xero, 61)))
 
 
-def test_a_token_signed_by_somebody_else_under_xero_s_key_id(xero: Xero, next_key: RSAKey) -> None:
+def test_a_token_signed_by_another_under_xero_s_key_id(xero: Xero, next_key: RSAKey) -> None:
     assert xero.refusal(xero.token(next_key, {"alg": "RS256", "kid": xero.key.kid}))
 
 
-def test_a_key_that_nobody_published(xero: Xero, next_key: RSAKey) -> None:
+def test_a_key_that_was_not_published(xero: Xero, next_key: RSAKey) -> None:
     assert xero.refusal(xero.token(next_key))
 
 

@@ -281,13 +281,13 @@ SPOILT: dict[str, dict[str, Any]] = {
     "a number that is too large": {"revision": 10**20},
     "an allowance that is too large": {"allowance_level": 10**9},
     "a moment beyond all calendars": {"due_exactly_at": "9999-12-31T23:59:59-23:59"},
-    "a lease without an end": {"lease_owner": "somebody"},
+    "a lease without an end": {"lease_owner": "another"},
 }
 each_spoilt = pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT.keys())
 
 
 @each_spoilt
-def test_a_row_that_cannot_be_read_is_told_as_such(spoilt: dict[str, Any]) -> None:
+def test_a_credential_that_cannot_be_read_is_told_as_such(spoilt: dict[str, Any]) -> None:
     told: list[str] = []
     with pytest.raises(RowUnreadable) as unreadable:
         registry({"Items": items_of(WITH_A_LABEL, **spoilt)}, told.append).get(CLIENT_ID)
@@ -304,13 +304,13 @@ def test_a_row_that_cannot_be_read_voids_no_list(
     client = cast("DynamoDBClient", strict_dynamodb)
     on_strict = DynamoDBRegistry(client, strict_dynamodb.table_name, 8, told.append)
     for client_id in ("A" * 32, "B" * 32, "C" * 32):
-        row = replace(WITH_A_LABEL, client_id=client_id, status=Status.CONNECTED)
-        on_strict.create(row, replacing=None)
+        credential = replace(WITH_A_LABEL, client_id=client_id, status=Status.CONNECTED)
+        on_strict.create(credential, replacing=None)
         if client_id == "B" * 32:
-            for item in items_of(row, **spoilt):
+            for item in items_of(credential, **spoilt):
                 strict_dynamodb.items[item["pk"]["S"], item["sk"]["S"]] = item
     page = on_strict.page(status=status, limit=10, next_token=None)
-    assert [row.client_id for row in page.items] == ["A" * 32, "C" * 32]
+    assert [credential.client_id for credential in page.items] == ["A" * 32, "C" * 32]
     assert told == ["B" * 32]
 
 
@@ -328,7 +328,7 @@ def test_a_row_in_its_former_form_that_cannot_be_read_voids_no_list(
             **(spoilt if client_id == "B" * 32 else {}),
         )
     page = on_strict.page(status=None, limit=10, next_token=None)
-    assert [row.client_id for row in page.items] == ["A" * 32, "C" * 32]
+    assert [credential.client_id for credential in page.items] == ["A" * 32, "C" * 32]
     assert told == ["B" * 32]
 
 
@@ -337,17 +337,23 @@ MOMENTS = ["access_token_expires_at", "due_exactly_at", "created_at", "updated_a
 
 @pytest.mark.parametrize("text", ["2026-11-23T12:05:00", "2026-11-23 12:05", "2026-11-23T14:05:00+02:00"])
 def test_a_moment_without_an_offset_is_in_utc(text: str) -> None:
-    row = registry({"Items": items_of(a_credential(), **dict.fromkeys(MOMENTS, text))}).get(CLIENT_ID)
-    assert row is not None
-    found = [row.access_token_expires_at, row.due_at, row.created_at, row.updated_at, row.allowance.at]
+    credential = registry({"Items": items_of(a_credential(), **dict.fromkeys(MOMENTS, text))}).get(CLIENT_ID)
+    assert credential is not None
+    found = [
+        credential.access_token_expires_at,
+        credential.due_at,
+        credential.created_at,
+        credential.updated_at,
+        credential.allowance.at,
+    ]
     assert found == [datetime(2026, 11, 23, 12, 5, tzinfo=UTC)] * 5
-    assert row.is_due(datetime(2026, 11, 23, 12, 5, tzinfo=UTC))
+    assert credential.is_due(datetime(2026, 11, 23, 12, 5, tzinfo=UTC))
 
 
 def test_a_check_that_is_missing_was_not_made() -> None:
-    row = registry({"Items": items_of(a_credential(), checks={})}).get(CLIENT_ID)
-    assert row is not None
-    assert row.checks == UNCHECKED
+    credential = registry({"Items": items_of(a_credential(), checks={})}).get(CLIENT_ID)
+    assert credential is not None
+    assert credential.checks == UNCHECKED
 
 
 ODD_MEMBERS: list[Any] = [
@@ -357,7 +363,7 @@ ODD_MEMBERS: list[Any] = [
 WITH_EVERYTHING = a_credential(
     label="Demo",
     requested_scopes=("openid",),
-    lease=Lease("somebody", NOON),
+    lease=Lease("another", NOON),
     parked=ParkedGrant(sealed="x", obtained_at=NOON, consent="c", xero_user_id="u", scopes=("openid",)),
     earlier_grants=(ParkedGrant(sealed="x", obtained_at=NOON),),
     ending=Ending(since=NOON, leftovers=(Leftover("a", "b"),)),
@@ -377,18 +383,18 @@ def variants(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from ({**item, name: [inner]} for inner in variants(value[0]))
 
 
-def test_a_row_is_shown_or_unreadable_whatever_is_in_any_of_its_members() -> None:
+def test_a_credential_is_shown_or_unreadable_whatever_is_in_any_of_its_members() -> None:
     shown = 0
     for item in variants(from_wire(to_wire(credential_to_item(WITH_EVERYTHING, shards=8)))):
         with suppress(RowUnreadable):
-            row = readable(credential_from_item, from_wire(to_wire(item)), "GetItem")
-            json.dumps(credential_resource(row, tokens_secret_name="x"))
-            row.is_due(NOON)
-            row.leased("somebody", now=NOON, duration=timedelta(minutes=1)).released(
+            credential = readable(credential_from_item, from_wire(to_wire(item)), "GetItem")
+            json.dumps(credential_resource(credential, tokens_secret_name="x"))
+            credential.is_due(NOON)
+            credential.leased("another", now=NOON, duration=timedelta(minutes=1)).released(
                 due_at=NOON, attempt_finished=True, now=NOON
             )
-            row.allowance.wait_for(1, NOON)
-            to_wire(credential_to_item(row, shards=8))
+            credential.allowance.wait_for(1, NOON)
+            to_wire(credential_to_item(credential, shards=8))
             shown += 1
     assert shown > 100
 
@@ -416,9 +422,9 @@ def test_a_ticket_and_a_request_are_good_or_unreadable_whatever_is_in_any_of_the
 
 @pytest.mark.parametrize("odd", [[1, None], [{"tenant_id": "t-1", "more": 1}], "none", None], ids=str)
 def test_odd_organisations_do_not_cost_a_row(odd: object) -> None:
-    row = registry({"Items": items_of(a_credential(), tenants=odd)}).get(CLIENT_ID)
-    assert row is not None
-    assert {tenant.tenant_id for tenant in row.tenants} <= {"t-1"}
+    credential = registry({"Items": items_of(a_credential(), tenants=odd)}).get(CLIENT_ID)
+    assert credential is not None
+    assert {tenant.tenant_id for tenant in credential.tenants} <= {"t-1"}
 
 
 def test_an_entry_that_cannot_be_read_voids_no_history() -> None:
@@ -463,10 +469,10 @@ def test_as_many_organisations_are_kept_as_there_is_room_for_everywhere(name: st
     )
     assert 100 < len(tenants) <= 500
     before = replace(a_credential(), revision=1, tenants=tuple(replace(one, tenant_id="b") for one in tenants))
-    row = replace(before.reaching(tenants), revision=2)
-    assert size(from_wire(to_wire(credential_to_item(row, shards=8)))) < LARGEST_ITEM
+    credential = replace(before.reaching(tenants), revision=2)
+    assert size(from_wire(to_wire(credential_to_item(credential, shards=8)))) < LARGEST_ITEM
     assert size(from_wire(to_wire(request_to_item(a_request(tenants=tenants))))) < LARGEST_ITEM
-    (entry,) = entries_of(row)
+    (entry,) = entries_of(credential)
     assert entry.event is not None
     assert len(json.dumps(dict(entry.event), ensure_ascii=False).encode()) < LARGEST_EVENT
     assert entry.event["complete"] is False

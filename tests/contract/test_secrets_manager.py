@@ -75,7 +75,7 @@ def test_a_secret_without_a_version_has_nothing_to_read(client: "SecretsManagerC
     assert refused(error) == "ResourceNotFoundException"
 
 
-def test_what_nobody_created_is_not_found(client: "SecretsManagerClient") -> None:
+def test_what_was_not_created_is_not_found(client: "SecretsManagerClient") -> None:
     with pytest.raises(ClientError) as error:
         put(client, "strict/nobody", 1)
     assert refused(error) == "ResourceNotFoundException"

@@ -226,7 +226,7 @@ def test_a_revoked_grant_is_dead(app: App) -> None:
     assert token.refresh_token is not None
     app.token_endpoint.revoke(app.pair, refresh_token=token.refresh_token)
     assert failure(lambda: app.refresh(token.refresh_token)).kind is FailureKind.INVALID_GRANT
-    # Once more, or a token that nobody knows: as good as revoked.
+    # Once more, or a token that does not exist: as good as revoked.
     app.token_endpoint.revoke(app.pair, refresh_token=token.refresh_token)
     app.token_endpoint.revoke(app.pair, refresh_token="nobody's")
 
@@ -257,7 +257,7 @@ def custom(simulator: XeroSimulator) -> ClientPair:
 
 
 @pytest.mark.parametrize("scopes", [(), ("accounting.contacts",), ("accounting.contacts", "accounting.settings")])
-def test_a_custom_connection_gets_tokens_by_itself(
+def test_a_custom_connection_gets_tokens_without_a_user(
     simulator: XeroSimulator, token_endpoint: AuthlibTokenEndpoint, custom: ClientPair, scopes: tuple[str, ...]
 ) -> None:
     asked_at = simulator.clock()
@@ -289,7 +289,7 @@ def test_a_custom_connection_cannot_ask_for_what_it_does_not_have(
     assert refused.kind is FailureKind.INVALID_SCOPE
 
 
-def test_a_web_app_gets_no_token_by_itself(app: App) -> None:
+def test_a_web_app_gets_no_token_without_a_user(app: App) -> None:
     refused = failure(lambda: app.token_endpoint.client_credentials(app.pair, scopes=()))
     assert refused.kind is FailureKind.UNAUTHORIZED_CLIENT
 
@@ -422,8 +422,8 @@ def test_a_wrong_secret(app: App) -> None:
 
 
 def test_an_unknown_client(app: App) -> None:
-    nobody = ClientPair("F" * 32, "s3cr3t")
-    refused = failure(lambda: app.token_endpoint.exchange_code(nobody, code="c", code_verifier="v" * 43))
+    unreachable = ClientPair("F" * 32, "s3cr3t")
+    refused = failure(lambda: app.token_endpoint.exchange_code(unreachable, code="c", code_verifier="v" * 43))
     assert refused.kind is FailureKind.INVALID_CLIENT
 
 
@@ -640,7 +640,7 @@ def test_however_oddly_an_answer_is_spelt_its_tokens_are_kept(
         ('{"access_token": "a", "refresh_token": "\ufffd"}', FailureKind.UNEXPECTED),
         ({"access_token": "a", "refresh_token": "r" * 20_000}, FailureKind.UNEXPECTED),
         ({"access_token": "a" * 50_000, "refresh_token": "r"}, FailureKind.UNEXPECTED),
-        # Tokens that stand elsewhere are nobody's.
+        # Tokens in another place are not used.
         (f'{{"x": {{"access_token": "a", "refresh_token": "r"}}, "y": {DEEP}}}', FailureKind.UNEXPECTED),
     ],
 )
@@ -802,8 +802,8 @@ def test_a_connection_that_is_refused(
     call: Callable[[AuthlibTokenEndpoint, ClientPair], object],
 ) -> None:
     del endpoint
-    nobody = dataclasses.replace(token_endpoint, identity_url=f"http://127.0.0.1:{closed_port}")
-    assert failure(lambda: call(nobody, ClientPair("id", "s3cr3t"))).kind is FailureKind.NOT_SENT
+    unreachable = dataclasses.replace(token_endpoint, identity_url=f"http://127.0.0.1:{closed_port}")
+    assert failure(lambda: call(unreachable, ClientPair("id", "s3cr3t"))).kind is FailureKind.NOT_SENT
 
 
 def test_a_name_that_does_not_resolve(
@@ -813,11 +813,11 @@ def test_a_name_that_does_not_resolve(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    nobody = dataclasses.replace(token_endpoint, identity_url="http://endpoint.invalid")
-    assert failure(lambda: refresh(nobody)).kind is FailureKind.NOT_SENT
+    unreachable = dataclasses.replace(token_endpoint, identity_url="http://endpoint.invalid")
+    assert failure(lambda: refresh(unreachable)).kind is FailureKind.NOT_SENT
 
 
-def test_a_connection_that_nobody_takes(token_endpoint: AuthlibTokenEndpoint) -> None:
+def test_a_connection_that_is_not_accepted(token_endpoint: AuthlibTokenEndpoint) -> None:
     # A full backlog: further connections hang until they time out.
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         crowd = [socket.socket() for _ in range(4)]
@@ -825,10 +825,10 @@ def test_a_connection_that_nobody_takes(token_endpoint: AuthlibTokenEndpoint) ->
             for one in crowd:
                 one.setblocking(False)
                 one.connect_ex(listener.getsockname())
-            nobody = dataclasses.replace(
+            unreachable = dataclasses.replace(
                 impatient(token_endpoint), identity_url=f"http://127.0.0.1:{listener.getsockname()[1]}"
             )
-            assert failure(lambda: refresh(nobody)).kind is FailureKind.NOT_SENT
+            assert failure(lambda: refresh(unreachable)).kind is FailureKind.NOT_SENT
         finally:
             for one in crowd:
                 one.close()
@@ -889,6 +889,6 @@ def test_keys_that_cannot_be_had_are_a_failure_like_any_other(app: App) -> None:
     app.id_tokens.load_keys()
 
 
-def test_keys_of_nobody(simulator: XeroSimulator, closed_port: int) -> None:
-    nobody = JoserfcIdTokens(f"http://127.0.0.1:{closed_port}", simulator.clock)
-    assert failure(nobody.load_keys).kind is FailureKind.NOT_SENT
+def test_keys_from_a_closed_port(simulator: XeroSimulator, closed_port: int) -> None:
+    unreachable = JoserfcIdTokens(f"http://127.0.0.1:{closed_port}", simulator.clock)
+    assert failure(unreachable.load_keys).kind is FailureKind.NOT_SENT

@@ -37,7 +37,7 @@ class Counted:
 
     @property
     def management_events(self) -> int:
-        """Events of CloudTrail: each call of Secrets Manager and of KMS is one, those of DynamoDB's items are none."""
+        """Events of CloudTrail: calls of Secrets Manager and KMS are such, those for items of DynamoDB are not."""
         return self.secrets_manager + self.kms
 
 
@@ -63,25 +63,27 @@ class CountedWorld:
         """Submit a pair, make a link, consent, and come back."""
         return self._count(lambda: self._world.connect(self._application))
 
-    def rest(self) -> Counted:
-        """Run the schedule where nothing is due."""
-        self._world.clock.advance(1)
-        return self._count(self._sweep)
+    def rest(self) -> tuple[Counted, Counted]:
+        """Run the schedule where nothing is due: with the count of the fleet, every five minutes, and without."""
+        self._world.clock.advance(301)
+        counting = self._count(self._sweep)
+        self._world.clock.advance(60)
+        return counting, self._count(self._sweep)
 
     def refresh(self, number: int) -> RefreshCost:
         """Run the schedule where one credential is due, and leave out what a run costs that finds nothing."""
-        self._world.registry.save(replace(self._world.row, tenants=organisations(number)))
+        self._world.registry.save(replace(self._world.credential, tenants=organisations(number)))
         # The first refresh after a change can have more to write.
         for _ in range(2):
-            self._world.clock.next_tick(not_before=self._world.row.due_at)
-            generation = self._world.row.generation
+            self._world.clock.next_tick(not_before=self._world.credential.due_at)
+            generation = self._world.credential.generation
             counted = self._count(self._sweep)
-            assert self._world.row.generation == generation + 1
+            assert self._world.credential.generation == generation + 1
         items = self._world.dynamodb.items
         pk = f"CREDENTIAL#{self._world.client_id}"
         return RefreshCost(
             number,
-            counted - self.rest(),
+            counted - self.rest()[0],
             size(items[pk, "CREDENTIAL"]),
             size(items[pk, "CREDENTIAL#DETAILS"]),
         )

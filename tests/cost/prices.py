@@ -1,7 +1,7 @@
 """AWS's list prices in US dollars, for us-east-1 and arm64, without free tiers.
 
-They are those of AWS's pricing pages ("AWS Secrets Manager Pricing", "AWS KMS pricing", and so on). Who changes one
-changes `NOTED_ON`. Another region costs up to a third more.
+They are those of AWS's pricing pages ("AWS Secrets Manager Pricing", "AWS KMS pricing", and so on).
+Change `NOTED_ON` with them. Another region costs up to a third more.
 """
 
 NOTED_ON = "2026-11-30"

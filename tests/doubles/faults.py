@@ -28,7 +28,7 @@ class AwsFault(StrEnum):
 
     THROTTLED = "throttled"  # no effect, and an error
     ANSWER_LOST = "answer_lost"  # the effect, and botocore's retry of the same call
-    FAILED_AFTER = "failed_after"  # the effect, and an error all the same
+    FAILED_AFTER = "failed_after"  # the effect, and an error nevertheless
 
 
 type Faults = Callable[[str], AwsFault | None]

@@ -19,7 +19,7 @@ INCARNATION = UUID("8f6a1a70-5b0f-4a5e-9a53-0c7a3b6f2d11")
 
 
 def a_credential(client_id: str = CLIENT_ID, **changes: Any) -> Credential:  # noqa: ANN401 - any field
-    row = Credential(
+    credential = Credential(
         client_id=client_id,
         incarnation=INCARNATION,
         status=Status.VALIDATED,
@@ -29,7 +29,7 @@ def a_credential(client_id: str = CLIENT_ID, **changes: Any) -> Credential:  # n
         created_by=ADMIN,
         updated_at=NOON,
     )
-    return replace(row, **changes)
+    return replace(credential, **changes)
 
 
 def a_token(serial: int = 1, **changes: Any) -> TokenSet:  # noqa: ANN401 - any field

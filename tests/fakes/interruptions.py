@@ -1,4 +1,4 @@
-"""Step in at one call of a fake: to end the process there, or to do what somebody else does meanwhile."""
+"""Step in at one call of a fake: to end the process there, or to do what another process does meanwhile."""
 
 from collections.abc import Callable
 from threading import Lock

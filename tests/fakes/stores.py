@@ -44,13 +44,13 @@ class InMemoryRegistry:
     def save(self, credential: Credential) -> Credential:
         return self._write(replace(credential, revision=credential.revision + 1), seen=credential.revision)
 
-    def _write(self, row: Credential, *, seen: int | None) -> Credential:
-        present = self.rows.get(row.client_id)
+    def _write(self, credential: Credential, *, seen: int | None) -> Credential:
+        present = self.rows.get(credential.client_id)
         if (present.revision if present else None) != seen:
-            raise RevisionConflict(row.client_id)
-        entries = {(entry.client_id, entry.revision, entry.position): entry for entry in entries_of(row)}
-        written = replace(row, notes=())
-        self.rows[row.client_id] = written
+            raise RevisionConflict(credential.client_id)
+        entries = {(entry.client_id, entry.revision, entry.position): entry for entry in entries_of(credential)}
+        written = replace(credential, notes=())
+        self.rows[credential.client_id] = written
         self.entries |= entries
         return written
 
@@ -61,16 +61,22 @@ class InMemoryRegistry:
         if next_token is not None and next_token not in self.rows:
             raise MalformedRequest("Not a token.", code="malformed_next_token", hint="")
         after = [
-            row
-            for client_id, row in sorted(self.rows.items())
-            if (next_token is None or client_id > next_token) and (status is None or row.status is status)
+            credential
+            for client_id, credential in sorted(self.rows.items())
+            if (next_token is None or client_id > next_token) and (status is None or credential.status is status)
         ]
         found = after[:limit]
         return Page(found, found[-1].client_id if len(after) > limit else None)
 
     def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
-        due = [row for row in self.rows.values() if row.is_due(now) and self.shard_of(row.client_id) == shard]
-        return [row.client_id for row in sorted(due, key=lambda row: row.due_at or now)][:limit]
+        due = [
+            credential
+            for credential in self.rows.values()
+            if credential.is_due(now) and self.shard_of(credential.client_id) == shard
+        ]
+        return [
+            credential.client_id for credential in sorted(due, key=lambda credential: credential.due_at or now)
+        ][:limit]
 
     def reserve(self, client_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
         held = self.reservations.get(client_id)

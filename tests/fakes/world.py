@@ -126,10 +126,10 @@ class World:
     def deadline(self) -> datetime:
         return self.now + self.time_left - self._paused
 
-    def row(self, client_id: str = CLIENT_ID) -> Credential:
-        row = self.registry.get(client_id)
-        assert row is not None
-        return row
+    def credential(self, client_id: str = CLIENT_ID) -> Credential:
+        credential = self.registry.get(client_id)
+        assert credential is not None
+        return credential
 
     def submit(
         self,
@@ -181,7 +181,7 @@ class World:
         code = new_token()
         self.xero.codes.add(code)
         self.call_back(browser, state, code=code)
-        return self.row(client_id)
+        return self.credential(client_id)
 
     def connect(self, client_id: str = CLIENT_ID) -> Credential:
         self.submit(client_id)
@@ -197,12 +197,12 @@ class World:
 
     def reject(self, client_id: str = CLIENT_ID) -> Credential:
         """Let the schedule go on until a pending pair that Xero refuses is rejected."""
-        while self.row(client_id).status is Status.PENDING_VALIDATION:
+        while self.credential(client_id).status is Status.PENDING_VALIDATION:
             self.sweep_when_due(client_id)
-        return self.row(client_id)
+        return self.credential(client_id)
 
     def sweep_when_due(self, client_id: str = CLIENT_ID) -> Counter[str]:
-        due_at = self.row(client_id).due_at
+        due_at = self.credential(client_id).due_at
         assert due_at is not None
         self.now = max(self.now, due_at)
         return self.sweep()

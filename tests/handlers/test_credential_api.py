@@ -87,7 +87,7 @@ def test_a_custom_connection_has_its_tokens_at_once_and_needs_no_link(world: Wor
     assert refused(invoke, "connect_link") == (HTTPStatus.CONFLICT, "no_consent_needed")
 
 
-def test_a_custom_connection_without_tokens_yet_is_stored_all_the_same(world: World, invoke: Invoke) -> None:
+def test_a_custom_connection_is_stored_even_if_it_gets_no_tokens_yet(world: World, invoke: Invoke) -> None:
     world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
     world.xero.custom_connections.add(CLIENT_ID)
     # The pair proves by being refused a code; then the token endpoint goes away.
@@ -267,16 +267,16 @@ def test_lists_and_shows_what_was_submitted(world: World, invoke: Invoke) -> Non
     assert credential["label"] == "Electro Land"
 
 
-def odd_rows(row: Credential) -> list[Credential]:
+def odd_rows(credential: Credential) -> list[Credential]:
     organisation = Tenant(tenant_id="", tenant_name="\ud800" + "x" * 5_000, tenant_type="", connection_id="")
     long_ago, far_off = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     error = LastError(code="odd", detail="\x00\ud800", at=long_ago)
     return [
-        replace(row, tenants=(organisation,) * 500),
-        replace(row, label="\ud800", created_by="x"),
-        replace(row, granted_scopes=(), requested_scopes=()),
-        replace(row, access_token_expires_at=far_off, last_refreshed_at=long_ago, due_at=far_off),
-        replace(row, last_error=error),
+        replace(credential, tenants=(organisation,) * 500),
+        replace(credential, label="\ud800", created_by="x"),
+        replace(credential, granted_scopes=(), requested_scopes=()),
+        replace(credential, access_token_expires_at=far_off, last_refreshed_at=long_ago, due_at=far_off),
+        replace(credential, last_error=error),
     ]
 
 
@@ -284,7 +284,7 @@ def odd_rows(row: Credential) -> list[Credential]:
 def test_an_odd_credential_does_not_hide_the_others(world: World, invoke: Invoke, number: int) -> None:
     world.submit()
     world.submit("ZZZ")
-    world.registry.rows[CLIENT_ID] = odd_rows(world.row())[number]
+    world.registry.rows[CLIENT_ID] = odd_rows(world.credential())[number]
     event = sample_event("credential_api/list")
     event |= {"queryStringParameters": None, "multiValueQueryStringParameters": None}
     answer = invoke("credential_api", event)
@@ -306,7 +306,9 @@ def test_an_odd_credential_does_not_hide_the_others(world: World, invoke: Invoke
         ({"next_token": ["x", "x"]}, "malformed_next_token"),
     ],
 )
-def test_a_query_that_nobody_can_mean_is_refused(invoke: Invoke, query: dict[str, list[str]], code: str) -> None:
+def test_a_query_without_a_clear_meaning_is_refused(
+    invoke: Invoke, query: dict[str, list[str]], code: str
+) -> None:
     event = sample_event("credential_api/list") | {
         "queryStringParameters": {name: values[-1] for name, values in query.items()},
         "multiValueQueryStringParameters": query,
@@ -387,7 +389,7 @@ def test_a_refresh_that_xero_does_not_answer_is_no_loss(world: World, invoke: In
     world.connect()
     world.xero.failures.append(FailureKind.UNAVAILABLE)
     assert refused(invoke, "refresh") == (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
-    assert world.row().status == "degraded"
+    assert world.credential().status == "degraded"
 
 
 def test_disconnects_at_once_or_later(world: World, invoke: Invoke) -> None:

@@ -86,7 +86,7 @@ def test_the_way_back_connects_and_names_the_organisations(started: World, invok
     body = page(answer)
     assert "Demo Company (UK)" in body
     assert "Electro Land" in body
-    assert started.row().status == "connected"
+    assert started.credential().status == "connected"
 
 
 def test_the_way_back_twice_shows_the_same_and_exchanges_nothing(started: World, invoke: Invoke) -> None:
@@ -122,7 +122,7 @@ def test_a_denied_consent_offers_another_try(started: World, invoke: Invoke) -> 
     answer = invoke("oauth_callback", sample_event("oauth_callback/callback_denied"))
     assert answer["statusCode"] == HTTPStatus.BAD_REQUEST
     assert f'href="connect/{TICKET}"' in page(answer)
-    assert started.row().status == "validated"
+    assert started.credential().status == "validated"
 
 
 def test_without_a_state_there_is_no_exchange(started: World, invoke: Invoke) -> None:
@@ -135,7 +135,7 @@ def test_without_a_state_there_is_no_exchange(started: World, invoke: Invoke) ->
 def test_a_parameter_given_twice_is_not_used(started: World, invoke: Invoke) -> None:
     twice = CALLBACK | {"multiValueQueryStringParameters": {"state": [STATE, "other"], "code": [CODE]}}
     assert invoke("oauth_callback", twice)["statusCode"] == HTTPStatus.BAD_REQUEST
-    assert started.row().status == "validated"
+    assert started.credential().status == "validated"
 
 
 def test_an_expired_link_says_so(started: World, invoke: Invoke) -> None:
@@ -203,7 +203,7 @@ OF_OTHERS = [
 def test_the_cookie_is_found_among_several_lines(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", sample_event("oauth_callback/callback_with_cookies_in_several_lines"))
     assert answer["statusCode"] == HTTPStatus.OK
-    assert started.row().status == "connected"
+    assert started.credential().status == "connected"
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_the_single_header_is_enough(started: World, invoke: Invoke, many: dict[
 )
 def test_what_only_looks_like_the_cookie_is_none(started: World, invoke: Invoke, lines: list[str]) -> None:
     assert invoke("oauth_callback", with_cookies(*lines))["statusCode"] == HTTPStatus.FORBIDDEN
-    assert started.row().status == "validated"
+    assert started.credential().status == "validated"
 
 
 # The query
@@ -327,7 +327,7 @@ def test_an_empty_parameter_is_one_left_out(
 def test_an_empty_error_is_none(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", with_query(state=[STATE], code=[CODE], error=[""], iss=[""]))
     assert answer["statusCode"] == HTTPStatus.OK
-    assert started.row().status == "connected"
+    assert started.credential().status == "connected"
 
 
 def test_a_query_in_its_single_form_is_read_whole(started: World, invoke: Invoke) -> None:
@@ -375,7 +375,7 @@ def test_the_issuer_that_was_asked_may_name_itself(started: World, invoke: Invok
 def test_refused_scopes_and_a_user_s_no_are_distinguished(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", sample_event("oauth_callback/callback_with_refused_scopes"))
     assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "scopes_refused")
-    assert started.row().checks["scopes"].result == "fail"
+    assert started.credential().checks["scopes"].result == "fail"
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def test_each_error_of_xero_has_its_advice_and_is_not_repeated(  # noqa: PLR0917
     assert (answer["statusCode"], code_of(answer)) == (status, code)
     assert advice in page(answer)
     assert error not in page(answer)
-    assert started.row().status == "validated"
+    assert started.credential().status == "validated"
 
 
 def test_a_ticket_that_was_encoded_on_its_way_is_read(started: World, invoke: Invoke) -> None:

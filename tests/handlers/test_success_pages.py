@@ -166,7 +166,7 @@ def test_tokens_that_the_vault_does_not_take_yet_are_a_consent_that_has_arrived(
     assert "complete within a few minutes" in body
     assert "OneEnterprise can now work with" not in body
     assert "<li>" not in body
-    assert world.row().parked is not None
+    assert world.credential().parked is not None
 
 
 def test_a_page_that_is_loaded_again_says_what_has_become_of_the_consent(

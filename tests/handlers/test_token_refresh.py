@@ -10,7 +10,7 @@ def test_a_tick_refreshes_what_is_due(world: World, invoke: Invoke) -> None:
     world.connect()
     world.advance(25 * 60)
     assert invoke("token_refresh", TICK) == {"refreshed": 1}
-    assert world.row().generation == 2
+    assert world.credential().generation == 2
 
 
 def test_a_tick_too_many_changes_nothing(world: World, invoke: Invoke) -> None:
@@ -18,7 +18,7 @@ def test_a_tick_too_many_changes_nothing(world: World, invoke: Invoke) -> None:
     world.advance(25 * 60)
     invoke("token_refresh", TICK)
     assert invoke("token_refresh", TICK) == {}
-    assert world.row().generation == 2
+    assert world.credential().generation == 2
 
 
 def test_a_schedule_without_shards_is_a_failure_that_shows(invoke: Invoke) -> None:

@@ -42,7 +42,7 @@ VARIANTS = tuple(
     for survives, (read_lag, away) in product((True, False), ((0, 0), (150, 0), (2, 20 * 60)))
 )
 REDUCED_VARIANTS = (Variant(first_successor_survives=False, read_lag=150, away=0),)
-# Even the slowest of several recoveries ends within this; whoever is not through by then is stuck.
+# Even the slowest of several recoveries ends within this; a recovery that takes longer is stuck.
 _LONGEST_RECOVERY = timedelta(hours=4)
 _A_CYCLE = timedelta(minutes=25)
 
@@ -80,7 +80,7 @@ class Recovery:
         world = self.world
         began = world.clock()
         while world.clock() < began + _LONGEST_RECOVERY:
-            due_at = world.row.due_at if _exists(world) else None
+            due_at = world.credential.due_at if _exists(world) else None
             if due_at is None or _went_round(world, began + _A_CYCLE):
                 return
             world.clock.next_tick(not_before=due_at)
@@ -103,8 +103,12 @@ def _exists(world: World) -> bool:
 
 
 def _went_round(world: World, since: datetime) -> bool:
-    row = world.row
-    return row.last_refreshed_at is not None and row.last_refreshed_at >= since and row.attempt_started_at is None
+    credential = world.credential
+    return (
+        credential.last_refreshed_at is not None
+        and credential.last_refreshed_at >= since
+        and credential.attempt_started_at is None
+    )
 
 
 class Scenario(Protocol):
@@ -144,7 +148,7 @@ class _OfAnApp:
 
 @dataclass(slots=True)
 class Refresh(_OfAnApp):
-    """A scheduled refresh: afterwards the credential is connected, and nobody was asked for consent."""
+    """A scheduled refresh: afterwards the credential is connected, and no user was asked for consent."""
 
     @property
     def name(self) -> str:
@@ -152,7 +156,7 @@ class Refresh(_OfAnApp):
 
     def prepare(self, world: World, app: Application) -> None:
         world.connect(app)
-        world.clock.next_tick(not_before=world.row.due_at)
+        world.clock.next_tick(not_before=world.credential.due_at)
 
     def act(self, world: World, app: Application) -> None:
         world.sweep(app)
@@ -173,9 +177,9 @@ class OtherOrganisations(_OfAnApp):
 
     def prepare(self, world: World, app: Application) -> None:
         world.connect(app)
-        world.registry.save(replace(world.row, tenants_checked_at=world.clock() - TENANTS_RECHECK))
+        world.registry.save(replace(world.credential, tenants_checked_at=world.clock() - TENANTS_RECHECK))
         world.xero.server.connect_exactly(world.client_id, self._now)
-        world.clock.next_tick(not_before=world.row.due_at)
+        world.clock.next_tick(not_before=world.credential.due_at)
 
     def act(self, world: World, app: Application) -> None:
         world.sweep(app)
@@ -184,13 +188,13 @@ class OtherOrganisations(_OfAnApp):
         recovery.sweep_until_quiet()
 
     def judge(self, world: World) -> Verdict:
-        known = {tenant.tenant_name for tenant in world.row.tenants}
+        known = {tenant.tenant_name for tenant in world.credential.tenants}
         return Verdict(grants_lost=int(not _alive(world)), stuck=int(known != set(self._now)))
 
 
 @dataclass(slots=True)
 class GrantEnded(_OfAnApp):
-    """A user ended the grant at Xero: believed at the second refusal, and then somebody has to be told."""
+    """A user ended the grant at Xero: believed at the second refusal, and then an event has to say so."""
 
     name: str = "refresh, grant ended at Xero"
 
@@ -206,9 +210,9 @@ class GrantEnded(_OfAnApp):
                 "client_secret": world.client_secret,
             }
         )
-        world.clock.next_tick(not_before=world.row.due_at)
+        world.clock.next_tick(not_before=world.credential.due_at)
         world.sweep(app)
-        world.clock.next_tick(not_before=world.row.due_at)
+        world.clock.next_tick(not_before=world.credential.due_at)
 
     def act(self, world: World, app: Application) -> None:
         world.sweep(app)
@@ -217,7 +221,7 @@ class GrantEnded(_OfAnApp):
         recovery.sweep_until_quiet()
 
     def judge(self, world: World) -> Verdict:
-        return Verdict(stuck=int(world.row.status is not Status.REAUTHORIZATION_REQUIRED))
+        return Verdict(stuck=int(world.credential.status is not Status.REAUTHORIZATION_REQUIRED))
 
 
 @dataclass(slots=True)
@@ -371,7 +375,7 @@ class ProvePending(_OfAnApp):
         if not self.good:
             world.client_secret += "-with-a-slip"
         app.submit_credential(world.submission(), submitted_by=ADMIN)
-        world.clock.next_tick(not_before=world.row.due_at)
+        world.clock.next_tick(not_before=world.credential.due_at)
 
     def act(self, world: World, app: Application) -> None:
         world.sweep(app)
@@ -382,7 +386,7 @@ class ProvePending(_OfAnApp):
     def judge(self, world: World) -> Verdict:
         if not self.good:
             secret = world.secrets.secrets[f"oneenterprise/xero/{world.client_id}/client"]
-            return Verdict(stuck=int(world.row.status is not Status.REJECTED or not secret.deleted))
+            return Verdict(stuck=int(world.credential.status is not Status.REJECTED or not secret.deleted))
         return _taken_in(world)
 
 
@@ -406,9 +410,9 @@ class Disconnect(_OfAnApp):
     def recover(self, recovery: Recovery) -> None:
         world = recovery.world
         recovery.sweep_until_quiet()
-        if world.row.status not in {Status.DISCONNECTING, Status.DISCONNECTED} and not _connected(world):
+        if world.credential.status not in {Status.DISCONNECTING, Status.DISCONNECTED} and not _connected(world):
             self._verdict.grants_lost = 1
-        if world.row.status is Status.DISCONNECTING:
+        if world.credential.status is Status.DISCONNECTING:
             self._verdict.stuck = 1
         while not recovery.run(self.act):
             world.clock.advance(61)
@@ -416,7 +420,7 @@ class Disconnect(_OfAnApp):
 
     def judge(self, world: World) -> Verdict:
         gone = all(secret.deleted for secret in world.secrets.secrets.values())
-        if world.row.status is not Status.DISCONNECTED or not gone or not world.ended_at_xero():
+        if world.credential.status is not Status.DISCONNECTED or not gone or not world.ended_at_xero():
             self._verdict.stuck = 1
         return self._verdict
 
@@ -434,7 +438,7 @@ class RefreshThen(_OfAnApp):
 
     def prepare(self, world: World, app: Application) -> None:
         world.connect(app)
-        world.clock.next_tick(not_before=world.row.due_at)
+        world.clock.next_tick(not_before=world.credential.due_at)
 
     def act(self, world: World, app: Application) -> None:
         world.sweep(app)
@@ -461,7 +465,7 @@ class RefreshThen(_OfAnApp):
 
     def judge(self, world: World) -> Verdict:
         if self.then == "disconnect":
-            done = world.row.status is Status.DISCONNECTED and world.ended_at_xero()
+            done = world.credential.status is Status.DISCONNECTED and world.ended_at_xero()
             return Verdict(stuck=int(not done))
         pair = world.registry_pair() if self.then == "secret swap" else None
         swapped = self.then != "secret swap" or (pair and pair.client_secret == world.client_secret)
@@ -472,14 +476,14 @@ def _taken_in(world: World) -> Verdict:
     if not _exists(world):
         return Verdict(secrets_lost=1, stuck=1)
     custom = world.integration_type is IntegrationType.CUSTOM_CONNECTION
-    through = _alive(world) if custom else world.row.status is Status.VALIDATED
+    through = _alive(world) if custom else world.credential.status is Status.VALIDATED
     pair = world.registry_pair()
     lost = pair is None or pair.client_secret != world.client_secret
     return Verdict(secrets_lost=int(lost), stuck=int(not through))
 
 
 def _connected(world: World) -> bool:
-    return world.row.status is Status.CONNECTED
+    return world.credential.status is Status.CONNECTED
 
 
 def _alive(world: World) -> bool:

@@ -61,7 +61,7 @@ _CLEARING_UP = 5
 
 
 class _FreeSignature:
-    """A signing operation that costs nothing: nobody in the long run verifies an access token."""
+    """A signing operation that costs nothing: nothing in the long run verifies an access token."""
 
     def sign(self, *_: object) -> bytes:
         return b"not signed"
@@ -468,14 +468,14 @@ class Simulation:
             client_id, client_secret = register(self.server, self._draw, scopes=set(_SCOPES) - OIDC_SCOPES)
             assert client_secret is not None
             token = _token_set(self.server.consent(client_id, scopes=_SCOPES), self.clock.now)
-            row = self._row(client_id)
-            vault.put_client_pair(ClientPair(client_id, client_secret), version_id=row.client_version_id)
+            credential = self._row(client_id)
+            vault.put_client_pair(ClientPair(client_id, client_secret), version_id=credential.client_version_id)
             first = TokensSecret(
                 client_id=client_id, generation=1, obtained_at=self.clock.now, token=token, tenants=(DEMO_COMPANY,)
             )
-            stored = vault.put_tokens(first, version_id=row.tokens_version_id(1))
+            stored = vault.put_tokens(first, version_id=credential.tokens_version_id(1))
             due_at = next_refresh(client_id, generation=1, obtained_at=self.clock.now, expires_in=1800)
-            registry.create(holding(row, stored, due_at=due_at, now=self.clock.now), replacing=None)
+            registry.create(holding(credential, stored, due_at=due_at, now=self.clock.now), replacing=None)
         self.clock.now = start
         self.secrets.read_lag = lag
 
@@ -537,18 +537,21 @@ class Simulation:
         for pk, sk in list(self.dynamodb.items):
             if sk != "CREDENTIAL":
                 continue
-            row = registry.get(pk.removeprefix("CREDENTIAL#"))
-            assert row is not None
-            name = f"{SETTINGS.secret_prefix}/{row.client_id}/tokens"
+            credential = registry.get(pk.removeprefix("CREDENTIAL#"))
+            assert credential is not None
+            name = f"{SETTINGS.secret_prefix}/{credential.client_id}/tokens"
             secret = self.secrets.secrets[name]
             figures.max_versions_per_secret_per_day = max(
                 figures.max_versions_per_secret_per_day, secret.most_in_a_day
             )
             assert secret.current is not None
-            lost = row.status not in {Status.CONNECTED, Status.DEGRADED}
+            lost = credential.status not in {Status.CONNECTED, Status.DEGRADED}
             if lost or self.clock.now > _ends_at(secret.current.content):
                 figures.grants_lost += 1
-                figures.lost.append(f"{row.client_id}: {row.status} at {row.updated_at}, {row.last_error}")
+                figures.lost.append(
+                    f"{credential.client_id}: {credential.status} at {credential.updated_at}, "
+                    f"{credential.last_error}"
+                )
 
     def _judge_events(self) -> None:
         found = trail.look_at(self.dynamodb, self.events, self.status_changes)

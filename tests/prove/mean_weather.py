@@ -177,7 +177,7 @@ class MeanWeather:
         return self._calls.choice((600, 1200)) if short and not self.calm else None
 
     def odd(self, name: str, content: object, now: datetime) -> object:
-        """Return an answer of Xero in an odd shape that is usable all the same, or as it is."""
+        """Return an answer of Xero in an odd shape that is still usable, or as it is."""
         odd = not self.calm and self._calls.random() < 0.2
         if isinstance(content, dict) and "access_token" in content:
             lives = self.lives(now)

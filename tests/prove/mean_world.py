@@ -61,7 +61,7 @@ _CLEARING_UP = 240
 """Ticks in good weather at the end."""
 _RELOADS = 8
 _ACT = 0.02
-"""The chance that somebody does something in a minute."""
+"""The chance that a customer, a user or an admin acts in a minute."""
 _ACTS = ("consent", "refresh", "validate", "swap", "disconnect", "delete tokens", "delete pair")
 _LIVES_ON = frozenset({Status.CONNECTED, Status.DEGRADED})
 
@@ -138,7 +138,7 @@ class Customer:
     accepted: set[str] = field(default_factory=set)
     """Secrets of which one has to be in the vault."""
     connected: bool = False
-    """A user went through consent, and nobody has ended it since."""
+    """A user went through consent, and it was not ended since."""
     answered: dict[str, tuple[UUID, str]] = field(default_factory=dict)
     """Consents whose answer reached a process that lived to keep it: hash of the state, incarnation and user."""
     unseen_since: datetime | None = None
@@ -316,7 +316,7 @@ class MeanWorld:
         if len(self.customers) < self.run.customers and self.weather.chance() < 0.2:
             self._new_customer(app)
         elif self.customers and self.weather.chance() < _ACT * len(self.customers) / 8:
-            self._somebody_acts(app)
+            self._one_of_them_acts(app)
         self.clock.now = max(self.clock.now, began)
         self._tick(schedule)
         self._look_at_readers()
@@ -384,10 +384,10 @@ class MeanWorld:
             customer.accepted = {customer.secret}
             customer.connected = customer.is_custom
 
-    def _somebody_acts(self, app: Application) -> None:
+    def _one_of_them_acts(self, app: Application) -> None:
         customer = self.weather.choice(list(self.customers.values()))
-        row = self._row(customer)
-        if row is None or row.status in {Status.DISCONNECTED, Status.REJECTED}:
+        credential = self._row(customer)
+        if credential is None or credential.status in {Status.DISCONNECTED, Status.REJECTED}:
             self._submit(app, customer)
             return
         if not customer.connected:
@@ -479,9 +479,9 @@ class MeanWorld:
         self._delivered.setdefault(client_id, self.clock.now)
         self.figures.refreshes += grant_type == "refresh_token"
         customer.unseen_since = None
-        row = self._row(customer)
-        if grant_type == "authorization_code" and row is not None:
-            customer.answered[self._state] = (row.incarnation, self._user)
+        credential = self._row(customer)
+        if grant_type == "authorization_code" and credential is not None:
+            customer.answered[self._state] = (credential.incarnation, self._user)
 
     def _kept(self, client_id: str) -> None:
         customer = self.customers.get(client_id)
@@ -532,17 +532,17 @@ class MeanWorld:
     def _judge(self, app: Application) -> None:
         for customer in self.customers.values():
             try:
-                row = self._row(customer)
+                credential = self._row(customer)
             except ConnectorError as error:
                 self.figures.fail("poisoned_rows", f"{customer.client_id}: {error.code}")
                 continue
-            if row is None:
+            if credential is None:
                 if customer.accepted:
-                    self.figures.fail("secrets_lost", f"{customer.client_id}: no row")
+                    self.figures.fail("secrets_lost", f"{customer.client_id}: no credential")
                 continue
             self._judge_versions(customer)
-            self._judge_pair(customer, row)
-            self._judge_grant(app, customer, row)
+            self._judge_pair(customer, credential)
+            self._judge_grant(app, customer, credential)
         found = trail.look_at(self.dynamodb, self.events, self.status_changes)
         self.figures.broken, self.figures.events_published = found.broken, found.events_published
 
@@ -554,29 +554,29 @@ class MeanWorld:
             except Exception as error:  # noqa: BLE001 - whatever a reader would meet
                 self.figures.fail("poisoned_rows", f"{customer.client_id}: {error!r}")
 
-    def _judge_pair(self, customer: Customer, row: Credential) -> None:
-        if row.status in {Status.DISCONNECTED, Status.REJECTED}:
+    def _judge_pair(self, customer: Customer, credential: Credential) -> None:
+        if credential.status in {Status.DISCONNECTED, Status.REJECTED}:
             return
         secret = self.secrets.secrets.get(f"{SETTINGS.secret_prefix}/{customer.client_id}/client")
-        version = secret.versions.get(row.client_version_id) if secret and not secret.deleted else None
+        version = secret.versions.get(credential.client_version_id) if secret and not secret.deleted else None
         if version is None or not any(one in version.content for one in (*customer.accepted, customer.secret)):
-            self.figures.fail("secrets_lost", f"{customer.client_id}: {row.status}")
+            self.figures.fail("secrets_lost", f"{customer.client_id}: {credential.status}")
 
-    def _judge_grant(self, app: Application, customer: Customer, row: Credential) -> None:
+    def _judge_grant(self, app: Application, customer: Customer, credential: Credential) -> None:
         figures, client_id = self.figures, customer.client_id
-        if row.status in {Status.DISCONNECTING, Status.PENDING_VALIDATION}:
-            figures.fail("stuck", f"{client_id}: {row.status}, {row.last_error}")
-        elif row.status is Status.DISCONNECTED:
-            if row.last_error is None and self._alive_at_xero(customer):
+        if credential.status in {Status.DISCONNECTING, Status.PENDING_VALIDATION}:
+            figures.fail("stuck", f"{client_id}: {credential.status}, {credential.last_error}")
+        elif credential.status is Status.DISCONNECTED:
+            if credential.last_error is None and self._alive_at_xero(customer):
                 figures.fail("grants_left_behind", client_id)
         elif customer.connected:
-            self._judge_connected(app, customer, row)
+            self._judge_connected(app, customer, credential)
         for state, (incarnation, _) in customer.answered.items():
             if not {state, consent_version_id(incarnation, state)} & self._kept_ids:
-                figures.fail("consents_lost", f"{client_id}: {row.status}, {row.last_error}")
+                figures.fail("consents_lost", f"{client_id}: {credential.status}, {credential.last_error}")
 
-    def _judge_connected(self, app: Application, customer: Customer, row: Credential) -> None:
-        alive = row.status in _LIVES_ON
+    def _judge_connected(self, app: Application, customer: Customer, credential: Credential) -> None:
+        alive = credential.status in _LIVES_ON
         if alive:
             for _ in range(3):
                 # In good weather: a first refusal only raises suspicion.
@@ -592,19 +592,24 @@ class MeanWorld:
             self.figures.grants_lost_in_windows += 1
             return
         self.figures.fail(
-            "grants_lost", f"{customer.client_id}: {row.status} at {row.updated_at}, {row.last_error}"
+            "grants_lost",
+            f"{customer.client_id}: {credential.status} at {credential.updated_at}, {credential.last_error}",
         )
 
     def _quota(self, customer: Customer) -> bool:
-        row = self._row(customer)
-        return row is not None and row.status is Status.CONNECTED and row.allowance.level_at(self.clock.now) < 1
+        credential = self._row(customer)
+        return (
+            credential is not None
+            and credential.status is Status.CONNECTED
+            and credential.allowance.level_at(self.clock.now) < 1
+        )
 
     def _alive_at_xero(self, customer: Customer) -> bool:
-        # A user whose code nobody exchanged has connections, too; no token of ours reaches them.
+        # A user whose code was not exchanged has connections, too; no token of ours reaches them.
         connections = self.xero.server._state.connections  # noqa: SLF001 - a judge may look behind the counter
-        row = self._row(customer)
+        credential = self._row(customer)
         users: set[str | None] = {
-            user for life, user in customer.answered.values() if row and life == row.incarnation
+            user for life, user in customer.answered.values() if credential and life == credential.incarnation
         }
         return any(
             connections.of((customer.client_id, user), None) for user in ({None} if customer.is_custom else users)

@@ -1,4 +1,4 @@
-"""One line a step, so that nobody wonders whether a long experiment still runs."""
+"""One line a step, so that a long experiment shows that it still runs."""
 
 import sys
 import time

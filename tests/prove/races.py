@@ -28,7 +28,7 @@ from xero_connector.domain.tokens import tokens_version_id
 class Kind(StrEnum):
     """What makes a race hard."""
 
-    CALM = "calm"  # clocks within a second, nobody pauses: the lease alone must be enough
+    CALM = "calm"  # clocks within a second, no worker pauses: the lease alone must be enough
     FAULTY = "faulty"  # as calm, and AWS throttles, loses answers and finds writes in each other's way
     SKEWED = "skewed"  # clocks within ±60 s: leases end too early for some
     OVERRUN = "overrun"  # holders pause for longer than their lease, anywhere
@@ -165,7 +165,7 @@ def run(xero: InProcessXero, race: Race) -> RaceVerdict:
     app = world.process(Life(world.clock))
     world.connect(app)
     ledger = _Ledger(world)
-    world.clock.next_tick(not_before=world.row.due_at)
+    world.clock.next_tick(not_before=world.credential.due_at)
     scheduler = Scheduler(world, draw, by_priority=draw.random() < 0.5)
     works = [_draw_work(world, app, draw) for _ in range(race.workers)]
     lag = draw.choice((0.0, 0.5, 90.0))
@@ -187,8 +187,10 @@ def run(xero: InProcessXero, race: Race) -> RaceVerdict:
     recovery.come_round()
     trail = world.look_at_trail()
     verdict.events_published, verdict.broken = trail.events_published, trail.broken
-    ended = world.row.status in {Status.DISCONNECTING, Status.DISCONNECTED}
-    verdict.grants_lost = int(not ended and not (world.row.status is Status.CONNECTED and world.still_refreshes()))
+    ended = world.credential.status in {Status.DISCONNECTING, Status.DISCONNECTED}
+    verdict.grants_lost = int(
+        not ended and not (world.credential.status is Status.CONNECTED and world.still_refreshes())
+    )
     return verdict
 
 
@@ -214,7 +216,7 @@ def _draw_worker(world: World, draw: Random, kind: Kind) -> Worker:
         pause_at=draw.randrange(3, 14) if pauses else -1,
         pause_for=draw.choice((45.0, 75.0, 150.0)),
         # Ticks are doubled and late: not everybody comes at once. A holder that AWS failed leaves its lease
-        # behind, and whoever comes after the lease refreshes again as it should: that is no race.
+        # behind, and the next holder after the lease refreshes again as it should: that is no race.
         wakes_at=world.clock.now
         + timedelta(seconds=draw.choice((0.0, draw.uniform(0, 50 if kind is Kind.FAULTY else 130)))),
     )
@@ -230,10 +232,10 @@ def _draw_faults(draw: Random) -> Callable[[str], AwsFault | None]:
 def _finish_what_is_open(recovery: Recovery) -> None:
     world = recovery.world
     for _ in range(10):
-        row = world.row
-        if row.attempt_started_at is None or row.due_at is None:
+        credential = world.credential
+        if credential.attempt_started_at is None or credential.due_at is None:
             return
-        world.clock.next_tick(not_before=row.due_at)
+        world.clock.next_tick(not_before=credential.due_at)
         recovery.run(World.sweep)
 
 
@@ -243,7 +245,7 @@ class _Ledger:
     def __init__(self, world: World) -> None:
         self._world = world
         self._issued = {token: serial for serial, token in enumerate(world.xero.issued)}
-        self._committed = {world.row.tokens_version_id(world.row.generation)}
+        self._committed = {world.credential.tokens_version_id(world.credential.generation)}
         world.xero.presented.clear()
         world.dynamodb.on_put = self._note_commit
 
@@ -270,11 +272,13 @@ class _Ledger:
         def serial(version: Version) -> int:
             return serials[json.loads(version.content)["token"]["refresh_token"]]
 
-        row = world.row
+        credential = world.credential
         committed = max(serial(secret.versions[version_id]) for version_id in self._committed)
         stored = max(serial(version) for version in secret.versions.values())
         assert secret.current is not None
-        held = min(serial(secret.current), serial(secret.versions[row.tokens_version_id(row.generation)]))
+        held = min(
+            serial(secret.current), serial(secret.versions[credential.tokens_version_id(credential.generation)])
+        )
         return int(held < committed), int(held < stored)
 
 

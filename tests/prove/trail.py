@@ -44,7 +44,7 @@ class Broken:
     events_left_waiting: int = 0
     """On the bus, and still not marked: they would go out for ever."""
     untold_changes: int = 0
-    """Changes of status that the trail does not tell, and trails that end in another status than the row's."""
+    """Changes of status that the trail does not tell, and trails that end in another status."""
 
     def __bool__(self) -> bool:
         return any(asdict(self).values())
@@ -66,7 +66,7 @@ class Trail:
 
 
 class StatusChanges:
-    """Sees every row that is written, and remembers by which revision which status came to be."""
+    """Sees every credential that is written, and remembers by which revision which status came to be."""
 
     def __init__(self) -> None:
         self.now: dict[str, Status] = {}

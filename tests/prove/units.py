@@ -52,15 +52,15 @@ def of_a_refresh(
     life = Life(world.clock)
     world.connect(world.process(life))
     if not number or number > 1:
-        world.registry.save(replace(world.row, tenants=organisations(number)))
+        world.registry.save(replace(world.credential, tenants=organisations(number)))
     # The second one: a first can tell of what the consent left behind.
     for _ in range(2):
-        world.clock.next_tick(not_before=world.row.due_at)
-        before = world.row.generation
+        world.clock.next_tick(not_before=world.credential.due_at)
+        before = world.credential.generation
         consumed = world.dynamodb.consumed = Consumed()
         world.sweep(world.process(life))
         world.dynamodb.consumed = Consumed()
-        assert world.row.generation == before + 1
+        assert world.credential.generation == before + 1
     pk = f"CREDENTIAL#{world.client_id}"
     return Cost(
         organisations=number,

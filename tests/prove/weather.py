@@ -68,7 +68,7 @@ class Spells:
 type _Shares = Sequence[tuple[float, Trouble | None]]
 """Upper bounds of a draw between 0 and 1, and what each stands for."""
 
-# An outage has many faces, and behind some of them the token is rotated all the same.
+# An outage has many faces, and behind some of them the token is still rotated.
 _IN_AN_OUTAGE: _Shares = (
     (0.05, Trouble.UNAVAILABLE_AFTER),
     (0.10, Trouble.LOST),

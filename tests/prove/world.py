@@ -206,10 +206,10 @@ class World:
     # What a judge may look at
 
     @property
-    def row(self) -> Credential:
-        row = self.registry.get(self.client_id)
-        assert row is not None
-        return row
+    def credential(self) -> Credential:
+        credential = self.registry.get(self.client_id)
+        assert credential is not None
+        return credential
 
     def stored_tokens(self) -> list[TokensSecret]:
         """Every version of the tokens, oldest first, whether or not readers see it yet."""
@@ -225,7 +225,7 @@ class World:
 
     def registry_tokens(self) -> TokensSecret | None:
         """What the registry vouches for."""
-        version_id = self.row.tokens_version_id(self.row.generation)
+        version_id = self.credential.tokens_version_id(self.credential.generation)
         secret = self.secrets.secrets.get(self.vault.tokens_secret_name(self.client_id))
         version = secret.versions.get(version_id) if secret else None
         return TokensSecret.from_json(version.content) if version else None
@@ -233,7 +233,7 @@ class World:
     def registry_pair(self) -> ClientPair | None:
         """The client secret that the registry says is in force."""
         self.clock.advance(3600)
-        return self.vault.get_client_pair(self.client_id, version_id=self.row.client_version_id)
+        return self.vault.get_client_pair(self.client_id, version_id=self.credential.client_version_id)
 
     def still_refreshes(self) -> bool:
         """Whether Xero goes on giving tokens for what the registry vouches for; uses up a refresh token."""
@@ -256,7 +256,7 @@ class World:
         return True
 
     def ended_at_xero(self) -> bool:
-        """Whether nobody can use what the grant gave access to."""
+        """Whether what the grant gave access to can no longer be used."""
         if self.integration_type is IntegrationType.CUSTOM_CONNECTION:
             return self.xero.connections_of(self.client_id, self.client_secret) == 0
         return self.xero.revocations() > 0

@@ -62,7 +62,7 @@ def test_a_dead_grant_comes_with_a_link_that_heals_it(
 ) -> None:
     app = journey.create_app()
     journey.connect(app)
-    # Past the grace and the 60 days of a refresh token that nobody used: the user has to consent again.
+    # Past the grace and the 60 days of a refresh token that was not used: the user has to consent again.
     journey.simulator(
         "POST",
         "faults",

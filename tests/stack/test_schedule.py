@@ -1,4 +1,4 @@
-"""What the schedule of the deployed stack does by itself, and what admins can ask for meanwhile."""
+"""What the schedule of the deployed stack does unasked, and what admins can ask for meanwhile."""
 
 import json
 import time
@@ -31,7 +31,7 @@ def status(journey: Journey, app: XeroApp) -> str:
     return found
 
 
-def test_the_schedule_refreshes_proves_and_disconnects_by_itself(
+def test_the_schedule_refreshes_proves_and_disconnects_unasked(
     journey: Journey, domain_events: DomainEventSubscriber
 ) -> None:
     """One wait for everything that takes a tick: the two of the deployment would be too long otherwise."""

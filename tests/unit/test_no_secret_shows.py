@@ -76,7 +76,7 @@ def test_a_whole_life_leaves_no_secret_outside_the_vault() -> None:
     for kind in FailureKind:
         world.xero.failures.append(kind)
         world.sweep_when_due()
-        if world.row().due_at is None:
+        if world.credential().due_at is None:
             break
     world.consent()
     world.xero.failures.append(FailureKind.INVALID_CLIENT)

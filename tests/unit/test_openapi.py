@@ -130,7 +130,7 @@ def test_every_error_is_one_that_the_source_or_the_gateway_gives() -> None:
 
 
 def gateway_codes() -> set[tuple[str, str]]:
-    """What API Gateway answers by itself, as the template tells it to."""
+    """What API Gateway answers without a function, as the template tells it to."""
     return {
         (kind.removeprefix("DEFAULT_") if kind.startswith("DEFAULT_") else str(response["StatusCode"]), code)
         for kind, response in RESOURCES["Api"]["Properties"]["GatewayResponses"].items()
@@ -206,7 +206,7 @@ def test_every_operation_is_named_and_every_answer_says_what_it_means() -> None:
             assert resolved(response)["description"]
 
 
-def test_nothing_is_described_that_nobody_refers_to() -> None:
+def test_nothing_is_described_without_a_reference_to_it() -> None:
     text = json.dumps(document())
     for kind, named in document()["components"].items():
         for name in named:

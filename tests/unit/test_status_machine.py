@@ -21,7 +21,7 @@ WITH_TOKENS = frozenset({Status.CONNECTED, Status.DEGRADED})
 
 
 class WatchedRegistry:
-    """Notes every status that a credential goes through, whoever writes it."""
+    """Notes every status that a credential goes through."""
 
     def __init__(self, world: World) -> None:
         self.moves: list[tuple[Credential | None, Credential]] = []
@@ -29,9 +29,9 @@ class WatchedRegistry:
         self._write = world.registry._write  # noqa: SLF001 - the one place that every write passes
         world.registry._write = self._watched  # type: ignore[method-assign] # noqa: SLF001
 
-    def _watched(self, row: Credential, *, seen: int | None) -> Credential:
-        before = self._registry.get(row.client_id)
-        written = self._write(row, seen=seen)
+    def _watched(self, credential: Credential, *, seen: int | None) -> Credential:
+        before = self._registry.get(credential.client_id)
+        written = self._write(credential, seen=seen)
         self.moves.append((before, written))
         return written
 
@@ -47,7 +47,7 @@ class Credentials(RuleBasedStateMachine):
         self.integration_type = IntegrationType.WEB_APP
 
     @property
-    def row(self) -> Credential | None:
+    def credential(self) -> Credential | None:
         return self.world.registry.get(CLIENT_ID)
 
     def attempt(self, action: Callable[[], object]) -> None:
@@ -101,7 +101,7 @@ class Credentials(RuleBasedStateMachine):
         self.attempt(lambda: self.world.app.refresh_now(CLIENT_ID, by=ADMIN))
 
     @rule(sure=st.sampled_from([False, False, False, True]))
-    @precondition(lambda self: self.row is not None and self.row.status not in FINAL)
+    @precondition(lambda self: self.credential is not None and self.credential.status not in FINAL)
     def an_admin_disconnects(self, sure: bool) -> None:  # noqa: FBT001
         if sure:
             self.attempt(lambda: self.world.app.disconnect_credential(CLIENT_ID, by=ADMIN))
@@ -149,9 +149,9 @@ class Credentials(RuleBasedStateMachine):
     @rule(times=st.integers(1, 3))
     def the_schedule_runs(self, times: int) -> None:
         for _ in range(times):
-            row = self.row
-            if row is not None and row.due_at is not None:
-                self.world.now = max(self.world.now, row.due_at)
+            credential = self.credential
+            if credential is not None and credential.due_at is not None:
+                self.world.now = max(self.world.now, credential.due_at)
             self.attempt(self.world.sweep)
 
     @rule()
@@ -172,7 +172,7 @@ class Credentials(RuleBasedStateMachine):
         where=st.sampled_from([("vault", "put_tokens"), ("vault", "put_client_pair"), ("registry", "save")]),
         after=st.booleans(),
     )
-    def somebody_will_be_cut_off(self, where: tuple[str, str], after: bool) -> None:  # noqa: FBT001
+    def a_process_will_be_cut_off(self, where: tuple[str, str], after: bool) -> None:  # noqa: FBT001
         self.the_next_process_dies(where, after=after)
 
     def the_next_process_dies(self, where: tuple[str, str], *, after: bool) -> None:
@@ -195,36 +195,38 @@ class Credentials(RuleBasedStateMachine):
 
     @invariant()
     def no_secret_is_lost(self) -> None:
-        row = self.row
-        if row is None or row.status in FINAL | {Status.DISCONNECTING}:
+        credential = self.credential
+        if credential is None or credential.status in FINAL | {Status.DISCONNECTING}:
             return
-        pair = self.world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id)
+        pair = self.world.vault.get_client_pair(CLIENT_ID, version_id=credential.client_version_id)
         assert pair is not None, "the registry names a client secret that is not there"
-        if row.generation > 0:
-            tokens = self.world.vault.get_tokens(CLIENT_ID, version_id=row.tokens_version_id(row.generation))
+        if credential.generation > 0:
+            tokens = self.world.vault.get_tokens(
+                CLIENT_ID, version_id=credential.tokens_version_id(credential.generation)
+            )
             assert tokens is not None, "the registry names tokens that are not there"
 
     @invariant()
-    def whoever_is_connected_has_tokens_and_comes_up_again(self) -> None:
-        row = self.row
-        if row is not None and row.status in WITH_TOKENS:
-            assert row.generation > 0
-            assert row.due_at is not None
+    def a_connected_credential_has_tokens_and_is_due_again(self) -> None:
+        credential = self.credential
+        if credential is not None and credential.status in WITH_TOKENS:
+            assert credential.generation > 0
+            assert credential.due_at is not None
 
     @invariant()
     def nothing_is_forgotten_in_the_middle(self) -> None:
-        row = self.row
-        if row is not None and row.status in {Status.PENDING_VALIDATION, Status.DISCONNECTING}:
-            assert row.due_at is not None
+        credential = self.credential
+        if credential is not None and credential.status in {Status.PENDING_VALIDATION, Status.DISCONNECTING}:
+            assert credential.due_at is not None
 
     @invariant()
     def every_status_has_its_entry(self) -> None:
-        row = self.row
-        if row is None:
+        credential = self.credential
+        if credential is None:
             return
         told = [entry.action for entry in self.world.history.page(CLIENT_ID, limit=100, next_token=None).items]
         latest = next(action for action in told if action in LEADS_TO)
-        assert LEADS_TO[latest] is row.status
+        assert LEADS_TO[latest] is credential.status
 
     @invariant()
     def no_event_tells_of_what_never_was(self) -> None:
@@ -243,8 +245,8 @@ class Credentials(RuleBasedStateMachine):
         for _ in range(8):
             world.now += timedelta(minutes=61)
             world.sweep()
-        row = self.row
-        if row is None or row.status in FINAL:
+        credential = self.credential
+        if credential is None or credential.status in FINAL:
             world.submit(secret="secret-of-the-end", integration_type=self.integration_type)
         else:
             world.xero.secrets[CLIENT_ID] = "secret-of-the-end"
@@ -252,9 +254,9 @@ class Credentials(RuleBasedStateMachine):
         for _ in range(3):
             world.now += timedelta(minutes=61)
             world.sweep()
-        if self.integration_type is IntegrationType.WEB_APP and world.row().status in CONSENTABLE:
+        if self.integration_type is IntegrationType.WEB_APP and world.credential().status in CONSENTABLE:
             world.consent()
-        assert world.row().status is Status.CONNECTED
+        assert world.credential().status is Status.CONNECTED
         self.every_move_was_legal()
         self.no_secret_is_lost()
         to_tell = {str(entry.entry_id) for entry in world.registry.entries.values() if entry.event is not None}

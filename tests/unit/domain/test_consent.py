@@ -86,14 +86,14 @@ def test_another_invocation_derives_the_same(binding: str, state: str) -> None:
     assert one.nonce(state) == two.nonce(state)
 
 
-def test_a_claim_ends_by_itself() -> None:
+def test_a_claim_expires() -> None:
     claimed = a_request().claimed(NOON)
     assert claimed.is_claimed(NOON)
     assert claimed.is_claimed(NOON + CLAIM_LIFETIME - timedelta(microseconds=1))
     assert not claimed.is_claimed(NOON + CLAIM_LIFETIME)
 
 
-def test_nobody_is_at_work_on_a_request_that_is_not_claimed() -> None:
+def test_no_callback_is_at_work_on_a_request_that_is_not_claimed() -> None:
     claimed = a_request().claimed(NOON)
     for request in (a_request(), claimed.reopened(), claimed.failed()):
         assert not request.is_claimed(NOON)

@@ -115,10 +115,10 @@ def test_a_move_changes_the_status_and_the_audit_trail_and_nothing_else(
     before: Status, after: Status, action: Action
 ) -> None:
     credential = a_credential(status=before, due_at=NOON, generation=3).noted(Action.REFRESH_REQUESTED)
-    moved = credential.move_to(after, by="somebody")
+    moved = credential.move_to(after, by="another")
     assert changes(credential, moved) == {"status", "notes"}
     assert moved.status is after
-    assert moved.notes == (*credential.notes, Note(action=action, by="somebody"))
+    assert moved.notes == (*credential.notes, Note(action=action, by="another"))
 
 
 def test_a_move_is_the_connector_s_unless_it_says_who_asked() -> None:
@@ -151,7 +151,7 @@ def test_a_move_that_is_not_in_the_table_is_refused(before: Status, after: Statu
 
 
 def test_organisations_that_came_and_went_are_noted_behind_what_was_noted_before() -> None:
-    credential = a_credential(tenants=(DEMO_COMPANY,)).noted(Action.REFRESH_REQUESTED, by="somebody")
+    credential = a_credential(tenants=(DEMO_COMPANY,)).noted(Action.REFRESH_REQUESTED, by="another")
     changed = credential.reaching((ELECTRO_LAND,))
     assert changes(credential, changed) == {"tenants", "notes"}
     assert changed.notes[:-1] == credential.notes
@@ -186,7 +186,7 @@ def taken(credential: Credential, owner: str = "me", *, consenting: str | None =
 
 
 def leased_until(moment: datetime, *, attempt_started_at: datetime | None = None) -> Credential:
-    return a_credential(lease=Lease("somebody", moment), attempt_started_at=attempt_started_at)
+    return a_credential(lease=Lease("another", moment), attempt_started_at=attempt_started_at)
 
 
 def test_a_free_lease_is_taken_and_starts_an_attempt() -> None:

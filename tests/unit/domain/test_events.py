@@ -63,11 +63,11 @@ def objections(event_type: str, detail: Mapping[str, Any]) -> list[str]:
     return [error.message for error in found]
 
 
-# A row on its way to each event, by what the use cases do to it
+# A credential on its way to each event, by what the use cases do to it
 
 
-def failed(row: Credential, code: str = "invalid_grant") -> Credential:
-    return row.failed(code=code, detail="Xero said so.", now=NOON)
+def failed(credential: Credential, code: str = "invalid_grant") -> Credential:
+    return credential.failed(code=code, detail="Xero said so.", now=NOON)
 
 
 def pending() -> Credential:
@@ -75,9 +75,9 @@ def pending() -> Credential:
 
 
 def connected(*, consented: str | None = "user-1") -> Credential:
-    row = a_credential(label="Elektro-Land · Ünicode 株式会社")
+    credential = a_credential(label="Elektro-Land · Ünicode 株式会社")
     return holding(
-        row,
+        credential,
         StoredTokens(TOKENS, ARN),
         due_at=NOON + timedelta(minutes=18),
         now=NOON,
@@ -271,25 +271,25 @@ def test_the_documented_example_is_one() -> None:
 
 
 def test_an_event_s_id_is_the_entry_s_and_stays_the_same() -> None:
-    row = replace(connected(), revision=7)
-    (first,), (again,) = entries_of(row), entries_of(row)
+    credential = replace(connected(), revision=7)
+    (first,), (again,) = entries_of(credential), entries_of(credential)
     assert first == again
     assert first.event is not None
     assert first.event["event_id"] == str(first.entry_id)
     others = [
-        entries_of(replace(row, revision=8))[0],
-        entries_of(replace(row, incarnation=UUID(int=1)))[0],
-        entries_of(row.noted(Action.CONNECTED))[1],
+        entries_of(replace(credential, revision=8))[0],
+        entries_of(replace(credential, incarnation=UUID(int=1)))[0],
+        entries_of(credential.noted(Action.CONNECTED))[1],
     ]
     assert len({first.entry_id, *(entry.entry_id for entry in others)}) == 4
 
 
 def test_the_sequence_grows_from_event_to_event() -> None:
-    row = a_credential()
+    credential = a_credential()
     sequence: list[int] = []
     for revision in range(1, 5):
         for entry in entries_of(
-            replace(row, revision=revision, notes=(Note(action=Action.VALIDATED),) * MOST_NOTES)
+            replace(credential, revision=revision, notes=(Note(action=Action.VALIDATED),) * MOST_NOTES)
         ):
             assert entry.event is not None
             sequence.append(entry.event["sequence"])
@@ -298,10 +298,10 @@ def test_the_sequence_grows_from_event_to_event() -> None:
 
 
 def test_one_write_has_room_for_ten_entries() -> None:
-    row = replace(a_credential(revision=1), notes=(Note(action=Action.DEGRADED),) * MOST_NOTES)
-    assert len(entries_of(row)) == MOST_NOTES
+    credential = replace(a_credential(revision=1), notes=(Note(action=Action.DEGRADED),) * MOST_NOTES)
+    assert len(entries_of(credential)) == MOST_NOTES
     with pytest.raises(AssertionError):
-        entries_of(row.noted(Action.DEGRADED))
+        entries_of(credential.noted(Action.DEGRADED))
 
 
 def test_times_are_told_in_utc() -> None:
@@ -313,8 +313,8 @@ def test_times_are_told_in_utc() -> None:
 
 
 def test_long_lists_are_cut_and_say_so() -> None:
-    row = replace(connected(), tenants=MANY).reaching(MANY[:1] + OTHERS)
-    connection, change = entries_of(replace(row, revision=7))
+    credential = replace(connected(), tenants=MANY).reaching(MANY[:1] + OTHERS)
+    connection, change = entries_of(replace(credential, revision=7))
     assert connection.event is not None
     assert change.event is not None
     assert (connection.event["complete"], change.event["complete"]) == (False, False)

@@ -19,9 +19,9 @@ MOVED = [(before, after) for before, reachable in MOVES.items() for after in sor
 TOKENS = StoredTokens(a_tokens_secret(), "arn:aws:secretsmanager:x")
 
 
-def held(row: Credential, *, consented: str | None = None) -> Credential:
+def held(credential: Credential, *, consented: str | None = None) -> Credential:
     return holding(
-        row,
+        credential,
         TOKENS,
         due_at=NOON + timedelta(minutes=18),
         now=NOON,
@@ -29,8 +29,8 @@ def held(row: Credential, *, consented: str | None = None) -> Credential:
     )
 
 
-def actions(row: Credential) -> list[Action]:
-    return [note.action for note in row.notes]
+def actions(credential: Credential) -> list[Action]:
+    return [note.action for note in credential.notes]
 
 
 # Changes
@@ -38,9 +38,9 @@ def actions(row: Credential) -> list[Action]:
 
 @pytest.mark.parametrize(("before", "after"), MOVED)
 def test_every_move_leaves_one_entry(before: Status, after: Status) -> None:
-    moved = a_credential(status=before).move_to(after, by="somebody")
+    moved = a_credential(status=before).move_to(after, by="another")
     (note,) = moved.notes
-    assert note.by == "somebody"
+    assert note.by == "another"
     assert (note.action is Action.RECOVERED) == ((before, after) == (Status.DEGRADED, Status.CONNECTED))
 
 
@@ -49,22 +49,22 @@ def test_who_stays_where_it_is_leaves_none(status: Status) -> None:
     assert a_credential(status=status).move_to(status).notes == ()
 
 
-def test_nobody_asked_unless_somebody_did() -> None:
+def test_the_actor_is_the_connector_unless_a_person_asked() -> None:
     assert a_credential().noted(Action.DEGRADED).notes == (Note(action=Action.DEGRADED, by=CONNECTOR),)
 
 
 def test_entries_come_in_the_order_of_what_was_done() -> None:
-    row = a_credential(status=Status.PENDING_VALIDATION).noted(Action.SUBMITTED, by="me")
-    assert actions(row.move_to(Status.VALIDATED)) == [Action.SUBMITTED, Action.VALIDATED]
+    credential = a_credential(status=Status.PENDING_VALIDATION).noted(Action.SUBMITTED, by="me")
+    assert actions(credential.move_to(Status.VALIDATED)) == [Action.SUBMITTED, Action.VALIDATED]
 
 
 @pytest.mark.parametrize(
     "before", [Status.VALIDATED, Status.CONNECTED, Status.DEGRADED, Status.REAUTHORIZATION_REQUIRED]
 )
 def test_a_consent_is_one_entry_that_names_its_user(before: Status) -> None:
-    row = held(a_credential(status=before).noted(Action.REFRESH_REQUESTED), consented="user-1")
-    assert actions(row) == [Action.REFRESH_REQUESTED, Action.CONNECTED]
-    assert row.notes[-1].by == "xero_user:user-1"
+    credential = held(a_credential(status=before).noted(Action.REFRESH_REQUESTED), consented="user-1")
+    assert actions(credential) == [Action.REFRESH_REQUESTED, Action.CONNECTED]
+    assert credential.notes[-1].by == "xero_user:user-1"
 
 
 @pytest.mark.parametrize(
@@ -80,22 +80,24 @@ def test_a_refresh_is_noted_only_where_it_changes_something(before: Status, note
 
 
 def test_organisations_that_came_and_went() -> None:
-    row = a_credential(tenants=(DEMO_COMPANY,)).reaching((ELECTRO_LAND,))
-    assert row.notes == (Note(action=Action.TENANTS_CHANGED, added=(ELECTRO_LAND,), removed=(DEMO_COMPANY,)),)
-    assert row.tenants == (ELECTRO_LAND,)
+    credential = a_credential(tenants=(DEMO_COMPANY,)).reaching((ELECTRO_LAND,))
+    assert credential.notes == (
+        Note(action=Action.TENANTS_CHANGED, added=(ELECTRO_LAND,), removed=(DEMO_COMPANY,)),
+    )
+    assert credential.tenants == (ELECTRO_LAND,)
 
 
 def test_the_same_organisations_in_another_order_or_under_another_name_are_no_change() -> None:
     renamed = replace(DEMO_COMPANY, tenant_name="Demo Ltd", connection_id="c-9")
-    row = a_credential(tenants=(DEMO_COMPANY, ELECTRO_LAND)).reaching((ELECTRO_LAND, renamed))
-    assert row.notes == ()
-    assert row.tenants == (ELECTRO_LAND, renamed)
+    credential = a_credential(tenants=(DEMO_COMPANY, ELECTRO_LAND)).reaching((ELECTRO_LAND, renamed))
+    assert credential.notes == ()
+    assert credential.tenants == (ELECTRO_LAND, renamed)
 
 
 def test_leases_and_failures_alone_leave_nothing() -> None:
-    row = a_credential().leased("me", now=NOON, duration=timedelta(minutes=1))
-    row = row.failed(code="unanswered", detail="-", now=NOON)
-    assert row.released(due_at=None, attempt_finished=True, now=NOON).notes == ()
+    credential = a_credential().leased("me", now=NOON, duration=timedelta(minutes=1))
+    credential = credential.failed(code="unanswered", detail="-", now=NOON)
+    assert credential.released(due_at=None, attempt_finished=True, now=NOON).notes == ()
 
 
 # Entries
@@ -119,14 +121,14 @@ def test_an_entry_gives_the_reason_where_the_action_has_one(action: Action) -> N
 
 
 def test_an_entry_tells_who_when_and_what_came_of_it() -> None:
-    row = a_credential(revision=4, status=Status.DISCONNECTING, updated_at=NOON + timedelta(seconds=5))
-    (entry,) = entries_of(row.noted(Action.DISCONNECT_REQUESTED, by="arn:aws:iam::123456789012:user/admin"))
-    assert (entry.client_id, entry.revision, entry.position) == (row.client_id, 4, 0)
-    assert (entry.by, entry.at) == ("arn:aws:iam::123456789012:user/admin", row.updated_at)
+    credential = a_credential(revision=4, status=Status.DISCONNECTING, updated_at=NOON + timedelta(seconds=5))
+    (entry,) = entries_of(credential.noted(Action.DISCONNECT_REQUESTED, by="arn:aws:iam::123456789012:user/admin"))
+    assert (entry.client_id, entry.revision, entry.position) == (credential.client_id, 4, 0)
+    assert (entry.by, entry.at) == ("arn:aws:iam::123456789012:user/admin", credential.updated_at)
     assert (entry.status, entry.event, entry.unpublished) == ("disconnecting", None, False)
 
 
 def test_changed_organisations_are_named() -> None:
-    row = a_credential(revision=1, tenants=(DEMO_COMPANY,)).reaching((ELECTRO_LAND,))
-    (entry,) = entries_of(row)
+    credential = a_credential(revision=1, tenants=(DEMO_COMPANY,)).reaching((ELECTRO_LAND,))
+    (entry,) = entries_of(credential)
     assert entry.detail == "+ Electro Land, - Demo Company (UK)"

@@ -44,7 +44,7 @@ def test_asking_as_often_as_possible_yields_ninety_a_day() -> None:
 
 
 @given(st.lists(st.floats(0, 4 * 3600), max_size=200))
-def test_whoever_asks_first_never_gets_more_than_ninety_a_day(gaps: list[float]) -> None:
+def test_no_sequence_of_requests_gets_more_than_ninety_a_day(gaps: list[float]) -> None:
     allowance, now, draws = VersionAllowance.full(NOON), NOON, list[datetime]()
     for gap in gaps:
         now += timedelta(seconds=gap)

@@ -87,12 +87,12 @@ def test_secrets_that_are_not_brought_back_are_lost(xero: InProcessXero) -> None
 def test_a_schedule_that_skips_some_lets_tokens_expire(xero: InProcessXero) -> None:
     turn = SweepDueCredentials._take_turn  # noqa: SLF001
 
-    def seldom(self: SweepDueCredentials, row: Credential, place: int, sweep: Any) -> str:  # noqa: ANN401
-        if row.revision % 3 == 0:
-            sweep.brake.enter(place, troubled=bool(row.failures))
-            sweep.brake.leave(answered=None, troubled=bool(row.failures))
+    def seldom(self: SweepDueCredentials, credential: Credential, place: int, sweep: Any) -> str:  # noqa: ANN401
+        if credential.revision % 3 == 0:
+            sweep.brake.enter(place, troubled=bool(credential.failures))
+            sweep.brake.leave(answered=None, troubled=bool(credential.failures))
             return "left_for_later"
-        return turn(self, row, place, sweep)
+        return turn(self, credential, place, sweep)
 
     with mock.patch.object(SweepDueCredentials, "_take_turn", seldom):
         figures = some_days(xero)

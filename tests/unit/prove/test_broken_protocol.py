@@ -96,10 +96,10 @@ def commit_before_put(
     consent: ConsentGiven | None = None,
 ) -> Credential:
     del gate, list_after
-    row = lease.credential
-    generation = row.generation + 1
+    credential = lease.credential
+    generation = credential.generation + 1
     secret = TokensSecret(
-        client_id=row.client_id,
+        client_id=credential.client_id,
         generation=generation,
         obtained_at=answer.obtained_at,
         token=answer.token,
@@ -108,7 +108,7 @@ def commit_before_put(
     committed = self.commit_tokens(
         lease, Version(StoredTokens(secret, "arn"), None), listing, commit=lease.end, also=also, consent=consent
     )
-    self.vault.put_tokens(secret, version_id=row.tokens_version_id(generation))
+    self.vault.put_tokens(secret, version_id=credential.tokens_version_id(generation))
     return committed
 
 
@@ -132,7 +132,7 @@ def test_a_swap_that_commits_before_it_puts_loses_secrets() -> None:
         lease = self.hold_lease(self.find_credential(client_id))
         number = lease.credential.client_secret_number + 1
         swapped = lease.end(
-            lambda row, now: replace(row, client_secret_number=number).released(
+            lambda credential, now: replace(credential, client_secret_number=number).released(
                 due_at=lease.before.due_at, attempt_finished=True, now=now
             )
         )
@@ -145,8 +145,8 @@ def test_a_swap_that_commits_before_it_puts_loses_secrets() -> None:
 
 
 def test_a_custom_connection_that_is_not_due_after_its_proof_gets_stuck() -> None:
-    def proven(row: Credential, _: datetime) -> Credential:
-        return replace(row.move_to(Status.VALIDATED), due_at=None)
+    def proven(credential: Credential, _: datetime) -> Credential:
+        return replace(credential.move_to(Status.VALIDATED), due_at=None)
 
     with mock.patch.object(submit_credential, "proven", proven):
         assert crashes("Custom connection, submit").stuck > 0
@@ -164,12 +164,12 @@ def test_the_trail_and_the_bus_agree_while_the_outbox_is_whole() -> None:
     assert figures.events_published > 0
 
 
-def test_entries_that_are_written_after_the_row_leave_changes_untold() -> None:
+def test_entries_that_are_written_after_the_credential_leave_changes_untold() -> None:
     together = DynamoDBRegistry._write  # noqa: SLF001
 
-    def one_by_one(self: DynamoDBRegistry, row: Credential, **condition: Any) -> Credential:  # noqa: ANN401
-        written = together(self, replace(row, notes=()), **condition)
-        for entry in entries_of(row):
+    def one_by_one(self: DynamoDBRegistry, credential: Credential, **condition: Any) -> Credential:  # noqa: ANN401
+        written = together(self, replace(credential, notes=()), **condition)
+        for entry in entries_of(credential):
             item = dynamodb_items.entry_to_item(entry, shards=self.shards)
             self._table.write(item, only_if="attribute_not_exists(pk)")
         return written
@@ -224,7 +224,7 @@ def test_an_event_that_tells_when_it_is_published_is_altered() -> None:
         assert crashes("submit").broken.events_altered > 0
 
 
-def test_an_event_that_nobody_marks_is_left_waiting() -> None:
+def test_an_event_that_is_not_marked_is_left_waiting() -> None:
     with mock.patch.object(DynamoDBHistory, "mark_published"):
         figures = crashes("submit")
     assert figures.broken.events_left_waiting > 0

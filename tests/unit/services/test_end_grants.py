@@ -18,22 +18,22 @@ from xero_connector.domain.tokens import ClientPair
 
 def disconnect(world: World) -> Credential:
     world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    return world.row()
+    return world.credential()
 
 
 def in_the_end(world: World, *, within: timedelta) -> Credential:
     """Let the schedule go on until the credential has ended."""
     until = world.now + within
-    while world.row().status is Status.DISCONNECTING:
+    while world.credential().status is Status.DISCONNECTING:
         assert world.now < until
         world.sweep_when_due()
         world._paused = timedelta()  # noqa: SLF001 - each sweep is an invocation
-    assert world.row().status is Status.DISCONNECTED
-    return world.row()
+    assert world.credential().status is Status.DISCONNECTED
+    return world.credential()
 
 
-def leftover(row: Credential) -> str | None:
-    return None if row.last_error is None else row.last_error.code
+def leftover(credential: Credential) -> str | None:
+    return None if credential.last_error is None else credential.last_error.code
 
 
 def two_users(world: World) -> None:
@@ -57,12 +57,12 @@ def test_in_good_weather_xero_is_asked_three_times(world: World) -> None:
 
 def test_the_grants_of_all_users_are_ended(world: World) -> None:
     two_users(world)
-    row = disconnect(world)
-    assert (row.status, leftover(row)) == (Status.DISCONNECTED, None)
+    credential = disconnect(world)
+    assert (credential.status, leftover(credential)) == (Status.DISCONNECTED, None)
     assert nothing_is_connected(world, "first", "second")
     # The first user's token was exchanged for one that is surely alive.
     assert world.xero.revoked == ["refresh-3", "refresh-2"]
-    assert (row.parked, row.earlier_grants, row.ending) == (None, (), None)
+    assert (credential.parked, credential.earlier_grants, credential.ending) == (None, (), None)
 
 
 def test_two_consents_of_one_user_are_ended_together(world: World) -> None:
@@ -76,10 +76,10 @@ def test_two_consents_of_one_user_are_ended_together(world: World) -> None:
 def test_an_earlier_grant_that_is_dead_is_told_once_that_is_sure(world: World) -> None:
     two_users(world)
     world.xero.dead.add("refresh-1")
-    row = disconnect(world)
-    assert (row.status, leftover(row)) == (Status.DISCONNECTING, "invalid_grant")
-    row = in_the_end(world, within=timedelta(minutes=2))
-    assert leftover(row) == "grant_not_confirmed"
+    credential = disconnect(world)
+    assert (credential.status, leftover(credential)) == (Status.DISCONNECTING, "invalid_grant")
+    credential = in_the_end(world, within=timedelta(minutes=2))
+    assert leftover(credential) == "grant_not_confirmed"
     (told,) = [one for one in world.event_bus.published if one.event_type == "CredentialDisconnected"]
     assert told.detail["reason"]["code"] == "grant_not_confirmed"
     assert "Connected apps" in told.detail["reason"]["detail"]
@@ -97,19 +97,19 @@ def test_one_stray_refusal_does_not_leave_a_grant_behind(world: World) -> None:
 def test_a_revocation_that_did_nothing_is_made_good_connection_by_connection(world: World) -> None:
     world.connect()
     world.xero.revocation_does_nothing = True
-    row = disconnect(world)
-    assert (row.status, leftover(row)) == (Status.DISCONNECTED, None)
+    credential = disconnect(world)
+    assert (credential.status, leftover(credential)) == (Status.DISCONNECTED, None)
     assert world.xero.organisations == ()
 
 
 def test_what_xero_still_lists_is_named(world: World) -> None:
     world.connect()
     world.xero.revocation_does_nothing = world.xero.keeps_connections = True
-    row = disconnect(world)
-    assert row.last_error is not None
-    assert (row.status, row.last_error.code) == (Status.DISCONNECTED, "grant_remains")
+    credential = disconnect(world)
+    assert credential.last_error is not None
+    assert (credential.status, credential.last_error.code) == (Status.DISCONNECTED, "grant_remains")
     for words in ("Demo Company (UK)", "Electro Land", "Settings, Connected apps"):
-        assert words in row.last_error.detail
+        assert words in credential.last_error.detail
 
 
 def test_an_access_token_that_is_refused_after_the_revocation_is_proof(world: World) -> None:
@@ -150,7 +150,7 @@ def test_dying_at_a_call_of_xero_is_followed_by_the_sweep(
 
 
 def cut_off_at_xero(world: World) -> None:
-    """Lose the answer to a refresh: the successor is alive, and nobody has it."""
+    """Lose the answer to a refresh: the successor is alive, and was never seen."""
     step_in(world.xero, "refresh", after=die)
     with pytest.raises(ProcessDied):
         world.sweep_when_due()
@@ -177,7 +177,7 @@ def test_after_the_grace_the_access_token_still_removes_what_is_connected(world:
 def test_while_an_answer_is_lost_no_pause_outlasts_the_grace(world: World) -> None:
     world.connect()
     cut_off_at_xero(world)
-    began = world.row().attempt_started_at
+    began = world.credential().attempt_started_at
     assert began is not None
     tries = 0
     world.xero.failures.extend([TokenEndpointFailure(FailureKind.THROTTLED, retry_after=900)] * 200)
@@ -203,14 +203,14 @@ def test_a_living_successor_outlasts_an_outage_that_is_longer_than_the_grace(wor
 def test_a_list_that_cannot_be_had_is_asked_for_again_and_nothing_else(world: World) -> None:
     world.connect()
     world.xero.connections_down = True
-    row = disconnect(world)
-    assert (row.status, leftover(row)) == (Status.DISCONNECTING, "connections_unavailable")
+    credential = disconnect(world)
+    assert (credential.status, leftover(credential)) == (Status.DISCONNECTING, "connections_unavailable")
     world.xero.connections_down = False
     assert leftover(in_the_end(world, within=timedelta(minutes=2))) is None
     assert world.xero.revoked == ["refresh-1"]
 
 
-def test_a_list_that_nobody_can_be_asked_for_any_more_is_told(world: World) -> None:
+def test_a_list_that_no_token_can_ask_for_is_told(world: World) -> None:
     world.connect()
     world.xero.connections_down = True
     disconnect(world)
@@ -222,8 +222,8 @@ def test_a_grant_that_died_of_age_needs_no_word(world: World) -> None:
     world.connect()
     world.advance(61 * 86_400)
     world.xero.calls.clear()
-    row = disconnect(world)
-    assert (row.status, leftover(row)) == (Status.DISCONNECTED, None)
+    credential = disconnect(world)
+    assert (credential.status, leftover(credential)) == (Status.DISCONNECTED, None)
     assert world.xero.calls == []
 
 
@@ -232,11 +232,11 @@ def test_a_grant_that_xero_called_dead_before_ends_at_once_with_a_word(world: Wo
     world.xero.dead |= {"refresh-1"}
     for _ in range(3):
         world.sweep_when_due()
-        if world.row().status is Status.REAUTHORIZATION_REQUIRED:
+        if world.credential().status is Status.REAUTHORIZATION_REQUIRED:
             break
     world.advance(3600)
-    row = disconnect(world)
-    assert (row.status, leftover(row)) == (Status.DISCONNECTED, "grant_not_confirmed")
+    credential = disconnect(world)
+    assert (credential.status, leftover(credential)) == (Status.DISCONNECTED, "grant_not_confirmed")
 
 
 def test_a_consent_that_was_cut_off_with_its_answer_is_told(world: World) -> None:
@@ -252,15 +252,15 @@ def test_a_consent_that_was_cut_off_with_its_answer_is_told(world: World) -> Non
 
 
 def both_away(world: World) -> None:
-    world.vault.unseen.add(world.row().client_version_id)
-    world.vault.unseen.add(world.row().tokens_version_id(1))
+    world.vault.unseen.add(world.credential().client_version_id)
+    world.vault.unseen.add(world.credential().tokens_version_id(1))
 
 
 @pytest.mark.parametrize(
     "lose",
     [
-        lambda world: world.vault.unseen.add(world.row().client_version_id),
-        lambda world: world.vault.unseen.add(world.row().tokens_version_id(1)),
+        lambda world: world.vault.unseen.add(world.credential().client_version_id),
+        lambda world: world.vault.unseen.add(world.credential().tokens_version_id(1)),
         both_away,
     ],
     ids=["pair", "tokens", "both"],
@@ -271,9 +271,9 @@ def test_a_secret_that_is_gone_is_waited_for_as_long_as_it_may_lag(
     world.connect()
     lose(world)
     disconnect(world)
-    row = in_the_end(world, within=timedelta(minutes=17))
+    credential = in_the_end(world, within=timedelta(minutes=17))
     assert world.now >= NOON + timedelta(minutes=15)
-    assert leftover(row) == "secret_missing"
+    assert leftover(credential) == "secret_missing"
     assert len(world.vault.deleted) == 2
 
 
@@ -287,9 +287,9 @@ def test_a_secret_that_was_deleted_by_hand_is_brought_back_to_end_the_grant(worl
 
 def test_a_seal_that_opens_no_more_holds_up_no_disconnect(world: World) -> None:
     two_users(world)
-    (earlier,) = world.row().earlier_grants
+    (earlier,) = world.credential().earlier_grants
     spoilt = replace(earlier, sealed=earlier.sealed.replace(CLIENT_ID, "another"))
-    world.registry.save(replace(world.row(), earlier_grants=(spoilt,)))
+    world.registry.save(replace(world.credential(), earlier_grants=(spoilt,)))
     disconnect(world)
     assert leftover(in_the_end(world, within=timedelta(minutes=17))) == "secret_missing"
     assert nothing_is_connected(world, "second")
@@ -317,9 +317,9 @@ def test_after_three_days_of_answers_that_say_nothing_it_ends_with_a_word(world:
     world.connect()
     refuse_until(world, NOON + timedelta(days=365))
     disconnect(world)
-    row = in_the_end(world, within=timedelta(days=3, minutes=16))
+    credential = in_the_end(world, within=timedelta(days=3, minutes=16))
     assert world.now >= NOON + timedelta(days=3)
-    assert leftover(row) == "grant_not_confirmed"
+    assert leftover(credential) == "grant_not_confirmed"
 
 
 def refuse_until(world: World, moment: object) -> None:
@@ -348,8 +348,8 @@ def test_secrets_that_are_never_taken_for_deletion_are_told(world: World) -> Non
         raise StoreUnavailable("DeleteSecret", "AccessDeniedException")
 
     world.vault.delete_tokens = refuse  # type: ignore[method-assign,assignment]
-    row = disconnect(world)
-    assert (row.status, leftover(row)) == (Status.DISCONNECTING, "store_unavailable")
+    credential = disconnect(world)
+    assert (credential.status, leftover(credential)) == (Status.DISCONNECTING, "store_unavailable")
     assert leftover(in_the_end(world, within=timedelta(days=3, minutes=16))) == "secrets_not_deleted"
     assert world.xero.revoked == ["refresh-1"]
     assert world.vault.client_secret_name(CLIENT_ID) in world.vault.deleted

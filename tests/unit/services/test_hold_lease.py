@@ -23,40 +23,40 @@ def hold(world: World) -> HoldLease:
 
 
 def relabelled(registry: InMemoryRegistry, label: str) -> Credential:
-    row = registry.get(CLIENT_ID)
-    assert row is not None
-    return registry.save(replace(row, label=label))
+    credential = registry.get(CLIENT_ID)
+    assert credential is not None
+    return registry.save(replace(credential, label=label))
 
 
-def test_a_lease_makes_the_row_due_when_it_ends(world: World, hold: HoldLease) -> None:
-    lease = hold(world.row())
-    row = world.row()
-    assert row == lease.credential
-    assert row.lease is not None
-    assert (row.lease.owner, row.lease.until) == ("me", NOON + LEASE)
-    assert row.due_at == NOON + LEASE
-    assert row.attempt_started_at == NOON
+def test_a_lease_makes_the_credential_due_when_it_ends(world: World, hold: HoldLease) -> None:
+    lease = hold(world.credential())
+    credential = world.credential()
+    assert credential == lease.credential
+    assert credential.lease is not None
+    assert (credential.lease.owner, credential.lease.until) == ("me", NOON + LEASE)
+    assert credential.due_at == NOON + LEASE
+    assert credential.attempt_started_at == NOON
     assert not lease.unfinished
 
 
-def test_nobody_takes_a_living_lease(world: World, hold: HoldLease) -> None:
-    world.registry.save(world.row().leased("somebody", now=NOON, duration=LEASE))
+def test_a_living_lease_is_not_taken(world: World, hold: HoldLease) -> None:
+    world.registry.save(world.credential().leased("another", now=NOON, duration=LEASE))
     world.advance(LEASE.total_seconds() - 1)
     with pytest.raises(LeaseUnavailable):
-        hold(world.row())
+        hold(world.credential())
     world.advance(1)
-    assert hold(world.row()).unfinished
+    assert hold(world.credential()).unfinished
 
 
-def test_a_row_that_somebody_wrote_since_is_not_leased(world: World, hold: HoldLease) -> None:
-    stale = world.row()
-    relabelled(world.registry, "somebody was here")
+def test_a_credential_that_was_written_since_is_not_leased(world: World, hold: HoldLease) -> None:
+    stale = world.credential()
+    relabelled(world.registry, "another label")
     with pytest.raises(LeaseUnavailable):
         hold(stale)
 
 
 def test_a_lease_that_is_long_enough_is_not_renewed(world: World, hold: HoldLease) -> None:
-    lease = hold(world.row())
+    lease = hold(world.credential())
     revision = lease.credential.revision
     lease.ensure(LEASE)
     assert lease.credential.revision == revision
@@ -66,37 +66,37 @@ def test_a_lease_that_is_long_enough_is_not_renewed(world: World, hold: HoldLeas
     assert lease.credential.lease.until == NOON + timedelta(seconds=1) + LEASE
 
 
-def test_a_lease_that_nobody_took_over_may_be_renewed_late(world: World, hold: HoldLease) -> None:
-    lease = hold(world.row())
+def test_a_lease_that_was_not_taken_over_may_be_renewed_late(world: World, hold: HoldLease) -> None:
+    lease = hold(world.credential())
     world.advance(600)
     lease.ensure(timedelta(seconds=1))
     assert lease.credential.lease is not None
     assert lease.credential.lease.until == world.now + LEASE
 
 
-@pytest.mark.parametrize("field", ["lease", "generation", "incarnation", "row"])
+@pytest.mark.parametrize("field", ["lease", "generation", "incarnation", "credential"])
 def test_a_holder_that_lost_its_place_writes_nothing(world: World, hold: HoldLease, field: str) -> None:
-    lease = hold(world.row())
+    lease = hold(world.credential())
     another_life = UUID(int=1)
     match field:
         case "lease":
             world.advance(60)
-            changed = world.row().leased("somebody", now=world.now, duration=LEASE)
+            changed = world.credential().leased("another", now=world.now, duration=LEASE)
         case "generation":
-            changed = replace(world.row(), generation=7)
+            changed = replace(world.credential(), generation=7)
         case _:
-            changed = replace(world.row(), incarnation=another_life)
+            changed = replace(world.credential(), incarnation=another_life)
     world.registry.save(changed)
-    if field == "row":
+    if field == "credential":
         world.registry.rows.clear()
     before = dict(world.registry.rows)
     with pytest.raises(LeaseUnavailable):
-        lease.save(lambda row, _: replace(row, label="overrun"))
+        lease.save(lambda credential, _: replace(credential, label="overrun"))
     assert world.registry.rows == before
 
 
-def test_a_row_that_never_stands_still_is_given_up(world: World, hold: HoldLease) -> None:
-    lease = hold(world.row())
+def test_a_credential_that_never_stands_still_is_given_up(world: World, hold: HoldLease) -> None:
+    lease = hold(world.credential())
 
     def disturb() -> None:
         step_in(world.registry, "save", before=disturb_and_write)
@@ -107,29 +107,29 @@ def test_a_row_that_never_stands_still_is_given_up(world: World, hold: HoldLease
 
     disturb()
     with pytest.raises(RevisionConflict):
-        lease.save(lambda row, _: replace(row, label="mine"))
+        lease.save(lambda credential, _: replace(credential, label="mine"))
 
 
 def test_waiting_ends_with_the_patience(world: World, hold: HoldLease) -> None:
-    row = world.registry.save(world.row().leased("somebody", now=NOON, duration=LEASE))
+    credential = world.registry.save(world.credential().leased("another", now=NOON, duration=LEASE))
     with pytest.raises(LeaseUnavailable):
-        hold.waiting(row, patience=timedelta(seconds=6))
+        hold.waiting(credential, patience=timedelta(seconds=6))
     assert timedelta(seconds=6) <= world.now - NOON <= timedelta(seconds=7)
 
 
-def test_whoever_waits_for_one_life_does_not_get_another(world: World, hold: HoldLease) -> None:
-    row = world.registry.save(world.row().leased("somebody", now=NOON, duration=LEASE))
-    world.registry.rows[CLIENT_ID] = replace(row, incarnation=UUID(int=1), lease=None)
+def test_waiting_for_one_incarnation_does_not_get_another(world: World, hold: HoldLease) -> None:
+    credential = world.registry.save(world.credential().leased("another", now=NOON, duration=LEASE))
+    world.registry.rows[CLIENT_ID] = replace(credential, incarnation=UUID(int=1), lease=None)
     with pytest.raises(LeaseUnavailable):
-        hold.waiting(row, patience=timedelta(seconds=6))
+        hold.waiting(credential, patience=timedelta(seconds=6))
 
 
-def test_a_change_without_a_lease_is_made_on_the_newest_row(world: World, hold: HoldLease) -> None:
+def test_a_change_without_a_lease_is_made_on_the_newest_credential(world: World, hold: HoldLease) -> None:
     del hold
     change = ChangeCredential(world.registry, FindCredential(world.registry))
-    step_in(world.registry, "save", before=lambda: relabelled(world.registry, "somebody was here"))
-    row = change(CLIENT_ID, lambda row: replace(row, failures=row.failures + 1))
-    assert (row.label, row.failures) == ("somebody was here", 1)
+    step_in(world.registry, "save", before=lambda: relabelled(world.registry, "another label"))
+    credential = change(CLIENT_ID, lambda credential: replace(credential, failures=credential.failures + 1))
+    assert (credential.label, credential.failures) == ("another label", 1)
 
 
 def test_a_change_that_always_comes_late_is_given_up(world: World, hold: HoldLease) -> None:
@@ -153,10 +153,10 @@ def fail(lease: HeldLease) -> None:
 
 
 def test_a_block_that_ends_nothing_gives_the_lease_back_as_it_was(world: World, hold: HoldLease) -> None:
-    before = world.row()
+    before = world.credential()
     with hold(before, consenting="request"):
         world.advance(1)
-    after = world.row()
+    after = world.credential()
     assert (after.lease, after.due_at, after.attempt_started_at, after.consenting) == (
         None,
         before.due_at,
@@ -167,82 +167,82 @@ def test_a_block_that_ends_nothing_gives_the_lease_back_as_it_was(world: World, 
 
 def test_an_error_gives_the_lease_back(world: World, hold: HoldLease) -> None:
     with pytest.raises(RefusedError):
-        fail(hold(world.row()))
-    assert world.row().lease is None
+        fail(hold(world.credential()))
+    assert world.credential().lease is None
 
 
 def test_while_something_is_unsettled_the_lease_is_left_to_expire(world: World, hold: HoldLease) -> None:
-    lease = hold(world.row())
+    lease = hold(world.credential())
     lease.unsettled = True
     with pytest.raises(RefusedError):
         fail(lease)
-    after = world.row()
+    after = world.credential()
     assert after.lease is not None
     assert (after.due_at, after.attempt_started_at) == (NOON + LEASE, NOON)
 
 
 def test_a_process_that_dies_leaves_its_lease_behind(world: World, hold: HoldLease) -> None:
-    with pytest.raises(ProcessDied), hold(world.row()):
+    with pytest.raises(ProcessDied), hold(world.credential()):
         die()
-    assert world.row().lease is not None
-    assert world.row().due_at == NOON + LEASE
+    assert world.credential().lease is not None
+    assert world.credential().due_at == NOON + LEASE
 
 
 def test_a_lease_that_was_taken_over_is_not_given_back(world: World, hold: HoldLease) -> None:
-    lease = hold(world.row())
+    lease = hold(world.credential())
     world.advance(60)
-    overtaken = world.registry.save(world.row().leased("another", now=world.now, duration=LEASE))
+    overtaken = world.registry.save(world.credential().leased("another", now=world.now, duration=LEASE))
     with pytest.raises(RefusedError):
         fail(lease)
-    assert world.row() == overtaken
+    assert world.credential() == overtaken
 
 
 def test_a_lease_that_the_registry_does_not_take_back_expires(world: World, hold: HoldLease) -> None:
-    lease = hold(world.row())
+    lease = hold(world.credential())
     step_in(world.registry, "save", before=away)
     with pytest.raises(RefusedError):
         fail(lease)
-    assert world.row() == lease.credential
+    assert world.credential() == lease.credential
 
 
 def test_with_no_time_left_a_lease_is_left_to_expire(world: World, hold: HoldLease) -> None:
-    lease = hold(world.row())
+    lease = hold(world.credential())
     world.pause(25)
     with pytest.raises(RefusedError):
         fail(lease)
-    assert world.row().lease is not None
+    assert world.credential().lease is not None
 
 
 def test_the_end_of_a_turn_is_its_last_write(world: World, hold: HoldLease) -> None:
-    with hold(world.row()) as lease:
+    with hold(world.credential()) as lease:
         ended = lease.end(lambda credential, now: credential.released(due_at=now, attempt_finished=True, now=now))
-    assert world.row() == ended
+    assert world.credential() == ended
     assert ended.due_at == NOON
 
 
 def test_a_failed_end_is_followed_by_no_other_write(world: World, hold: HoldLease) -> None:
-    lease = hold(world.row())
+    lease = hold(world.credential())
     step_in(world.registry, "save", before=away)
     with pytest.raises(StoreUnavailable), lease:
         lease.give_back()
-    assert world.row() == lease.credential
+    assert world.credential() == lease.credential
 
 
 def test_an_end_has_to_give_the_lease_back(world: World, hold: HoldLease) -> None:
-    lease = hold(world.row())
+    lease = hold(world.credential())
     with pytest.raises(AssertionError):
         lease.end(unchanged)
-    assert world.row() == lease.credential
+    assert world.credential() == lease.credential
 
 
 def test_what_is_kept_is_what_the_lease_goes_back_to(world: World, hold: HoldLease) -> None:
     later = NOON + timedelta(hours=1)
-    cut_off = replace(world.row(), attempt_started_at=NOON - timedelta(minutes=5))
+    cut_off = replace(world.credential(), attempt_started_at=NOON - timedelta(minutes=5))
     with hold(world.registry.save(cut_off)) as lease:
         kept = lease.keep(
             lambda credential, now: credential.released(due_at=later, attempt_finished=True, now=now)
         )
         assert kept.lease is not None
         assert lease.before.attempt_started_at is None
-    after = world.row()
+    after = world.credential()
     assert (after.lease, after.due_at, after.attempt_started_at) == (None, later, None)

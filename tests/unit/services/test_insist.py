@@ -29,7 +29,7 @@ def fail(world: World, part: str, method: str, *, times: int, after: bool = Fals
 
 
 def stored(world: World) -> ClientPair | None:
-    return world.vault.get_client_pair(CLIENT_ID, version_id=world.row().client_version_id)
+    return world.vault.get_client_pair(CLIENT_ID, version_id=world.credential().client_version_id)
 
 
 each_store = pytest.mark.parametrize(("part", "method"), [("vault", "put_client_pair"), ("registry", "create")])
@@ -91,14 +91,14 @@ def test_a_swap_goes_on_until_its_secret_is_stored(world: World, failing: Callab
     world.connect()
     world.xero.secrets[CLIENT_ID] = NEW_SECRET
     failing(world)
-    row = world.app.replace_client_secret(CLIENT_ID, NEW_SECRET, by=ADMIN)
+    credential = world.app.replace_client_secret(CLIENT_ID, NEW_SECRET, by=ADMIN)
     assert stored(world) == ClientPair(CLIENT_ID, NEW_SECRET)
-    assert row.client_secret_number == 2
+    assert credential.client_secret_number == 2
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["not taken", "taken, answer lost"])
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_swap_goes_on_until_its_row_is_written(world: World, times: int, *, after: bool) -> None:
+def test_a_swap_goes_on_until_its_credential_is_written(world: World, times: int, *, after: bool) -> None:
     world.connect()
     world.xero.secrets[CLIENT_ID] = NEW_SECRET
     step_in(
@@ -106,8 +106,8 @@ def test_a_swap_goes_on_until_its_row_is_written(world: World, times: int, *, af
         "put_client_pair",
         after=lambda: fail(world, "registry", "save", times=times, after=after),
     )
-    row = world.app.replace_client_secret(CLIENT_ID, NEW_SECRET, by=ADMIN)
-    assert (row.client_secret_number, stored(world)) == (2, ClientPair(CLIENT_ID, NEW_SECRET))
+    credential = world.app.replace_client_secret(CLIENT_ID, NEW_SECRET, by=ADMIN)
+    assert (credential.client_secret_number, stored(world)) == (2, ClientPair(CLIENT_ID, NEW_SECRET))
     assert world.sweep_when_due() == {"refreshed": 1}
 
 

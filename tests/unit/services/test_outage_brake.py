@@ -48,7 +48,7 @@ def test_it_never_gets_wider_than_the_pool() -> None:
     assert width(brake) == WIDEST
 
 
-def test_six_in_a_row_without_an_answer_are_an_outage() -> None:
+def test_six_in_a_credential_without_an_answer_are_an_outage() -> None:
     brake = OutageBrake()
     for _ in range(IN_A_ROW):
         assert not brake.engaged
@@ -72,7 +72,7 @@ def test_a_turn_that_did_not_ask_xero_tells_nothing() -> None:
     assert width(brake) == FEW
 
 
-def test_whoever_waits_is_turned_away_when_the_outage_shows() -> None:
+def test_credentials_that_wait_are_turned_away_when_the_outage_shows() -> None:
     brake = OutageBrake()
     for _ in range(IN_A_ROW - 1):
         turn(brake, answered=False)
@@ -84,7 +84,7 @@ def test_whoever_waits_is_turned_away_when_the_outage_shows() -> None:
         assert waiting.result(timeout=5) is False
 
 
-def test_the_queue_is_kept_whoever_comes_first() -> None:
+def test_the_order_of_the_queue_is_kept() -> None:
     brake = OutageBrake()
     first, second = brake.queue(), brake.queue()
     with ThreadPoolExecutor(max_workers=1) as pool:

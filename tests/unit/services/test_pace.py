@@ -47,4 +47,4 @@ def test_a_sweep_asks_xero_no_faster_than_the_vault_can_store(world: World) -> N
     app = Application(world.ports, world.app.settings, pace=pace)
     app.sweep_due_credentials(shards=["0"], deadline=world.now + timedelta(minutes=5))
     assert world.now - began >= timedelta(seconds=4)
-    assert all(row.generation == 2 for row in world.registry.rows.values())
+    assert all(credential.generation == 2 for credential in world.registry.rows.values())

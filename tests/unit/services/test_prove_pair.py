@@ -192,11 +192,11 @@ def test_only_what_an_admin_asks_for_later_is_thorough(world: World) -> None:
 def test_an_advisory_unknown_replaces_nothing_definite(world: World) -> None:
     world.connect()
     world.xero.finding = AuthorizeFinding.INCONCLUSIVE
-    row = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
-    assert row.checks["redirect_uri"].result is CheckResult.PASS
+    credential = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    assert credential.checks["redirect_uri"].result is CheckResult.PASS
     world.xero.finding = AuthorizeFinding.REDIRECT_URI_REFUSED
-    row = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
-    assert row.checks["redirect_uri"].result is CheckResult.FAIL
+    credential = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    assert credential.checks["redirect_uri"].result is CheckResult.FAIL
 
 
 def test_advice_never_throws_a_pair_away(world: World) -> None:
@@ -204,7 +204,7 @@ def test_advice_never_throws_a_pair_away(world: World) -> None:
         world.xero.finding = finding
         client_id = f"APP{finding.upper()}"
         assert world.submit(client_id).checks["pair"].result is CheckResult.PASS
-        assert world.vault.get_client_pair(client_id, version_id=world.row(client_id).client_version_id)
+        assert world.vault.get_client_pair(client_id, version_id=world.credential(client_id).client_version_id)
 
 
 def test_a_wrong_client_id_of_a_custom_connection_is_told_too(world: World) -> None:

@@ -34,10 +34,12 @@ def test_a_reader_that_was_overtaken_by_a_disconnect_brings_nothing_back(world: 
 
 
 def test_a_reader_of_an_earlier_life_brings_nothing_back(world: World) -> None:
-    row = world.connect()
+    credential = world.connect()
     world.vault.delete_tokens(CLIENT_ID)
     with pytest.raises(SecretDeleted):
-        ReadSecrets(world.registry, world.vault, world.observer).tokens(replace(row, incarnation=UUID(int=1)))
+        ReadSecrets(world.registry, world.vault, world.observer).tokens(
+            replace(credential, incarnation=UUID(int=1))
+        )
     assert world.vault.deleted != set()
 
 
@@ -54,12 +56,12 @@ def test_a_secret_that_is_gone_for_good_is_told_after_a_while(
     world.connect()
     del world.vault.versions[f"{world.vault.prefix}/{CLIENT_ID}/{which}"]
     world.sweep_when_due()
-    assert world.row().status is Status.DEGRADED
+    assert world.credential().status is Status.DEGRADED
     until = world.now + VISIBLE_WITHIN + timedelta(minutes=2)
     while world.now < until:
         world.advance(60)
         world.sweep()
-    error = world.row().last_error
+    error = world.credential().last_error
     assert error is not None
-    assert (world.row().status, error.code) == (status, code)
+    assert (world.credential().status, error.code) == (status, code)
     assert world.xero.refresh_tokens == []

@@ -18,7 +18,7 @@ A_LEASE = 60
 
 
 def refresh(world: World) -> Outcome:
-    return world.app.refresh_credential(world.row(), only_if_due=False).outcome
+    return world.app.refresh_credential(world.credential(), only_if_due=False).outcome
 
 
 def fail(world: World, *kinds: FailureKind) -> Credential:
@@ -27,11 +27,11 @@ def fail(world: World, *kinds: FailureKind) -> Credential:
         # What was not sent is asked once more at once.
         world.xero.failures.extend([kind] * (2 if kind is FailureKind.NOT_SENT else 1))
         assert world.sweep_when_due() == {"failed": 1}
-    return world.row()
+    return world.credential()
 
 
 def minutes_until_due(world: World) -> float:
-    due_at = world.row().due_at
+    due_at = world.credential().due_at
     assert due_at is not None
     return (due_at - world.now) / timedelta(minutes=1)
 
@@ -41,19 +41,19 @@ def versions(world: World) -> int:
 
 
 def assert_consumers_read_what_the_registry_says(world: World) -> None:
-    row = world.row()
-    stored = world.vault.get_tokens(CLIENT_ID, version_id=row.tokens_version_id(row.generation))
+    credential = world.credential()
+    stored = world.vault.get_tokens(CLIENT_ID, version_id=credential.tokens_version_id(credential.generation))
     assert stored is not None
     assert stored.secret == world.vault.current_tokens(CLIENT_ID)
-    assert stored.secret.generation == row.generation
-    assert stored.secret.token_expires_at == row.access_token_expires_at
+    assert stored.secret.generation == credential.generation
+    assert stored.secret.token_expires_at == credential.access_token_expires_at
 
 
 @pytest.fixture
 def connected(world: World) -> Credential:
-    row = world.connect()
+    credential = world.connect()
     world.xero.calls.clear()
-    return row
+    return credential
 
 
 # All is well
@@ -62,10 +62,14 @@ def connected(world: World) -> Credential:
 @pytest.mark.usefixtures("connected")
 def test_a_refresh_stores_the_successor(world: World) -> None:
     assert world.sweep_when_due() == {"refreshed": 1}
-    row = world.row()
-    assert (row.status, row.generation, row.last_refreshed_at) == (Status.CONNECTED, 2, world.now)
-    assert row.refresh_token_expires_at == world.now + timedelta(days=60)
-    assert (row.lease, row.attempt_started_at) == (None, None)
+    credential = world.credential()
+    assert (credential.status, credential.generation, credential.last_refreshed_at) == (
+        Status.CONNECTED,
+        2,
+        world.now,
+    )
+    assert credential.refresh_token_expires_at == world.now + timedelta(days=60)
+    assert (credential.lease, credential.attempt_started_at) == (None, None)
     assert 18 <= minutes_until_due(world) <= 20
     assert world.xero.refresh_tokens == ["refresh-1"]
     assert_consumers_read_what_the_registry_says(world)
@@ -80,19 +84,19 @@ def test_each_refresh_presents_the_token_of_the_one_before(world: World) -> None
 
 @pytest.mark.usefixtures("connected")
 def test_what_a_refresh_leaves_out_is_kept(world: World) -> None:
-    scopes = world.row().granted_scopes
+    scopes = world.credential().granted_scopes
     world.xero.terse = True
     world.sweep_when_due()
     assert world.vault.current_tokens(CLIENT_ID).token.refresh_token == "refresh-1"
-    assert world.row().granted_scopes == scopes
+    assert world.credential().granted_scopes == scopes
     assert world.sweep_when_due() == {"refreshed": 1}
 
 
 @pytest.mark.usefixtures("connected")
 def test_organisations_survive_a_refresh_without_another_call(world: World) -> None:
-    tenants = world.row().tenants
+    tenants = world.credential().tenants
     world.sweep_when_due()
-    assert world.row().tenants == tenants
+    assert world.credential().tenants == tenants
     assert world.vault.current_tokens(CLIENT_ID).tenants == tenants
     assert world.xero.calls == ["refresh"]
 
@@ -101,7 +105,7 @@ def test_organisations_survive_a_refresh_without_another_call(world: World) -> N
 def test_what_is_not_due_is_left_alone(world: World) -> None:
     world.advance(18 * 60)
     assert world.sweep() == {}
-    skipped = world.app.refresh_credential(world.row(), only_if_due=True)
+    skipped = world.app.refresh_credential(world.credential(), only_if_due=True)
     assert skipped.outcome is Outcome.SKIPPED
     assert world.xero.calls == []
 
@@ -109,9 +113,9 @@ def test_what_is_not_due_is_left_alone(world: World) -> None:
 @pytest.mark.parametrize("status", sorted({*Status} - {Status.CONNECTED, Status.DEGRADED, Status.CLIENT_REJECTED}))
 def test_a_status_without_a_living_grant_is_not_refreshed(world: World, status: Status) -> None:
     world.connect()
-    before = world.registry.save(replace(world.row(), status=status))
+    before = world.registry.save(replace(world.credential(), status=status))
     assert refresh(world) is Outcome.SKIPPED
-    assert world.row() == before
+    assert world.credential() == before
 
 
 def test_a_day_of_ticks_leaves_a_reader_five_minutes_at_least(world: World) -> None:
@@ -122,7 +126,7 @@ def test_a_day_of_ticks_leaves_a_reader_five_minutes_at_least(world: World) -> N
         shortest = min(shortest, world.vault.current_tokens(CLIENT_ID).token_expires_at - world.now)
         world.sweep()
     assert shortest >= timedelta(minutes=5)
-    assert 70 <= world.row().generation <= 74
+    assert 70 <= world.credential().generation <= 74
     assert set(world.observer.counts) >= {"Refreshed"}
     assert "RefreshFailed" not in world.observer.counts
 
@@ -131,7 +135,7 @@ def test_a_day_of_ticks_leaves_a_reader_five_minutes_at_least(world: World) -> N
 
 
 @pytest.mark.usefixtures("connected")
-def test_while_somebody_holds_the_lease_nobody_else_asks_xero(world: World) -> None:
+def test_while_one_holds_the_lease_no_other_asks_xero(world: World) -> None:
     outcomes: list[Outcome] = []
     step_in(world.xero, "refresh", before=lambda: outcomes.append(refresh(world)))
     assert refresh(world) is Outcome.REFRESHED
@@ -140,12 +144,12 @@ def test_while_somebody_holds_the_lease_nobody_else_asks_xero(world: World) -> N
 
 
 @pytest.mark.usefixtures("connected")
-def test_two_ticks_that_read_the_same_row_refresh_once(world: World) -> None:
+def test_two_ticks_that_read_the_same_credential_refresh_once(world: World) -> None:
     outcomes: list[Outcome] = []
     step_in(world.registry, "save", before=lambda: outcomes.append(refresh(world)))
     assert refresh(world) is Outcome.BUSY
     assert outcomes == [Outcome.REFRESHED]
-    assert world.row().generation == 2
+    assert world.credential().generation == 2
     # The consent wrote two: its answer at once, and again with the organisations.
     assert versions(world) == 3
 
@@ -162,7 +166,7 @@ def test_a_holder_that_overran_before_storing_gives_way(world: World) -> None:
     with pytest.raises(LeaseUnavailable):
         refresh(world)
     assert outcomes == [Outcome.REFRESHED]
-    assert (world.row().generation, versions(world)) == (2, 3)
+    assert (world.credential().generation, versions(world)) == (2, 3)
     # Both presented the same token, the second inside the grace: Xero's newest answer is the stored one.
     assert world.xero.refresh_tokens == ["refresh-1", "refresh-1"]
     assert_consumers_read_what_the_registry_says(world)
@@ -179,7 +183,7 @@ def test_a_holder_that_overran_after_storing_has_its_version_adopted(world: Worl
     step_in(world.vault, "put_tokens", after=overrun, skip=1)
     assert refresh(world) is Outcome.REFRESHED
     assert outcomes == [Outcome.ROLLED_FORWARD]
-    assert (world.row().generation, versions(world)) == (2, 3)
+    assert (world.credential().generation, versions(world)) == (2, 3)
     assert world.xero.calls == ["refresh"]
     assert_consumers_read_what_the_registry_says(world)
 
@@ -193,7 +197,7 @@ def test_no_post_is_started_that_could_outlive_the_lease(world: World) -> None:
     lease_left: list[timedelta] = []
 
     def look() -> None:
-        lease = world.row().lease
+        lease = world.credential().lease
         assert lease is not None
         lease_left.append(lease.until - world.now)
 
@@ -207,7 +211,7 @@ def test_no_put_is_started_that_could_outlive_the_lease(world: World) -> None:
     lease_left: list[timedelta] = []
 
     def look() -> None:
-        lease = world.row().lease
+        lease = world.credential().lease
         assert lease is not None
         lease_left.append(lease.until - world.now)
 
@@ -233,13 +237,13 @@ def test_a_holder_that_lost_its_lease_before_the_post_does_not_ask_xero(world: W
 
 
 @pytest.mark.usefixtures("connected")
-def test_a_note_that_somebody_writes_meanwhile_is_not_lost(world: World) -> None:
+def test_a_note_that_another_writes_meanwhile_is_not_lost(world: World) -> None:
     def relabel() -> None:
-        world.registry.save(replace(world.row(), label="renamed"))
+        world.registry.save(replace(world.credential(), label="renamed"))
 
     step_in(world.xero, "refresh", after=relabel)
     assert refresh(world) is Outcome.REFRESHED
-    assert (world.row().label, world.row().generation) == ("renamed", 2)
+    assert (world.credential().label, world.credential().generation) == ("renamed", 2)
 
 
 # Cut off in the middle
@@ -250,12 +254,12 @@ def test_what_was_stored_but_not_committed_is_rolled_forward_without_asking_xero
     step_in(world.vault, "put_tokens", after=die, skip=1)
     with pytest.raises(ProcessDied):
         world.sweep_when_due()
-    assert world.row().generation == 1
+    assert world.credential().generation == 1
     world.advance(A_LEASE - 1)
     assert world.sweep() == {}
     world.advance(1)
     assert world.sweep() == {"rolled_forward": 1}
-    assert (world.row().generation, world.row().attempt_started_at) == (2, None)
+    assert (world.credential().generation, world.credential().attempt_started_at) == (2, None)
     assert world.xero.calls == ["refresh"]
     assert_consumers_read_what_the_registry_says(world)
 
@@ -267,7 +271,7 @@ def test_what_was_answered_but_not_stored_is_asked_for_again_with_the_old_token(
         world.sweep_when_due()
     assert world.sweep_when_due() == {"refreshed": 1}
     assert world.xero.refresh_tokens == ["refresh-1", "refresh-1"]
-    assert world.row().attempt_started_at is None
+    assert world.credential().attempt_started_at is None
     assert_consumers_read_what_the_registry_says(world)
 
 
@@ -287,26 +291,26 @@ def test_dying_anywhere_costs_no_more_than_a_lease(world: World, method: str) ->
 def test_the_start_of_an_attempt_is_remembered_over_its_repetitions(world: World) -> None:
     started = None
     for _ in range(4):
-        row = fail(world, FailureKind.UNANSWERED)
-        started = started or row.attempt_started_at
-        assert row.attempt_started_at == started
+        credential = fail(world, FailureKind.UNANSWERED)
+        started = started or credential.attempt_started_at
+        assert credential.attempt_started_at == started
     assert started is not None
     world.sweep_when_due()
-    assert world.row().attempt_started_at is None
+    assert world.credential().attempt_started_at is None
 
 
 @pytest.mark.usefixtures("connected")
 def test_of_several_generations_ahead_the_newest_is_adopted(world: World) -> None:
-    row = world.row()
+    credential = world.credential()
     for generation in (2, 3, 4):
         world.vault.put_tokens(
-            a_tokens_secret(generation=generation), version_id=row.tokens_version_id(generation)
+            a_tokens_secret(generation=generation), version_id=credential.tokens_version_id(generation)
         )
     step_in(world.vault, "get_client_pair", before=die)
     with pytest.raises(ProcessDied):
         refresh(world)
     assert world.sweep_when_due() == {"rolled_forward": 1}
-    assert world.row().generation == 4
+    assert world.credential().generation == 4
     assert world.xero.calls == []
     assert_consumers_read_what_the_registry_says(world)
 
@@ -316,10 +320,10 @@ def test_an_answer_whose_version_id_is_taken_goes_under_the_next_generation(worl
     step_in(world.vault, "put_tokens", after=die, skip=1)
     with pytest.raises(ProcessDied):
         world.sweep_when_due()
-    world.vault.unseen.add(world.row().tokens_version_id(2))
+    world.vault.unseen.add(world.credential().tokens_version_id(2))
     assert world.sweep_when_due() == {"refreshed": 1}
-    row = world.row()
-    assert row.generation == 3
+    credential = world.credential()
+    assert credential.generation == 3
     assert world.xero.refresh_tokens == ["refresh-1", "refresh-1"]
     assert world.vault.current_tokens(CLIENT_ID).token.refresh_token == "refresh-3"
     assert_consumers_read_what_the_registry_says(world)
@@ -327,38 +331,38 @@ def test_an_answer_whose_version_id_is_taken_goes_under_the_next_generation(worl
 
 @pytest.mark.usefixtures("connected")
 def test_a_reader_that_cannot_see_the_current_version_waits(world: World) -> None:
-    world.vault.unseen.add(world.row().tokens_version_id(1))
+    world.vault.unseen.add(world.credential().tokens_version_id(1))
     assert world.sweep_when_due() == {"failed": 1}
     assert world.xero.calls == []
-    error = world.row().last_error
+    error = world.credential().last_error
     assert error is not None
-    assert (error.code, world.row().status) == ("secret_unreadable", Status.DEGRADED)
+    assert (error.code, world.credential().status) == ("secret_unreadable", Status.DEGRADED)
     world.vault.unseen.clear()
     assert world.sweep_when_due() == {"refreshed": 1}
 
 
 @pytest.mark.usefixtures("connected")
 def test_an_adopted_answer_without_organisations_has_them_looked_up(world: World) -> None:
-    row = world.row()
-    world.vault.put_tokens(a_tokens_secret(generation=2, tenants=()), version_id=row.tokens_version_id(2))
+    credential = world.credential()
+    world.vault.put_tokens(a_tokens_secret(generation=2, tenants=()), version_id=credential.tokens_version_id(2))
     fail(world, FailureKind.UNANSWERED)
     assert world.sweep_when_due() == {"rolled_forward": 1}
-    assert not world.row().tenants_pending
-    assert world.row().tenants == world.xero.organisations
+    assert not world.credential().tenants_pending
+    assert world.credential().tenants == world.xero.organisations
 
 
 def test_after_a_consent_that_was_cut_off_no_organisation_of_the_grant_before_is_left(world: World) -> None:
-    row = world.connect()
+    credential = world.connect()
     stored = a_tokens_secret(generation=2, tenants=())
-    world.vault.put_tokens(stored, version_id=consent_version_id(row.incarnation, "b" * 64))
+    world.vault.put_tokens(stored, version_id=consent_version_id(credential.incarnation, "b" * 64))
     world.xero.connections_down = True
-    cut_off = row.leased("consent", now=world.now, duration=timedelta(seconds=60), consenting="b" * 64)
+    cut_off = credential.leased("consent", now=world.now, duration=timedelta(seconds=60), consenting="b" * 64)
     world.registry.save(cut_off)
     assert world.sweep_when_due() == {"rolled_forward": 1}
-    assert (world.row().tenants, world.row().tenants_pending) == ((), True)
+    assert (world.credential().tenants, world.credential().tenants_pending) == ((), True)
     world.xero.connections_down = False
     world.sweep_when_due()
-    assert world.row().tenants == world.xero.organisations
+    assert world.credential().tenants == world.xero.organisations
 
 
 # Xero does not give a token
@@ -367,15 +371,20 @@ def test_after_a_consent_that_was_cut_off_no_organisation_of_the_grant_before_is
 @pytest.mark.parametrize("kind", sorted(INCONCLUSIVE))
 @pytest.mark.usefixtures("connected")
 def test_without_a_definite_answer_the_old_token_is_presented_again(world: World, kind: FailureKind) -> None:
-    row = fail(world, kind)
-    assert row.status is Status.DEGRADED
-    assert (row.failures, row.lease) == (1, None)
-    assert row.last_error is not None
-    assert (row.last_error.code, row.last_error.at) == (kind, world.now)
+    credential = fail(world, kind)
+    assert credential.status is Status.DEGRADED
+    assert (credential.failures, credential.lease) == (1, None)
+    assert credential.last_error is not None
+    assert (credential.last_error.code, credential.last_error.at) == (kind, world.now)
     assert world.sweep_when_due() == {"refreshed": 1}
     assert set(world.xero.refresh_tokens) == {"refresh-1"}
-    row = world.row()
-    assert (row.status, row.generation, row.failures, row.last_error) == (Status.CONNECTED, 2, 0, None)
+    credential = world.credential()
+    assert (credential.status, credential.generation, credential.failures, credential.last_error) == (
+        Status.CONNECTED,
+        2,
+        0,
+        None,
+    )
 
 
 @pytest.mark.usefixtures("connected")
@@ -383,7 +392,7 @@ def test_what_was_not_sent_is_asked_once_more_at_once(world: World) -> None:
     world.xero.failures.append(FailureKind.NOT_SENT)
     assert world.sweep_when_due() == {"refreshed": 1}
     assert world.xero.refresh_tokens == ["refresh-1", "refresh-1"]
-    assert world.row().failures == 0
+    assert world.credential().failures == 0
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind is not FailureKind.NOT_SENT])
@@ -397,11 +406,11 @@ def test_what_may_have_arrived_is_not_asked_again_at_once(world: World, kind: Fa
 def test_the_second_answer_counts(world: World) -> None:
     world.xero.failures.extend([FailureKind.NOT_SENT, FailureKind.UNANSWERED])
     world.sweep_when_due()
-    row = world.row()
-    assert row.failures == 1
-    assert row.last_error is not None
-    assert row.last_error.code == "unanswered"
-    assert row.attempt_started_at is not None
+    credential = world.credential()
+    assert credential.failures == 1
+    assert credential.last_error is not None
+    assert credential.last_error.code == "unanswered"
+    assert credential.attempt_started_at is not None
 
 
 @pytest.mark.usefixtures("connected")
@@ -426,7 +435,7 @@ def test_an_hour_without_xero_ends_no_grant(world: World) -> None:
     stops_at = world.now + timedelta(hours=3)
     while world.now < stops_at:
         fail(world, FailureKind.UNAVAILABLE)
-    assert world.row().status is Status.DEGRADED
+    assert world.credential().status is Status.DEGRADED
     assert world.sweep_when_due() == {"refreshed": 1}
 
 
@@ -435,21 +444,21 @@ def test_an_hour_without_xero_ends_no_grant(world: World) -> None:
 
 @pytest.mark.usefixtures("connected")
 def test_one_refused_grant_is_a_suspicion(world: World) -> None:
-    row = fail(world, FailureKind.INVALID_GRANT)
-    assert row.status is Status.DEGRADED
+    credential = fail(world, FailureKind.INVALID_GRANT)
+    assert credential.status is Status.DEGRADED
     assert minutes_until_due(world) == 1
     assert world.sweep_when_due() == {"refreshed": 1}
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     assert world.observer.counts["ReauthorizationRequired"] == 0
 
 
 @pytest.mark.usefixtures("connected")
 def test_a_grant_that_is_refused_twice_is_dead_once(world: World) -> None:
-    row = fail(world, FailureKind.INVALID_GRANT, FailureKind.INVALID_GRANT)
-    assert row.status is Status.REAUTHORIZATION_REQUIRED
-    assert (row.due_at, row.lease, row.attempt_started_at) == (None, None, None)
-    assert row.last_error is not None
-    assert row.last_error.code == "invalid_grant"
+    credential = fail(world, FailureKind.INVALID_GRANT, FailureKind.INVALID_GRANT)
+    assert credential.status is Status.REAUTHORIZATION_REQUIRED
+    assert (credential.due_at, credential.lease, credential.attempt_started_at) == (None, None, None)
+    assert credential.last_error is not None
+    assert credential.last_error.code == "invalid_grant"
     world.xero.calls.clear()
     for _ in range(100):
         world.advance(60)
@@ -459,9 +468,9 @@ def test_a_grant_that_is_refused_twice_is_dead_once(world: World) -> None:
 
 
 @pytest.mark.usefixtures("connected")
-def test_two_refusals_with_an_outage_between_them_are_not_two_in_a_row(world: World) -> None:
-    row = fail(world, FailureKind.INVALID_GRANT, FailureKind.UNANSWERED, FailureKind.INVALID_GRANT)
-    assert row.status is Status.DEGRADED
+def test_two_refusals_with_an_outage_between_them_are_not_two_in_a_credential(world: World) -> None:
+    credential = fail(world, FailureKind.INVALID_GRANT, FailureKind.UNANSWERED, FailureKind.INVALID_GRANT)
+    assert credential.status is Status.DEGRADED
     assert fail(world, FailureKind.INVALID_GRANT).status is Status.REAUTHORIZATION_REQUIRED
 
 
@@ -471,12 +480,12 @@ def test_before_a_grant_is_given_up_the_vault_is_asked_once_more(world: World) -
     step_in(world.vault, "put_tokens", after=die, skip=1)
     with pytest.raises(ProcessDied):
         world.sweep_when_due()
-    world.vault.unseen.add(world.row().tokens_version_id(2))
+    world.vault.unseen.add(world.credential().tokens_version_id(2))
     fail(world, FailureKind.INVALID_GRANT)
     world.xero.failures.append(FailureKind.INVALID_GRANT)
     step_in(world.xero, "refresh", before=world.vault.unseen.clear)
     assert world.sweep_when_due() == {"rolled_forward": 1}
-    assert (world.row().status, world.row().generation) == (Status.CONNECTED, 2)
+    assert (world.credential().status, world.credential().generation) == (Status.CONNECTED, 2)
     assert world.observer.counts["ReauthorizationRequired"] == 0
 
 
@@ -494,18 +503,18 @@ def test_a_consent_heals_a_dead_grant(world: World) -> None:
 def test_a_refused_pair_is_asked_about_less_and_less_often(world: World) -> None:
     pauses = []
     for _ in range(6):
-        row = fail(world, FailureKind.INVALID_CLIENT)
-        assert row.status is Status.CLIENT_REJECTED
-        assert row.attempt_started_at is None
+        credential = fail(world, FailureKind.INVALID_CLIENT)
+        assert credential.status is Status.CLIENT_REJECTED
+        assert credential.attempt_started_at is None
         pauses.append(minutes_until_due(world))
     assert pauses == [5, 10, 20, 40, 60, 60]
 
 
 @pytest.mark.usefixtures("connected")
-def test_a_pair_that_is_accepted_again_heals_by_itself(world: World) -> None:
+def test_a_pair_that_is_accepted_again_heals_without_an_admin(world: World) -> None:
     fail(world, FailureKind.INVALID_CLIENT)
     assert world.sweep_when_due() == {"refreshed": 1}
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     assert world.xero.refresh_tokens == ["refresh-1", "refresh-1"]
 
 
@@ -518,7 +527,7 @@ def test_an_outage_does_not_acquit_a_refused_pair(world: World, kind: FailureKin
 @pytest.mark.usefixtures("connected")
 def test_a_pair_that_is_good_again_over_a_grant_that_is_dead(world: World) -> None:
     fail(world, FailureKind.INVALID_CLIENT, FailureKind.INVALID_GRANT)
-    assert world.row().status is Status.DEGRADED
+    assert world.credential().status is Status.DEGRADED
     assert fail(world, FailureKind.INVALID_GRANT).status is Status.REAUTHORIZATION_REQUIRED
 
 
@@ -545,7 +554,7 @@ def test_a_failure_is_logged_with_xero_s_own_id(world: World) -> None:
 @pytest.mark.usefixtures("connected")
 def test_tokens_prove_a_pair_that_was_in_doubt(world: World) -> None:
     world.xero.failures.append(FailureKind.INVALID_CLIENT)
-    row = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
-    assert (row.status, row.checks["pair"].result) == (Status.CLIENT_REJECTED, CheckResult.FAIL)
+    credential = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    assert (credential.status, credential.checks["pair"].result) == (Status.CLIENT_REJECTED, CheckResult.FAIL)
     assert world.sweep_when_due() == {"refreshed": 1}
-    assert world.row().checks["pair"].result is CheckResult.PASS
+    assert world.credential().checks["pair"].result is CheckResult.PASS

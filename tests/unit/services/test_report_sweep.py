@@ -102,7 +102,7 @@ def test_one_that_xero_refuses_for_itself_is_not_counted(world: World, kind: Fai
     world.advance(20 * 60)
     world.xero.failures.append(kind)
     world.sweep()
-    assert world.row().last_error is not None
+    assert world.credential().last_error is not None
     world.advance(6 * 60)
     world.xero.failures.append(kind)
     assert counted(world, "TokensShort") == 0

@@ -56,12 +56,12 @@ def test_secrets_that_take_no_writes_starve_no_other(world: World, broken: int, 
         world.sweep()
         late = [one for one in GOOD if _left(world, one) <= 0]
         assert late == []
-    assert {world.row(client_id).status for client_id in bad} == {Status.DEGRADED}
-    assert {world.row(client_id).status for client_id in GOOD} == {Status.CONNECTED}
+    assert {world.credential(client_id).status for client_id in bad} == {Status.DEGRADED}
+    assert {world.credential(client_id).status for client_id in GOOD} == {Status.CONNECTED}
 
 
 def _left(world: World, client_id: str) -> float:
-    expires_at = world.row(client_id).access_token_expires_at
+    expires_at = world.credential(client_id).access_token_expires_at
     assert expires_at is not None
     return (expires_at - world.now).total_seconds()
 
@@ -80,13 +80,13 @@ def test_a_secret_that_cannot_be_read_is_told(world: World, method: str, reason:
     read: Callable[..., Any] = getattr(world.vault, method)
     _reads(world, method, reason)
     world.sweep_when_due()
-    row = world.row()
-    assert (row.status, row.lease, row.attempt_started_at) == (Status.DEGRADED, None, None)
-    assert row.last_error is not None
-    assert row.last_error.code == "store_unavailable"
+    credential = world.credential()
+    assert (credential.status, credential.lease, credential.attempt_started_at) == (Status.DEGRADED, None, None)
+    assert credential.last_error is not None
+    assert credential.last_error.code == "store_unavailable"
     setattr(world.vault, method, read)
     assert world.sweep_when_due() == {"refreshed": 1}
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_a_custom_connection_at_the_limit_of_versions_waits_and_says_so(world: World) -> None:
@@ -97,7 +97,7 @@ def test_a_custom_connection_at_the_limit_of_versions_waits_and_says_so(world: W
     for _ in range(60):
         world.advance(60)
         world.sweep()
-    row = world.row()
-    assert row.status is Status.DEGRADED
-    assert row.last_error is not None
+    credential = world.credential()
+    assert credential.status is Status.DEGRADED
+    assert credential.last_error is not None
     assert world.xero.calls.count("client_credentials") < 10

@@ -15,7 +15,7 @@ def pending(world: World) -> Credential:
 
 
 def proof(world: World) -> TurnDone:
-    return world.app.sweep_due_credentials.validate_pending(world.row())
+    return world.app.sweep_due_credentials.validate_pending(world.credential())
 
 
 def disconnecting(world: World) -> Credential:

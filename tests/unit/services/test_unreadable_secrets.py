@@ -30,8 +30,12 @@ def connect(world: World, integration_type: IntegrationType) -> None:
 
 def blink(world: World, secret: str) -> None:
     """Have the next read of a secret find nothing, as a reader that lags does."""
-    method, row = f"get_{secret}", world.row()
-    unseen = row.client_version_id if secret == "client_pair" else row.tokens_version_id(row.generation)
+    method, credential = f"get_{secret}", world.credential()
+    unseen = (
+        credential.client_version_id
+        if secret == "client_pair"
+        else credential.tokens_version_id(credential.generation)
+    )
     read = getattr(world.vault, method)
 
     def lagging(client_id: str, *, version_id: str) -> object:
@@ -48,7 +52,7 @@ def a_quarter_of_failures(world: World) -> None:
         world.xero.failures.append(FailureKind.NOT_SENT)
         world.xero.failures.append(FailureKind.NOT_SENT)
         world.sweep_when_due()
-    assert world.row().failures >= 16
+    assert world.credential().failures >= 16
 
 
 @pytest.mark.parametrize(
@@ -61,20 +65,20 @@ def test_two_moments_of_lag_are_no_absence(world: World, integration_type: Integ
     a_quarter_of_failures(world)
     blink(world, secret)
     world.sweep_when_due()
-    assert world.row().status is Status.DEGRADED
+    assert world.credential().status is Status.DEGRADED
     world.sweep_when_due()
-    assert (world.row().status, world.row().unreadable_since) == (Status.CONNECTED, None)
+    assert (world.credential().status, world.credential().unreadable_since) == (Status.CONNECTED, None)
 
 
 def test_a_custom_connection_is_never_sent_to_a_consent(world: World) -> None:
     connect(world, CUSTOM)
     world.vault.versions[world.vault.client_secret_name(CLIENT_ID)].clear()
     for _ in range(30):
-        world.sweep_when_due() if world.row().due_at else None
-    row = world.row()
-    assert row.status is Status.CLIENT_REJECTED
-    assert row.last_error is not None
-    assert row.last_error.code == "client_secret_missing"
+        world.sweep_when_due() if world.credential().due_at else None
+    credential = world.credential()
+    assert credential.status is Status.CLIENT_REJECTED
+    assert credential.last_error is not None
+    assert credential.last_error.code == "client_secret_missing"
 
 
 def test_an_old_moment_of_lag_does_not_make_a_disconnect_give_up(world: World) -> None:
@@ -85,7 +89,7 @@ def test_an_old_moment_of_lag_does_not_make_a_disconnect_give_up(world: World) -
     blink(world, "client_pair")
     assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTING
     assert world.sweep_when_due() == {"disconnected": 1}
-    assert world.row().last_error is None
+    assert world.credential().last_error is None
     assert "refresh-1" in world.xero.dead
 
 
@@ -94,13 +98,13 @@ def test_a_pending_pair_that_is_gone_is_said(world: World) -> None:
     assert world.submit().status is Status.PENDING_VALIDATION
     world.vault.versions.clear()
     for _ in range(40):
-        if world.row().status is not Status.PENDING_VALIDATION:
+        if world.credential().status is not Status.PENDING_VALIDATION:
             break
         world.sweep_when_due()
-    row = world.row()
-    assert row.status is Status.REJECTED
-    assert row.last_error is not None
-    assert row.last_error.code == "client_secret_missing"
+    credential = world.credential()
+    assert credential.status is Status.REJECTED
+    assert credential.last_error is not None
+    assert credential.last_error.code == "client_secret_missing"
     assert "CredentialRejected" in [event.event_type for event in world.event_bus.published]
     healed = world.app.replace_client_secret(CLIENT_ID, world.xero.secrets[CLIENT_ID], by=ADMIN)
     assert healed.status is Status.VALIDATED
@@ -115,35 +119,35 @@ def test_a_proof_that_finds_no_pair_says_so_in_the_end(world: World) -> None:
     with pytest.raises(Conflict) as caught:
         world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
     assert caught.value.code == "client_secret_missing"
-    assert world.row().status is Status.CLIENT_REJECTED
+    assert world.credential().status is Status.CLIENT_REJECTED
 
 
 @pytest.mark.parametrize("status", [Status.VALIDATED, Status.REAUTHORIZATION_REQUIRED, Status.CLIENT_REJECTED])
 def test_where_no_refresh_reads_the_pair_the_schedule_looks_for_it(world: World, status: Status) -> None:
     world.submit()
-    world.registry.save(replace(world.row(), status=status))
+    world.registry.save(replace(world.credential(), status=status))
     blink(world, "client_pair")
     with pytest.raises(StoreUnavailable):
         world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
-    assert world.row().due_at is not None
+    assert world.credential().due_at is not None
     until_nothing_is_due(world)
-    row = world.row()
-    assert row.status is (Status.VALIDATED if status is Status.CLIENT_REJECTED else status)
-    assert (row.last_error, row.unreadable_since) == (None, None)
+    credential = world.credential()
+    assert credential.status is (Status.VALIDATED if status is Status.CLIENT_REJECTED else status)
+    assert (credential.last_error, credential.unreadable_since) == (None, None)
 
 
 @pytest.mark.parametrize("status", [Status.VALIDATED, Status.REAUTHORIZATION_REQUIRED, Status.CLIENT_REJECTED])
 def test_a_pair_that_is_gone_is_looked_for_no_longer_than_it_can_lag(world: World, status: Status) -> None:
     world.submit()
-    world.registry.save(replace(world.row(), status=status))
+    world.registry.save(replace(world.credential(), status=status))
     world.vault.versions.clear()
     with pytest.raises(StoreUnavailable):
         world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
     until_nothing_is_due(world)
-    row = world.row()
-    assert (row.status, row.due_at) == (Status.CLIENT_REJECTED, None)
-    assert row.last_error is not None
-    assert row.last_error.code == "client_secret_missing"
+    credential = world.credential()
+    assert (credential.status, credential.due_at) == (Status.CLIENT_REJECTED, None)
+    assert credential.last_error is not None
+    assert credential.last_error.code == "client_secret_missing"
 
 
 def test_two_looks_days_apart_are_no_absence(world: World) -> None:
@@ -156,12 +160,12 @@ def test_two_looks_days_apart_are_no_absence(world: World) -> None:
     blink(world, "client_pair")
     with pytest.raises(StoreUnavailable):
         world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
-    assert world.row().status is Status.VALIDATED
+    assert world.credential().status is Status.VALIDATED
 
 
 def test_a_rejected_pair_that_is_gone_keeps_the_reason_of_its_rejection(world: World) -> None:
     world.submit()
-    rejected = world.row().failed(code="invalid_client", detail="Xero refuses it.", now=world.now)
+    rejected = world.credential().failed(code="invalid_client", detail="Xero refuses it.", now=world.now)
     world.registry.save(replace(rejected, status=Status.REJECTED, due_at=world.now + timedelta(days=7)))
     world.vault.versions.clear()
     world.advance(3600)
@@ -170,13 +174,13 @@ def test_a_rejected_pair_that_is_gone_keeps_the_reason_of_its_rejection(world: W
             world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
         assert caught.value.code == "client_secret_missing"
         world.advance(16 * 60)
-    assert world.row().last_error == rejected.last_error
+    assert world.credential().last_error == rejected.last_error
 
 
 @pytest.mark.parametrize("status", [Status.PENDING_VALIDATION, Status.CLIENT_REJECTED])
 def test_a_pair_that_a_store_does_not_give_is_told(world: World, status: Status) -> None:
     world.submit()
-    world.registry.save(replace(world.row(), status=status, due_at=world.now))
+    world.registry.save(replace(world.credential(), status=status, due_at=world.now))
     read = world.vault.get_client_pair
 
     def refuse(*_: object, **__: object) -> ClientPair:
@@ -185,17 +189,17 @@ def test_a_pair_that_a_store_does_not_give_is_told(world: World, status: Status)
     world.vault.get_client_pair = refuse  # type: ignore[method-assign]
     for _ in range(3):
         world.sweep_when_due()
-    row = world.row()
-    assert row.last_error is not None
-    assert (row.last_error.code, row.failures, row.lease) == ("store_unavailable", 3, None)
+    credential = world.credential()
+    assert credential.last_error is not None
+    assert (credential.last_error.code, credential.failures, credential.lease) == ("store_unavailable", 3, None)
     world.vault.get_client_pair = read  # type: ignore[method-assign]
     world.sweep_when_due()
-    assert (world.row().status, world.row().last_error) == (Status.VALIDATED, None)
+    assert (world.credential().status, world.credential().last_error) == (Status.VALIDATED, None)
 
 
 def until_nothing_is_due(world: World) -> None:
     for _ in range(60):
-        due_at = world.row().due_at
+        due_at = world.credential().due_at
         if due_at is None:
             return
         world.sweep_when_due()
@@ -214,12 +218,12 @@ def test_a_consent_without_a_pair_says_so_in_the_end(world: World) -> None:
     with pytest.raises(ConsentRefused) as caught:
         world.call_back(browser, state, code="code")
     assert caught.value.code == "not_connectable"
-    assert world.row().status is Status.CLIENT_REJECTED
+    assert world.credential().status is Status.CLIENT_REJECTED
     assert "code" in world.xero.codes
 
 
 def park(world: World, *, first: bool) -> None:
-    """Have a grant wait in the row: that of the first consent, or of a refresh."""
+    """Have a grant wait in the credential: that of the first consent, or of a refresh."""
     put = world.vault.put_tokens
 
     def refuse(*_: object, **__: object) -> None:
@@ -241,7 +245,7 @@ def park(world: World, *, first: bool) -> None:
 
         world.vault.put_tokens = refuse_new  # type: ignore[assignment, method-assign]
         world.sweep()
-    assert world.row().parked is not None
+    assert world.credential().parked is not None
     world.vault.put_tokens = put  # type: ignore[method-assign]
 
 
@@ -258,9 +262,9 @@ def test_a_parked_grant_that_cannot_be_unsealed_ends_in_a_new_consent(world: Wor
     if not first:
         world.xero.dead.add("refresh-1")
     for _ in range(30):
-        if world.row().due_at is not None:
+        if world.credential().due_at is not None:
             world.sweep_when_due()
-    assert world.row().status is Status.REAUTHORIZATION_REQUIRED
+    assert world.credential().status is Status.REAUTHORIZATION_REQUIRED
     assert "ReauthorizationRequired" in [event.event_type for event in world.event_bus.published]
 
 
@@ -269,31 +273,35 @@ def test_a_parked_grant_outlives_the_tokens_secret(world: World) -> None:
     world.vault.versions[world.vault.tokens_secret_name(CLIENT_ID)].clear()
     world.advance(60)
     assert world.sweep() == {"refreshed": 1}
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_a_first_grant_that_dies_while_it_is_parked_asks_for_a_new_consent(world: World) -> None:
     park(world, first=True)
     world.xero.dead.add("refresh-1")
     for _ in range(4):
-        if world.row().due_at is not None:
+        if world.credential().due_at is not None:
             world.sweep_when_due()
-    row = world.row()
-    assert (row.status, row.due_at, row.parked) == (Status.REAUTHORIZATION_REQUIRED, None, None)
+    credential = world.credential()
+    assert (credential.status, credential.due_at, credential.parked) == (
+        Status.REAUTHORIZATION_REQUIRED,
+        None,
+        None,
+    )
     assert world.consent().status is Status.CONNECTED
 
 
 def test_the_absence_of_one_secret_is_none_of_the_other(world: World) -> None:
     world.connect()
     world.advance(1200)
-    pair, tokens = world.row().client_version_id, world.row().tokens_version_id(1)
+    pair, tokens = world.credential().client_version_id, world.credential().tokens_version_id(1)
     world.vault.unseen.add(pair)
     for _ in range(15):
         world.sweep_when_due()
     world.vault.unseen = {tokens}
     world.sweep_when_due()
-    assert world.row().status is Status.DEGRADED
+    assert world.credential().status is Status.DEGRADED
     assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTING
     world.vault.unseen.clear()
     assert world.sweep_when_due() == {"disconnected": 1}
-    assert world.row().last_error is None
+    assert world.credential().last_error is None

@@ -14,9 +14,9 @@ from xero_connector.domain.tokens import ClientPair
 
 def submit_unanswered(world: World, *, good: bool) -> Credential:
     world.xero.failures.append(FailureKind.UNANSWERED)
-    row = world.submit(known_to_xero=good)
-    assert row.status is Status.PENDING_VALIDATION
-    return row
+    credential = world.submit(known_to_xero=good)
+    assert credential.status is Status.PENDING_VALIDATION
+    return credential
 
 
 def client_secret_name(world: World) -> str:
@@ -26,33 +26,42 @@ def client_secret_name(world: World) -> str:
 def test_a_good_pair_is_proven_later(world: World) -> None:
     submit_unanswered(world, good=True)
     assert world.sweep_when_due() == {"validated": 1}
-    row = world.row()
-    assert row.checks["pair"].result is CheckResult.PASS
-    assert (row.failures, row.last_error, row.due_at, row.lease) == (0, None, None, None)
-    assert row.attempt_started_at is None
+    credential = world.credential()
+    assert credential.checks["pair"].result is CheckResult.PASS
+    assert (credential.failures, credential.last_error, credential.due_at, credential.lease) == (
+        0,
+        None,
+        None,
+        None,
+    )
+    assert credential.attempt_started_at is None
     assert world.consent().status is Status.CONNECTED
 
 
 def test_a_wrong_pair_is_rejected_later(world: World) -> None:
     submit_unanswered(world, good=False)
-    row = world.reject()
-    assert row.last_error is not None
-    assert row.last_error.code == "invalid_client"
-    assert row.checks["pair"].result is CheckResult.FAIL
-    assert row.lease is None
+    credential = world.reject()
+    assert credential.last_error is not None
+    assert credential.last_error.code == "invalid_client"
+    assert credential.checks["pair"].result is CheckResult.FAIL
+    assert credential.lease is None
     assert world.vault.deleted == set()
 
 
 def test_one_refusal_decides_nothing(world: World) -> None:
     submit_unanswered(world, good=False)
     assert world.sweep_when_due() == {"pending_validation": 1}
-    row = world.row()
-    assert row.last_error is not None
-    assert (row.last_error.code, row.checks["pair"].result) == ("invalid_client", CheckResult.FAIL)
+    credential = world.credential()
+    assert credential.last_error is not None
+    assert (credential.last_error.code, credential.checks["pair"].result) == ("invalid_client", CheckResult.FAIL)
     assert world.vault.deleted == set()
     world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
     assert world.sweep_when_due() == {"validated": 1}
-    assert (world.row().refusals, world.row().refused_since, world.row().last_error) == (0, None, None)
+    assert (world.credential().refusals, world.credential().refused_since, world.credential().last_error) == (
+        0,
+        None,
+        None,
+    )
 
 
 def test_a_rejection_takes_several_refusals_and_twenty_minutes(world: World) -> None:
@@ -60,7 +69,7 @@ def test_a_rejection_takes_several_refusals_and_twenty_minutes(world: World) -> 
     world.sweep_when_due()
     began = world.now
     refusals = 1
-    while world.row().status is Status.PENDING_VALIDATION:
+    while world.credential().status is Status.PENDING_VALIDATION:
         world.sweep_when_due()
         refusals += 1
     assert refusals >= 3
@@ -90,7 +99,7 @@ def test_an_outage_between_refusals_neither_confirms_nor_takes_back(world: World
     world.xero.failures.extend([FailureKind.UNAVAILABLE] * 3)
     for _ in range(3):
         assert world.sweep_when_due() == {"pending_validation": 1}
-    assert world.row().refusals == 1
+    assert world.credential().refusals == 1
     assert world.reject().refusals == 3
 
 
@@ -111,7 +120,7 @@ def test_an_app_without_a_checked_secret_is_rejected_too(world: World, control: 
     for _ in range(6):
         world.xero.failures.extend([FailureKind.INVALID_GRANT, control])
     world.reject()
-    error = world.row().last_error
+    error = world.credential().last_error
     assert error is not None
     assert error.code == "mobile_app"
 
@@ -132,7 +141,7 @@ def test_the_secret_of_a_rejected_pair_is_kept_for_a_week(world: World, rejected
     assert world.vault.deleted == set()
     assert world.sweep_when_due() == {"rejected": 1}
     assert world.vault.deleted == {client_secret_name(world)}
-    assert (world.row().due_at, world.row().lease) == (None, None)
+    assert (world.credential().due_at, world.credential().lease) == (None, None)
 
 
 @pytest.mark.usefixtures("rejected")
@@ -140,8 +149,13 @@ def test_the_secret_of_a_rejected_pair_is_kept_for_a_week(world: World, rejected
 def test_a_new_secret_heals_a_rejected_pair(world: World, days: int) -> None:
     world.advance(days * 86_400)
     world.xero.secrets[CLIENT_ID] = "the right one"
-    row = world.app.replace_client_secret(CLIENT_ID, "the right one", by=ADMIN)
-    assert (row.status, row.refusals, row.last_error, row.due_at) == (Status.VALIDATED, 0, None, None)
+    credential = world.app.replace_client_secret(CLIENT_ID, "the right one", by=ADMIN)
+    assert (credential.status, credential.refusals, credential.last_error, credential.due_at) == (
+        Status.VALIDATED,
+        0,
+        None,
+        None,
+    )
     world.advance(8 * 86_400)
     assert world.sweep() == {}
     assert world.vault.deleted == set()
@@ -151,14 +165,19 @@ def test_a_new_secret_heals_a_rejected_pair(world: World, days: int) -> None:
 @pytest.mark.usefixtures("rejected")
 def test_a_rejected_pair_that_xero_accepts_after_all_is_proven_again(world: World) -> None:
     world.xero.secrets[CLIENT_ID] = CLIENT_SECRET
-    row = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
-    assert (row.status, row.refusals, row.last_error, row.due_at) == (Status.VALIDATED, 0, None, None)
+    credential = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    assert (credential.status, credential.refusals, credential.last_error, credential.due_at) == (
+        Status.VALIDATED,
+        0,
+        None,
+        None,
+    )
     assert world.consent().status is Status.CONNECTED
 
 
 def test_a_rejected_pair_that_is_still_refused_stays_rejected(world: World, rejected: Credential) -> None:
-    row = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
-    assert (row.status, row.due_at) == (Status.REJECTED, rejected.due_at)
+    credential = world.app.revalidate_credential(CLIENT_ID, by=ADMIN)
+    assert (credential.status, credential.due_at) == (Status.REJECTED, rejected.due_at)
 
 
 @pytest.mark.usefixtures("rejected")
@@ -174,11 +193,11 @@ def test_once_its_secret_is_gone_a_rejected_pair_is_submitted_anew(world: World)
 
 @pytest.mark.usefixtures("rejected")
 def test_a_rejected_pair_can_be_submitted_again_at_once(world: World) -> None:
-    row = world.submit()
-    assert row.status is Status.VALIDATED
+    credential = world.submit()
+    assert credential.status is Status.VALIDATED
     world.advance(8 * 86_400)
     assert world.sweep() == {}
-    assert world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id)
+    assert world.vault.get_client_pair(CLIENT_ID, version_id=credential.client_version_id)
 
 
 @pytest.mark.usefixtures("rejected")
@@ -192,9 +211,9 @@ def test_a_deletion_that_comes_late_does_not_cost_the_next_life_its_secret(world
 
     step_in(world.vault, "delete_client_pair", before=stalls)
     assert world.sweep() == {"busy": 1}
-    row = world.row()
-    assert row.status is Status.VALIDATED
-    assert world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id)
+    credential = world.credential()
+    assert credential.status is Status.VALIDATED
+    assert world.vault.get_client_pair(CLIENT_ID, version_id=credential.client_version_id)
     assert world.observer.counts["SecretRestored"] == 1
 
 
@@ -208,9 +227,9 @@ def test_a_pair_that_is_proven_again_during_its_deletion_is_brought_back(world: 
         before=lambda: world.app.revalidate_credential(CLIENT_ID, by=ADMIN),
     )
     world.sweep()
-    row = world.row()
-    assert (row.status, row.lease) == (Status.VALIDATED, None)
-    assert world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id)
+    credential = world.credential()
+    assert (credential.status, credential.lease) == (Status.VALIDATED, None)
+    assert world.vault.get_client_pair(CLIENT_ID, version_id=credential.client_version_id)
 
 
 def test_while_xero_is_away_it_is_asked_less_and_less_often(world: World) -> None:
@@ -219,11 +238,11 @@ def test_while_xero_is_away_it_is_asked_less_and_less_often(world: World) -> Non
     pauses = []
     for _ in range(7):
         world.sweep_when_due()
-        due_at = world.row().due_at
+        due_at = world.credential().due_at
         assert due_at is not None
         pauses.append((due_at - world.now) / timedelta(minutes=1))
     assert pauses == [1, 2, 4, 8, 15, 15, 15]
-    assert world.row().status is Status.PENDING_VALIDATION
+    assert world.credential().status is Status.PENDING_VALIDATION
     assert world.vault.deleted == set()
     assert world.sweep_when_due() == {"validated": 1}
 
@@ -233,11 +252,11 @@ def test_a_process_that_died_before_deleting_the_secret_is_followed_by_another(w
     step_in(world.vault, "delete_client_pair", before=die)
     with pytest.raises(ProcessDied):
         world.sweep_when_due()
-    assert world.row().status is Status.REJECTED
+    assert world.credential().status is Status.REJECTED
     assert world.vault.deleted == set()
     assert world.sweep_when_due() == {"rejected": 1}
     assert world.vault.deleted == {client_secret_name(world)}
-    assert world.row().due_at is None
+    assert world.credential().due_at is None
 
 
 def test_a_process_that_died_while_proving_is_followed_by_another(world: World) -> None:
@@ -250,10 +269,10 @@ def test_a_process_that_died_while_proving_is_followed_by_another(world: World) 
 
 
 def test_a_pair_that_the_reader_cannot_see_yet_is_not_judged(world: World) -> None:
-    row = submit_unanswered(world, good=True)
-    world.vault.unseen.add(row.client_version_id)
+    credential = submit_unanswered(world, good=True)
+    world.vault.unseen.add(credential.client_version_id)
     assert world.sweep_when_due() == {"pending_validation": 1}
-    assert world.row().status is Status.PENDING_VALIDATION
+    assert world.credential().status is Status.PENDING_VALIDATION
     world.vault.unseen.clear()
     assert world.sweep_when_due() == {"validated": 1}
 
@@ -268,7 +287,7 @@ def test_a_new_secret_replaces_one_of_unknown_worth(world: World) -> None:
     submit_unanswered(world, good=False)
     world.xero.secrets[CLIENT_ID] = "the right one"
     assert world.app.replace_client_secret(CLIENT_ID, "the right one", by=ADMIN).status is Status.VALIDATED
-    stored = world.vault.get_client_pair(CLIENT_ID, version_id=world.row().client_version_id)
+    stored = world.vault.get_client_pair(CLIENT_ID, version_id=world.credential().client_version_id)
     assert stored == ClientPair(CLIENT_ID, "the right one")
     world.advance(3600)
     assert world.sweep() == {}

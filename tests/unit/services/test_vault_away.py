@@ -55,7 +55,7 @@ def test_without_a_key_to_seal_with_no_token_is_presented(world: World) -> None:
     world.seal.down = True
     world.sweep_when_due()
     assert world.xero.refresh_tokens == []
-    assert (world.row().lease, world.row().attempt_started_at) == (None, None)
+    assert (world.credential().lease, world.credential().attempt_started_at) == (None, None)
     world.seal.down = False
     assert world.sweep_when_due() == {"refreshed": 1}
 
@@ -65,10 +65,10 @@ def test_an_answer_that_the_vault_does_not_take_is_parked_and_stored_when_it_doe
     switch = VaultSwitch(world)
     switch.off(repetitions_only=True)
     assert world.sweep_when_due() == {"parked": 1}
-    row = world.row()
-    assert (row.status, row.generation, row.attempt_started_at) == (Status.DEGRADED, 1, None)
-    assert row.parked is not None
-    assert "refresh-2" not in row.parked.sealed
+    credential = world.credential()
+    assert (credential.status, credential.generation, credential.attempt_started_at) == (Status.DEGRADED, 1, None)
+    assert credential.parked is not None
+    assert "refresh-2" not in credential.parked.sealed
     switch.off()
     world.advance(86_400)
     world.sweep()
@@ -77,7 +77,7 @@ def test_an_answer_that_the_vault_does_not_take_is_parked_and_stored_when_it_doe
     world.advance(60)
     assert world.sweep() == {"refreshed": 1}
     assert world.xero.refresh_tokens == ["refresh-1", "refresh-2"]
-    assert (world.row().status, world.row().parked) == (Status.CONNECTED, None)
+    assert (world.credential().status, world.credential().parked) == (Status.CONNECTED, None)
 
 
 def test_an_answer_that_is_not_taken_closes_the_gate_for_the_others(world: World) -> None:
@@ -103,7 +103,7 @@ def test_what_a_code_brought_is_parked_and_the_consent_is_complete_later(world: 
     assert not world.call_back(browser, state, code=code).stored
     switch.on()
     assert world.sweep() == {"refreshed": 1}
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     again = world.call_back(browser, state, code=code)
     assert (again.stored, again.repeated, again.tenants) == (True, True, world.xero.organisations)
 
@@ -132,11 +132,11 @@ def test_a_grant_is_parked_although_the_registry_refuses_at_first(
     world.registry.save = refusing  # type: ignore[method-assign]
     assert not world.call_back(browser, state, code="code").stored
     assert refused > 0
-    assert world.row().parked is not None
+    assert world.credential().parked is not None
     assert world.observer.counts["GrantsParked"] == 1
 
 
-def test_a_version_limit_of_one_secret_stops_nobody_else(world: World) -> None:
+def test_a_version_limit_of_one_secret_stops_no_other(world: World) -> None:
     for client_id in MANY[:2]:
         world.connect(client_id)
     switch = VaultSwitch(world, "LimitExceededException")
@@ -158,5 +158,5 @@ def test_a_disconnect_ends_the_grants_of_all_users_and_a_parked_one(world: World
     world.advance(1)
     world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert set(world.xero.revoked) == {"refresh-1", "refresh-2", "refresh-3"}
-    row = world.row()
-    assert (row.status, row.parked, row.earlier_grants) == (Status.DISCONNECTED, None, ())
+    credential = world.credential()
+    assert (credential.status, credential.parked, credential.earlier_grants) == (Status.DISCONNECTED, None, ())

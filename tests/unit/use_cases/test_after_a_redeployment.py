@@ -85,7 +85,7 @@ class Customer:
         world.submit(integration_type=self.integration_type)
         if self.integration_type is IntegrationType.WEB_APP:
             world.consent()
-        assert world.row().status is Status.CONNECTED
+        assert world.credential().status is Status.CONNECTED
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def customer(request: pytest.FixtureRequest) -> Customer:
 
 def disconnect(world: World) -> None:
     world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    assert world.row().status is Status.DISCONNECTED
+    assert world.credential().status is Status.DISCONNECTED
 
 
 def uninstalled(account: Account, customer: Customer) -> None:
@@ -115,10 +115,10 @@ def test_a_client_id_is_connected_again_by_the_next_deployment(account: Account,
     after = account.deploy("after", NEW)
     customer.connect(after)
     assert account.keys() == {NEW}
-    assert account.current_tokens().generation == after.row().generation
+    assert account.current_tokens().generation == after.credential().generation
     after.advance(A_REFRESH_LATER)
     assert after.sweep() == {"refreshed": 1}
-    assert account.current_tokens().generation == after.row().generation
+    assert account.current_tokens().generation == after.credential().generation
 
 
 def test_and_again_after_it_was_disconnected_there(account: Account, customer: Customer) -> None:
@@ -216,9 +216,9 @@ def test_a_consent_that_meets_somebody_s_tokens_secret_is_kept_until_it_can_be_s
     assert world.sweep()["refreshed"] == 1  # the other one: the vault is not closed for it
     account.administrator.update_secret(SecretId=TOKENS, KmsKeyId=NEW)
     world.sweep_when_due()
-    assert world.row().status is Status.CONNECTED
-    assert world.row().parked is None
-    assert account.current_tokens().generation == world.row().generation
+    assert world.credential().status is Status.CONNECTED
+    assert world.credential().parked is None
+    assert account.current_tokens().generation == world.credential().generation
 
 
 @pytest.mark.parametrize("former", [None, OLD])
@@ -238,7 +238,7 @@ def test_a_living_deployment_that_changes_its_key(
         assert world.xero.refresh_tokens == presented
         account.deploy("one", OLD, over=world)
     assert world.sweep_when_due() == {"refreshed": 1}
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_secrets_that_an_administrator_moves_need_the_former_key_no_more(

@@ -72,7 +72,7 @@ def test_a_whole_life(world: World) -> None:
     assert len({entry.entry_id for entry in entries}) == len(entries)
 
 
-def test_nobody_s_history(world: World) -> None:
+def test_the_history_of_no_credential(world: World) -> None:
     with pytest.raises(NotFound):
         world.app.read_history(CLIENT_ID, limit=3, next_token=None)
 
@@ -102,7 +102,7 @@ def test_a_dead_grant_is_one_event_with_a_link_that_works(world: World) -> None:
     world.sweep_when_due()
     assert "ReauthorizationRequired" not in events(world)
     world.sweep_when_due()
-    assert world.row().status is Status.REAUTHORIZATION_REQUIRED
+    assert world.credential().status is Status.REAUTHORIZATION_REQUIRED
     for _ in range(5):
         world.advance(3600)
         world.sweep()
@@ -192,7 +192,7 @@ def test_a_process_that_dies_while_publishing_loses_no_event(world: World, when:
         step_in(world.event_bus, "publish", after=die)
     with pytest.raises(ProcessDied):
         world.submit()
-    assert world.row().status is Status.VALIDATED
+    assert world.credential().status is Status.VALIDATED
     world.advance(31)
     world.sweep()
     assert len({event.detail["event_id"] for event in world.event_bus.published}) == 1

@@ -53,12 +53,12 @@ def refusal(call: Callable[[], object]) -> ConsentRefused:
 
 
 def hold_lease(world: World, *, seconds: float) -> None:
-    """Somebody else works on the credential."""
-    world.registry.save(world.row().leased("somebody", now=world.now, duration=timedelta(seconds=seconds)))
+    """Another holder works on the credential."""
+    world.registry.save(world.credential().leased("another", now=world.now, duration=timedelta(seconds=seconds)))
 
 
 def give_lease_back(world: World) -> None:
-    world.registry.save(world.row().released(due_at=None, attempt_finished=True, now=world.now))
+    world.registry.save(world.credential().released(due_at=None, attempt_finished=True, now=world.now))
 
 
 @pytest.fixture
@@ -69,16 +69,21 @@ def visit(world: World) -> Visit:
 
 def test_a_consent_connects(world: World, visit: Visit) -> None:
     assert visit.call_back() == Connected(BOTH, tenants_pending=False, repeated=False)
-    row = world.row()
-    assert row.status is Status.CONNECTED
-    assert row.tenants == BOTH
-    assert row.generation == 1
-    assert row.granted_scopes == tuple(GRANTED.split())
-    assert {check.result for check in row.checks.values()} == {CheckResult.PASS}
-    assert row.access_token_expires_at == NOON + timedelta(minutes=30)
-    assert row.refresh_token_expires_at == NOON + timedelta(days=60)
-    assert row.last_refreshed_at == NOON
-    assert (row.lease, row.attempt_started_at, row.last_error, row.failures) == (None, None, None, 0)
+    credential = world.credential()
+    assert credential.status is Status.CONNECTED
+    assert credential.tenants == BOTH
+    assert credential.generation == 1
+    assert credential.granted_scopes == tuple(GRANTED.split())
+    assert {check.result for check in credential.checks.values()} == {CheckResult.PASS}
+    assert credential.access_token_expires_at == NOON + timedelta(minutes=30)
+    assert credential.refresh_token_expires_at == NOON + timedelta(days=60)
+    assert credential.last_refreshed_at == NOON
+    assert (credential.lease, credential.attempt_started_at, credential.last_error, credential.failures) == (
+        None,
+        None,
+        None,
+        0,
+    )
     assert visit.phase is RequestPhase.COMPLETED
 
 
@@ -87,27 +92,27 @@ def test_what_a_consumer_reads_is_the_whole_answer(world: World, visit: Visit) -
     secret = world.vault.current_tokens(CLIENT_ID)
     assert (secret.token.access_token, secret.token.refresh_token) == ("access-1", "refresh-1")
     assert secret.tenants == BOTH
-    row = world.row()
-    stored = world.vault.get_tokens(CLIENT_ID, version_id=row.tokens_version_id(1))
+    credential = world.credential()
+    stored = world.vault.get_tokens(CLIENT_ID, version_id=credential.tokens_version_id(1))
     assert stored is not None
-    assert (stored.secret, stored.arn) == (secret, row.tokens_secret_arn)
+    assert (stored.secret, stored.arn) == (secret, credential.tokens_secret_arn)
 
 
 def test_a_first_refresh_is_due_at_two_thirds_of_the_life(world: World, visit: Visit) -> None:
     visit.call_back()
-    due_at = world.row().due_at
+    due_at = world.credential().due_at
     assert due_at is not None
     assert timedelta(minutes=18) <= due_at - NOON <= timedelta(minutes=20)
 
 
 def test_a_callback_that_comes_twice_shows_the_same_and_exchanges_nothing(world: World, visit: Visit) -> None:
     first = visit.call_back()
-    row, calls = world.row(), list(world.xero.calls)
+    credential, calls = world.credential(), list(world.xero.calls)
     for _ in range(3):
         world.advance(100)
         assert visit.call_back() == replace(first, repeated=True)
     assert world.xero.calls == calls
-    assert world.row() == row
+    assert world.credential() == credential
 
 
 def test_a_repeated_callback_shows_success_even_with_an_error_in_it(visit: Visit) -> None:
@@ -147,7 +152,7 @@ def test_a_state_at_the_end_of_its_hour(world: World, visit: Visit) -> None:
 def test_a_callback_in_another_browser(world: World, visit: Visit, other: BrowserBinding | None) -> None:
     refused = refusal(lambda: world.call_back(other, visit.state, code=CODE))
     assert refused.code == "wrong_browser"
-    # Whoever was sent here by an attacker must not be handed the attacker's link.
+    # A user who was sent here by an attacker must not be handed the attacker's link.
     assert refused.ticket is None
     assert visit.exchanges == 0
     assert visit.call_back().tenants == BOTH
@@ -177,13 +182,13 @@ def test_the_cookie_is_looked_up_by_the_request_s_own_ticket(world: World, visit
 
 
 def test_the_user_says_no(world: World, visit: Visit) -> None:
-    row = world.row()
+    credential = world.credential()
     refused = visit.refused(code=None, error="access_denied")
     assert refused.code == "consent_denied"
     assert refused.can_retry
     assert refused.ticket == visit.browser.ticket
     assert visit.phase is RequestPhase.FAILED
-    assert world.row() == row
+    assert world.credential() == credential
 
 
 def test_an_error_is_looked_at_before_a_code(visit: Visit) -> None:
@@ -194,10 +199,10 @@ def test_an_error_is_looked_at_before_a_code(visit: Visit) -> None:
 def test_xero_refuses_the_scopes(world: World, visit: Visit) -> None:
     refused = visit.refused(code=None, error="access_denied", error_description="Requested wrong apps scopes")
     assert refused.code == "scopes_refused"
-    check = world.row().checks["scopes"]
+    check = world.credential().checks["scopes"]
     assert check.result is CheckResult.FAIL
     assert check.checked_at == NOON
-    assert world.row().status is Status.VALIDATED
+    assert world.credential().status is Status.VALIDATED
 
 
 @pytest.mark.parametrize(
@@ -240,20 +245,20 @@ def test_a_state_that_failed_is_used_up(world: World, visit: Visit) -> None:
 
 @pytest.mark.parametrize("status", sorted(set(Status) - CONSENTABLE))
 def test_a_credential_that_cannot_be_connected_any_more(world: World, visit: Visit, status: Status) -> None:
-    before = world.registry.save(replace(world.row(), status=status))
+    before = world.registry.save(replace(world.credential(), status=status))
     refused = visit.refused()
     assert refused.code == "not_connectable"
     assert not refused.can_retry
     assert visit.exchanges == 0
-    assert world.row() == before
+    assert world.credential() == before
 
 
 @pytest.mark.parametrize("status", sorted(CONSENTABLE))
 def test_a_consent_heals(world: World, status: Status) -> None:
     world.submit()
-    world.registry.save(replace(world.row(), status=status))
+    world.registry.save(replace(world.credential(), status=status))
     Visit(world).call_back()
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_two_callbacks_at_once_exchange_one_code(world: World, visit: Visit) -> None:
@@ -278,7 +283,7 @@ def test_two_callbacks_that_read_the_same_request_exchange_one_code(world: World
     step_in(world.consents, "save_request", before=visit.call_back)
     assert visit.refused().code == "busy"
     assert visit.exchanges == 1
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_a_callback_waits_for_a_refresh_that_is_under_way(world: World, visit: Visit) -> None:
@@ -301,20 +306,20 @@ def test_a_callback_does_not_wait_for_ever_and_can_be_opened_again(world: World,
 
 @pytest.mark.parametrize("kind", sorted(INCONCLUSIVE))
 def test_without_keys_to_check_the_answer_no_code_is_spent(world: World, visit: Visit, kind: FailureKind) -> None:
-    before = world.row()
+    before = world.credential()
     world.xero.key_failures.append(kind)
     refused = visit.refused()
     assert refused.code == "xero_unavailable"
     assert "reload" in refused.hint
     assert visit.exchanges == 0
     assert visit.phase is RequestPhase.OPEN
-    after = world.row()
+    after = world.credential()
     assert (after.lease, after.due_at, after.attempt_started_at) == (None, before.due_at, None)
     assert visit.call_back().tenants == BOTH
 
 
 def test_without_the_pair_no_code_is_spent(world: World, visit: Visit) -> None:
-    world.vault.unseen.add(world.row().client_version_id)
+    world.vault.unseen.add(world.credential().client_version_id)
     assert visit.refused().code == "store_unavailable"
     assert visit.exchanges == 0
     world.vault.unseen.clear()
@@ -328,7 +333,7 @@ def test_a_code_that_is_certainly_not_used_up_can_be_presented_again(
     world.xero.failures.extend([kind, kind])
     assert visit.refused().code in {"xero_unavailable", "throttled"}
     assert visit.phase is RequestPhase.OPEN
-    assert (world.row().lease, world.row().consenting) == (None, None)
+    assert (world.credential().lease, world.credential().consenting) == (None, None)
     world.xero.failures.clear()
     assert visit.call_back().tenants == BOTH
 
@@ -340,19 +345,27 @@ def test_xero_does_not_answer_the_exchange(world: World, visit: Visit, kind: Fai
     assert refused.code == "xero_unavailable"
     assert refused.can_retry
     assert visit.phase is RequestPhase.FAILED
-    assert world.row().status is Status.VALIDATED
-    assert (world.row().lease, world.row().attempt_started_at, world.row().due_at) == (None, None, None)
+    assert world.credential().status is Status.VALIDATED
+    assert (world.credential().lease, world.credential().attempt_started_at, world.credential().due_at) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_xero_refuses_the_redirect_uri_only_now(world: World, visit: Visit) -> None:
     world.xero.failures.append(FailureKind.UNAUTHORIZED_CLIENT)
     assert visit.refused().code == "redirect_uri_refused"
-    check = world.row().checks["redirect_uri"]
+    check = world.credential().checks["redirect_uri"]
     assert check.result is CheckResult.FAIL
     assert "capital" in check.detail
     assert SETTINGS.redirect_uri in check.detail
-    assert world.row().status is Status.VALIDATED
-    assert (world.row().lease, world.row().attempt_started_at, world.row().due_at) == (None, None, None)
+    assert world.credential().status is Status.VALIDATED
+    assert (world.credential().lease, world.credential().attempt_started_at, world.credential().due_at) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_xero_refuses_the_code(world: World, visit: Visit) -> None:
@@ -360,20 +373,20 @@ def test_xero_refuses_the_code(world: World, visit: Visit) -> None:
     refused = visit.refused()
     assert refused.code == "code_refused"
     assert refused.ticket == visit.browser.ticket
-    assert world.row().status is Status.VALIDATED
+    assert world.credential().status is Status.VALIDATED
 
 
 def test_xero_refuses_the_pair(world: World, visit: Visit) -> None:
     world.xero.secrets[CLIENT_ID] = "another"
     assert visit.refused().code == "client_rejected"
-    row = world.row()
-    assert row.status is Status.CLIENT_REJECTED
-    assert row.last_error is not None
-    assert row.last_error.code == "invalid_client"
-    assert row.due_at == NOON + timedelta(minutes=5)
+    credential = world.credential()
+    assert credential.status is Status.CLIENT_REJECTED
+    assert credential.last_error is not None
+    assert credential.last_error.code == "invalid_client"
+    assert credential.due_at == NOON + timedelta(minutes=5)
 
 
-def test_a_pair_that_was_refused_in_a_consent_heals_by_itself(world: World, visit: Visit) -> None:
+def test_a_pair_that_was_refused_in_a_consent_heals_without_an_admin(world: World, visit: Visit) -> None:
     world.xero.failures.append(FailureKind.INVALID_CLIENT)
     visit.refused()
     assert world.sweep_when_due() == {"validated": 1}
@@ -385,7 +398,7 @@ def test_a_failed_consent_leaves_an_existing_grant_alone(world: World) -> None:
     visit = Visit(world)
     world.xero.failures.append(FailureKind.INVALID_GRANT)
     visit.refused()
-    after = world.row()
+    after = world.credential()
     assert (after.status, after.generation, after.due_at) == (Status.CONNECTED, 1, before.due_at)
     assert world.sweep_when_due() == {"refreshed": 1}
 
@@ -394,8 +407,8 @@ def test_an_id_token_that_proves_nothing(world: World, visit: Visit) -> None:
     world.xero.id_token_code = "invalid_claim"
     refused = visit.refused()
     assert refused.code == "id_token_refused"
-    assert world.row().status is Status.VALIDATED
-    assert (world.row().lease, world.row().generation) == (None, 0)
+    assert world.credential().status is Status.VALIDATED
+    assert (world.credential().lease, world.credential().generation) == (None, 0)
     assert world.vault.tokens_secret_name(CLIENT_ID) not in world.vault.versions
     assert visit.phase is RequestPhase.FAILED
     assert world.observer.counts["IdTokenRefused"] == 1
@@ -404,9 +417,9 @@ def test_an_id_token_that_proves_nothing(world: World, visit: Visit) -> None:
 def test_without_the_list_of_organisations_the_grant_is_kept(world: World, visit: Visit) -> None:
     world.xero.connections_down = True
     assert visit.call_back() == Connected((), tenants_pending=True, repeated=False)
-    row = world.row()
-    assert row.status is Status.CONNECTED
-    assert row.tenants_pending
+    credential = world.credential()
+    assert credential.status is Status.CONNECTED
+    assert credential.tenants_pending
     assert world.vault.current_tokens(CLIENT_ID).token.refresh_token == "refresh-1"
 
 
@@ -414,12 +427,12 @@ def test_the_next_refresh_brings_the_organisations(world: World, visit: Visit) -
     world.xero.connections_down = True
     visit.call_back()
     world.sweep_when_due()
-    assert world.row().tenants_pending
+    assert world.credential().tenants_pending
     world.xero.connections_down = False
     world.sweep_when_due()
-    assert world.row().tenants == BOTH
+    assert world.credential().tenants == BOTH
     assert world.vault.current_tokens(CLIENT_ID).tenants == BOTH
-    assert not world.row().tenants_pending
+    assert not world.credential().tenants_pending
     world.xero.calls.clear()
     world.sweep_when_due()
     assert world.xero.calls == ["refresh"]
@@ -428,7 +441,7 @@ def test_the_next_refresh_brings_the_organisations(world: World, visit: Visit) -
 def test_a_consent_for_no_organisation_is_a_grant(world: World, visit: Visit) -> None:
     world.xero.organisations = ()
     assert visit.call_back() == Connected((), tenants_pending=False, repeated=False)
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     assert visit.call_back() == Connected((), tenants_pending=False, repeated=True)
     assert world.sweep_when_due() == {"refreshed": 1}
 
@@ -436,24 +449,24 @@ def test_a_consent_for_no_organisation_is_a_grant(world: World, visit: Visit) ->
 def test_scopes_that_xero_left_out_are_named(world: World, visit: Visit) -> None:
     world.xero.granted = "offline_access openid"
     visit.call_back()
-    check = world.row().checks["scopes"]
+    check = world.credential().checks["scopes"]
     assert check.result is CheckResult.FAIL
     assert "accounting.contacts" in check.detail
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_more_scopes_than_asked_for_are_welcome(world: World, visit: Visit) -> None:
     world.xero.granted = f"{GRANTED} files"
     visit.call_back()
-    assert world.row().checks["scopes"].result is CheckResult.PASS
-    assert "files" in world.row().granted_scopes
+    assert world.credential().checks["scopes"].result is CheckResult.PASS
+    assert "files" in world.credential().granted_scopes
 
 
 def test_a_new_consent_replaces_the_organisations(world: World) -> None:
     world.connect()
     world.xero.organisations = (ELECTRO_LAND,)
     assert world.consent().tenants == (ELECTRO_LAND,)
-    assert world.row().generation == 2
+    assert world.credential().generation == 2
 
 
 def test_a_process_that_died_before_the_exchange_can_be_followed_by_a_reload(world: World, visit: Visit) -> None:
@@ -469,12 +482,12 @@ def test_a_process_that_died_after_storing_is_finished_by_the_sweep(world: World
     step_in(world.vault, "put_tokens", after=die)
     with pytest.raises(ProcessDied):
         visit.call_back()
-    assert world.row().status is Status.VALIDATED
+    assert world.credential().status is Status.VALIDATED
     world.xero.calls.clear()
     assert world.sweep_when_due() == {"rolled_forward": 1}
-    row = world.row()
-    assert (row.status, row.generation, row.tenants) == (Status.CONNECTED, 1, BOTH)
-    assert (row.attempt_started_at, row.consenting, row.lease) == (None, None, None)
+    credential = world.credential()
+    assert (credential.status, credential.generation, credential.tenants) == (Status.CONNECTED, 1, BOTH)
+    assert (credential.attempt_started_at, credential.consenting, credential.lease) == (None, None, None)
     assert world.xero.calls == ["tenants"]
 
 
@@ -482,7 +495,7 @@ def test_a_process_that_died_after_committing_leaves_a_connection(world: World, 
     step_in(world.vault, "put_tokens", after=lambda: step_in(world.registry, "save", after=die))
     with pytest.raises(ProcessDied):
         visit.call_back()
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     assert world.sweep_when_due() == {"refreshed": 1}
 
 
@@ -493,8 +506,13 @@ def test_a_process_that_died_with_nothing_stored_is_cleared_away(world: World, v
     # What was stored may take a while to be seen, so the sweep looks again each minute before it gives up.
     for _ in range(15):
         assert world.sweep_when_due() == {"skipped": 1}
-    row = world.row()
-    assert (row.status, row.due_at, row.lease, row.attempt_started_at) == (Status.VALIDATED, None, None, None)
+    credential = world.credential()
+    assert (credential.status, credential.due_at, credential.lease, credential.attempt_started_at) == (
+        Status.VALIDATED,
+        None,
+        None,
+        None,
+    )
     assert world.consent().status is Status.CONNECTED
 
 
@@ -512,13 +530,13 @@ def test_a_cut_off_consent_does_not_end_the_grant_before_it(world: World) -> Non
 
 def test_a_cut_off_consent_of_a_dead_grant_is_adopted(world: World) -> None:
     world.connect()
-    world.registry.save(replace(world.row(), status=Status.REAUTHORIZATION_REQUIRED, due_at=None))
+    world.registry.save(replace(world.credential(), status=Status.REAUTHORIZATION_REQUIRED, due_at=None))
     visit = Visit(world)
     step_in(world.vault, "put_tokens", after=die)
     with pytest.raises(ProcessDied):
         visit.call_back()
     assert world.sweep_when_due() == {"rolled_forward": 1}
-    assert (world.row().status, world.row().generation) == (Status.CONNECTED, 2)
+    assert (world.credential().status, world.credential().generation) == (Status.CONNECTED, 2)
 
 
 def test_a_callback_for_a_credential_that_is_gone(world: World, visit: Visit) -> None:
@@ -530,18 +548,18 @@ def test_a_link_of_an_earlier_life_connects_the_present_one(world: World, visit:
     world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     present = world.submit()
     visit.call_back()
-    row = world.row()
-    assert (row.incarnation, row.generation) == (present.incarnation, 1)
-    assert world.vault.get_tokens(CLIENT_ID, version_id=row.tokens_version_id(1)) is not None
+    credential = world.credential()
+    assert (credential.incarnation, credential.generation) == (present.incarnation, 1)
+    assert world.vault.get_tokens(CLIENT_ID, version_id=credential.tokens_version_id(1)) is not None
 
 
 def test_what_a_slow_exchange_brought_is_stored_before_anything_else(world: World, visit: Visit) -> None:
     step_in(world.xero, "exchange_code", before=lambda: world.pause(15))
     assert visit.call_back().tenants_pending
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     assert "tenants of the consent" not in world.xero.calls
     world.sweep_when_due()
-    assert world.row().tenants == BOTH
+    assert world.credential().tenants == BOTH
 
 
 def test_a_callback_that_is_repeated_hours_later_still_says_what_is_true(world: World, visit: Visit) -> None:

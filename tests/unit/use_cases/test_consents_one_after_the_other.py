@@ -50,11 +50,11 @@ def an_hour_of_sweeps(world: World) -> None:
 def disconnected(world: World) -> Credential:
     world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     for _ in range(60):
-        if world.row().status is Status.DISCONNECTED:
+        if world.credential().status is Status.DISCONNECTED:
             break
         world.sweep_when_due()
-    assert world.row().status is Status.DISCONNECTED
-    return world.row()
+    assert world.credential().status is Status.DISCONNECTED
+    return world.credential()
 
 
 def refuse_puts(world: World) -> Callable[[], None]:
@@ -88,7 +88,7 @@ def test_a_cut_off_consent_is_told_although_another_came_after_it(world: World, 
     consent(world, "user-2")
     accept()
     an_hour_of_sweeps(world)
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     assert untold(world) == set()
 
 
@@ -96,7 +96,7 @@ def test_each_of_two_cut_off_consents_is_noted(world: World) -> None:
     cut_off(world, "user-1", stored=False)
     cut_off(world, "user-2", stored=False)
     an_hour_of_sweeps(world)
-    assert len(world.row().earlier_grants) == 2
+    assert len(world.credential().earlier_grants) == 2
     consent(world, "user-3")
     assert untold(world) == set()
 
@@ -132,11 +132,11 @@ def test_a_consent_that_dies_before_its_commit_is_not_taken_for_a_refresh(world:
         with pytest.raises(ProcessDied):
             world.consent()
     an_hour_of_sweeps(world)
-    row = world.row()
-    assert row.status is Status.CONNECTED
+    credential = world.credential()
+    assert credential.status is Status.CONNECTED
     current = world.vault.current_tokens(CLIENT_ID).token.refresh_token
     assert world.xero.owner_of[current or ""] == (CLIENT_ID, "user-2")
-    assert row.xero_user_id in {None, "user-2"}
+    assert credential.xero_user_id in {None, "user-2"}
     assert disconnected(world).last_error is None
     assert {token for token in alive(world) if world.xero.owner_of[token][1] == "user-1"} == set()
 
@@ -158,8 +158,8 @@ def test_what_a_code_brought_is_kept_although_the_lease_was_overtaken(world: Wor
         world.call_back(browser, state, code="code")
     accept()
     an_hour_of_sweeps(world)
-    row = world.row()
-    kept = row.status is Status.CONNECTED or any(grant.sealed for grant in row.earlier_grants)
+    credential = world.credential()
+    kept = credential.status is Status.CONNECTED or any(grant.sealed for grant in credential.earlier_grants)
     assert kept
     assert untold(world) == set()
 
@@ -171,11 +171,11 @@ def test_an_adopted_consent_is_adopted_once(world: World) -> None:
     world.xero.key_failures.append(FailureKind.UNAVAILABLE)
     with pytest.raises(ConsentRefused):
         world.call_back(browser, state, code="code")
-    generation = world.row().generation
+    generation = world.credential().generation
     for _ in range(5):
         world.advance(61)
         world.sweep()
-    assert world.row().generation == generation == 1
+    assert world.credential().generation == generation == 1
     connected = [event for event in world.event_bus.published if event.event_type == "CredentialConnected"]
     assert len(connected) == 1
     assert disconnected(world).last_error is None
@@ -186,10 +186,10 @@ def test_a_first_grant_is_not_presented_each_minute_while_the_vault_takes_no_wri
     consent(world, "user-1")
     an_hour_of_sweeps(world)
     assert len(world.xero.refresh_tokens) < 10
-    assert world.row().earlier_grants == ()
+    assert world.credential().earlier_grants == ()
     accept()
     an_hour_of_sweeps(world)
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 @pytest.mark.parametrize("kind", list(FailureKind))
@@ -202,7 +202,7 @@ def test_a_parked_second_consent_after_a_dead_first_one_moves_legally(world: Wor
         world.sweep()
     accept()
     an_hour_of_sweeps(world)
-    assert world.row().status is Status.REAUTHORIZATION_REQUIRED
+    assert world.credential().status is Status.REAUTHORIZATION_REQUIRED
     accept = refuse_puts(world)
     consent(world, "user-2")
     accept()
@@ -212,7 +212,7 @@ def test_a_parked_second_consent_after_a_dead_first_one_moves_legally(world: Wor
         assert "illegal_move" not in world.sweep()
     for _ in range(3):
         an_hour_of_sweeps(world)
-    assert world.row().status in {Status.CONNECTED, Status.REAUTHORIZATION_REQUIRED}
+    assert world.credential().status in {Status.CONNECTED, Status.REAUTHORIZATION_REQUIRED}
 
 
 def test_a_callback_that_waited_while_the_pair_was_refused_can_be_opened_again(world: World) -> None:
@@ -235,7 +235,7 @@ def test_timeouts_do_not_count_as_refusals_of_the_pair(world: World) -> None:
     world.sweep_when_due()
     world.xero.failures.append(FailureKind.INVALID_CLIENT)
     world.sweep_when_due()
-    assert (world.row().status, world.row().failures) == (Status.CLIENT_REJECTED, 3)
+    assert (world.credential().status, world.credential().failures) == (Status.CLIENT_REJECTED, 3)
     world.advance(1800)
     world.xero.failures.append(FailureKind.INVALID_CLIENT)
     assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTING
@@ -250,7 +250,7 @@ def test_refusals_within_seconds_end_no_grant(world: World) -> None:
             world.app.refresh_now(CLIENT_ID, by=ADMIN)
     assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTING
     world.xero.failures.clear()
-    while world.row().status is Status.DISCONNECTING:
+    while world.credential().status is Status.DISCONNECTING:
         world.sweep_when_due()
     assert alive(world) == set()
 
@@ -273,13 +273,15 @@ def test_a_consent_cut_off_while_an_older_one_is_parked_is_not_forgotten(world: 
     world.sweep()
     world.vault.unseen.clear()
     an_hour_of_sweeps(world)
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     assert untold(world) == set()
 
 
 def test_a_proof_does_not_keep_the_schedule_from_a_cut_off_consent(world: World) -> None:
-    row = world.row()
-    unreadable = row.failed(code="secret_unreadable", detail="The client secret cannot be read.", now=world.now)
+    credential = world.credential()
+    unreadable = credential.failed(
+        code="secret_unreadable", detail="The client secret cannot be read.", now=world.now
+    )
     world.registry.save(replace(unreadable, unreadable_since=world.now, due_at=world.now))
     world.xero.user = "user-1"
     browser, state = world.open_link()
@@ -290,7 +292,7 @@ def test_a_proof_does_not_keep_the_schedule_from_a_cut_off_consent(world: World)
     with pytest.raises(ProcessDied):
         world.call_back(browser, state, code="code")
     an_hour_of_sweeps(world)
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_an_overtaken_consent_is_not_told_as_connected(world: World) -> None:
@@ -307,7 +309,7 @@ def test_an_overtaken_consent_is_not_told_as_connected(world: World) -> None:
     step_in(world.vault, "put_tokens", before=another)
     with pytest.raises(ConnectorError):
         world.call_back(browser, state, code="code-a")
-    assert world.row().xero_user_id == "user-b"
+    assert world.credential().xero_user_id == "user-b"
     connected = [event for event in world.event_bus.published if event.event_type == "CredentialConnected"]
     assert len(connected) == 1
     world.advance(120)
@@ -332,7 +334,7 @@ def test_a_look_that_fails_in_the_next_callback_costs_no_stored_consent(world: W
         world.call_back(browser, state, code="code-2")
     assert caught.value.code == "store_unavailable"
     an_hour_of_sweeps(world)
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     assert disconnected(world).last_error is None
 
 

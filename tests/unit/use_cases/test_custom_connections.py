@@ -29,13 +29,13 @@ def submit(world: World, scopes: tuple[str, ...] | None = None) -> Credential:
 
 
 def test_it_is_connected_at_once_without_a_consent(world: World) -> None:
-    row = submit(world)
-    assert row == world.row()
-    assert (row.status, row.generation, row.tenants) == (Status.CONNECTED, 1, (DEMO_COMPANY,))
-    assert row.granted_scopes == ("accounting.contacts", "accounting.invoices")
-    assert row.refresh_token_expires_at is None
-    assert row.checks["pair"].result is CheckResult.PASS
-    assert row.checks["scopes"].result is CheckResult.PASS
+    credential = submit(world)
+    assert credential == world.credential()
+    assert (credential.status, credential.generation, credential.tenants) == (Status.CONNECTED, 1, (DEMO_COMPANY,))
+    assert credential.granted_scopes == ("accounting.contacts", "accounting.invoices")
+    assert credential.refresh_token_expires_at is None
+    assert credential.checks["pair"].result is CheckResult.PASS
+    assert credential.checks["scopes"].result is CheckResult.PASS
     secret = world.vault.current_tokens(CLIENT_ID)
     assert secret.tenants == (DEMO_COMPANY,)
     assert "refresh_token" not in secret.token.to_dict()
@@ -68,8 +68,8 @@ def test_it_is_refreshed_by_asking_anew(world: World) -> None:
     assert first.due_at is not None
     assert timedelta(minutes=15) < first.due_at - world.now < timedelta(minutes=21)
     assert world.sweep_when_due() == {"refreshed": 1}
-    row = world.row()
-    assert (row.status, row.generation, row.failures) == (Status.CONNECTED, 2, 0)
+    credential = world.credential()
+    assert (credential.status, credential.generation, credential.failures) == (Status.CONNECTED, 2, 0)
     assert world.xero.refresh_tokens == []
     assert world.vault.current_tokens(CLIENT_ID).generation == 2
     assert world.app.refresh_now(CLIENT_ID, by=ADMIN).generation == 3
@@ -80,37 +80,37 @@ def test_no_answer_only_degrades_it(world: World, kind: FailureKind) -> None:
     submit(world)
     world.xero.failures.extend([kind, *([kind] if kind is FailureKind.NOT_SENT else [])])
     assert world.sweep_when_due() == {"failed": 1}
-    assert (world.row().status, world.row().attempt_started_at) == (Status.DEGRADED, None)
+    assert (world.credential().status, world.credential().attempt_started_at) == (Status.DEGRADED, None)
     assert world.sweep_when_due() == {"refreshed": 1}
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_what_is_wrong_with_the_scopes_is_told_and_the_connection_works(world: World) -> None:
-    row = submit(world, ("accounting.contacts", "payroll.employees"))
-    assert (row.status, row.generation) == (Status.CONNECTED, 1)
-    assert row.checks["scopes"].result is CheckResult.FAIL
-    assert "payroll.employees" in row.checks["scopes"].detail
+    credential = submit(world, ("accounting.contacts", "payroll.employees"))
+    assert (credential.status, credential.generation) == (Status.CONNECTED, 1)
+    assert credential.checks["scopes"].result is CheckResult.FAIL
+    assert "payroll.employees" in credential.checks["scopes"].detail
     assert world.xero.calls == ["exchange_code", "client_credentials", "client_credentials", "tenants"]
 
 
 @pytest.mark.parametrize("kind", sorted(INCONCLUSIVE))
 def test_a_pair_without_an_answer_is_kept_and_connected_later(world: World, kind: FailureKind) -> None:
     world.xero.failures.append(kind)
-    row = submit(world)
-    assert (row.status, row.generation) == (Status.PENDING_VALIDATION, 0)
+    credential = submit(world)
+    assert (credential.status, credential.generation) == (Status.PENDING_VALIDATION, 0)
     assert world.sweep_when_due() == {"validated": 1}
     assert world.sweep_when_due() == {"refreshed": 1}
-    assert (world.row().status, world.row().tenants) == (Status.CONNECTED, (DEMO_COMPANY,))
+    assert (world.credential().status, world.credential().tenants) == (Status.CONNECTED, (DEMO_COMPANY,))
 
 
 @pytest.mark.parametrize("kind", sorted(INCONCLUSIVE))
 def test_a_proven_pair_without_a_token_gets_it_from_the_schedule(world: World, kind: FailureKind) -> None:
     world.xero.failures.extend([GOOD_PAIR, kind, *([kind] if kind is FailureKind.NOT_SENT else [])])
-    row = submit(world)
-    assert (row.status, row.generation) == (Status.VALIDATED, 0)
-    assert row.last_error is not None
+    credential = submit(world)
+    assert (credential.status, credential.generation) == (Status.VALIDATED, 0)
+    assert credential.last_error is not None
     assert world.sweep_when_due() == {"refreshed": 1}
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_a_vault_that_is_away_after_the_proof_loses_nothing(world: World) -> None:
@@ -129,41 +129,41 @@ def test_a_process_that_dies_before_it_commits_is_followed_by_another(world: Wor
     step_in(world.vault, "put_tokens", after=die)
     with pytest.raises(ProcessDied):
         submit(world)
-    assert world.row().generation == 0
+    assert world.credential().generation == 0
     world.advance(60)
     assert world.sweep() == {"rolled_forward": 1}
-    assert (world.row().status, world.row().generation) == (Status.CONNECTED, 1)
+    assert (world.credential().status, world.credential().generation) == (Status.CONNECTED, 1)
 
 
 def test_organisations_that_could_not_be_listed_come_with_the_next_token(world: World) -> None:
     world.xero.connections_down = True
-    row = submit(world)
-    assert (row.status, row.tenants, row.tenants_pending) == (Status.CONNECTED, (), True)
+    credential = submit(world)
+    assert (credential.status, credential.tenants, credential.tenants_pending) == (Status.CONNECTED, (), True)
     world.xero.connections_down = False
     world.sweep_when_due()
-    assert (world.row().tenants, world.row().tenants_pending) == ((DEMO_COMPANY,), False)
+    assert (world.credential().tenants, world.credential().tenants_pending) == ((DEMO_COMPANY,), False)
 
 
 def test_a_deleted_secret_is_noticed_and_a_new_one_heals(world: World) -> None:
     submit(world)
     world.xero.secrets[CLIENT_ID] = "new"
     assert world.sweep_when_due() == {"failed": 1}
-    assert world.row().status is Status.CLIENT_REJECTED
-    row = world.app.replace_client_secret(CLIENT_ID, "new", by=ADMIN)
-    assert (row.status, row.generation) == (Status.CONNECTED, 2)
+    assert world.credential().status is Status.CLIENT_REJECTED
+    credential = world.app.replace_client_secret(CLIENT_ID, "new", by=ADMIN)
+    assert (credential.status, credential.generation) == (Status.CONNECTED, 2)
 
 
 def test_a_pair_refused_before_its_first_token_heals_too(world: World) -> None:
     world.xero.failures.extend([GOOD_PAIR, FailureKind.INVALID_CLIENT])
     assert submit(world).status is Status.CLIENT_REJECTED
     assert world.sweep_when_due() == {"refreshed": 1}
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_disconnecting_removes_the_connection_at_xero(world: World) -> None:
     submit(world)
-    row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    assert row.status is Status.DISCONNECTED
+    credential = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    assert credential.status is Status.DISCONNECTED
     assert world.xero.organisations == ()
     assert world.xero.revoked == []
     assert world.vault.deleted == {
@@ -179,33 +179,33 @@ def test_disconnecting_goes_on_once_xero_is_back(world: World, what: str) -> Non
         world.xero.failures.append(FailureKind.UNAVAILABLE)
     else:
         world.xero.connections_down = True
-    row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    assert row.status is Status.DISCONNECTING
-    assert row.last_error is not None
+    credential = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    assert credential.status is Status.DISCONNECTING
+    assert credential.last_error is not None
     world.xero.connections_down = False
     assert world.sweep_when_due() == {"disconnected": 1}
-    assert world.row().last_error is None
+    assert world.credential().last_error is None
 
 
 def test_a_refused_pair_is_disconnected_with_a_word_of_advice(world: World) -> None:
     submit(world)
     world.xero.secrets[CLIENT_ID] = "another"
     assert world.app.disconnect_credential(CLIENT_ID, by=ADMIN).status is Status.DISCONNECTING
-    while world.row().status is Status.DISCONNECTING:
+    while world.credential().status is Status.DISCONNECTING:
         world.sweep_when_due()
-    row = world.row()
-    assert row.status is Status.DISCONNECTED
-    assert row.last_error is not None
-    assert "Connected apps" in row.last_error.detail
+    credential = world.credential()
+    assert credential.status is Status.DISCONNECTED
+    assert credential.last_error is not None
+    assert "Connected apps" in credential.last_error.detail
 
 
 def test_it_can_be_submitted_again(world: World) -> None:
     submit(world)
     world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     world.xero.organisations = (DEMO_COMPANY,)
-    row = submit(world)
-    assert (row.status, row.generation) == (Status.CONNECTED, 1)
-    stored = world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id)
+    credential = submit(world)
+    assert (credential.status, credential.generation) == (Status.CONNECTED, 1)
+    stored = world.vault.get_client_pair(CLIENT_ID, version_id=credential.client_version_id)
     assert stored is not None
     assert stored.client_secret == CLIENT_SECRET
 
@@ -231,15 +231,15 @@ def test_a_link_of_an_earlier_life_as_a_web_app_leads_nowhere(world: World) -> N
 def test_a_connection_that_xero_will_not_remove_is_told_and_does_not_last_for_ever(world: World) -> None:
     submit(world)
     world.xero.keeps_connections = True
-    row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    assert row.status is Status.DISCONNECTED
-    assert row.last_error is not None
-    assert row.last_error.code == "grant_remains"
+    credential = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    assert credential.status is Status.DISCONNECTED
+    assert credential.last_error is not None
+    assert credential.last_error.code == "grant_remains"
     for words in ("Demo Company (UK)", "Connected apps"):
-        assert words in row.last_error.detail
+        assert words in credential.last_error.detail
 
 
-def test_nobody_is_told_to_make_a_link_for_it(world: World) -> None:
+def test_no_hint_says_to_make_a_link_for_it(world: World) -> None:
     world.xero.failures.append(FailureKind.UNAVAILABLE)
     submit(world)
     with pytest.raises(Conflict) as conflict:
@@ -255,16 +255,16 @@ def test_a_connection_that_never_got_its_tokens_is_removed_at_xero_too(world: Wo
     assert world.xero.organisations == ()
 
 
-def test_a_pair_that_nobody_proved_is_disconnected_at_xero_too(world: World) -> None:
+def test_a_pair_that_was_not_proven_is_disconnected_at_xero_too(world: World) -> None:
     world.xero.failures.append(FailureKind.UNAVAILABLE)
     submit(world)
-    row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    assert (row.status, row.last_error) == (Status.DISCONNECTED, None)
+    credential = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    assert (credential.status, credential.last_error) == (Status.DISCONNECTED, None)
     assert world.xero.organisations == ()
 
 
 def test_scopes_that_the_answer_leaves_out_are_those_that_were_asked_for(world: World) -> None:
     world.xero.says_scope = False
-    row = submit(world, ("accounting.contacts",))
-    assert row.granted_scopes == ("accounting.contacts",)
-    assert row.checks["scopes"].result is CheckResult.PASS
+    credential = submit(world, ("accounting.contacts",))
+    assert credential.granted_scopes == ("accounting.contacts",)
+    assert credential.checks["scopes"].result is CheckResult.PASS

@@ -14,25 +14,30 @@ from xero_connector.domain.tokens import ClientPair
 
 
 def disconnect(world: World) -> Credential:
-    row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    assert row == world.row()
-    return row
+    credential = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    assert credential == world.credential()
+    return credential
 
 
 def both_secrets(world: World) -> set[str]:
     return {world.vault.client_secret_name(CLIENT_ID), world.vault.tokens_secret_name(CLIENT_ID)}
 
 
-def test_nobody_to_disconnect(world: World) -> None:
+def test_no_credential_to_disconnect(world: World) -> None:
     with pytest.raises(NotFound):
         world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
 
 
 def test_the_grant_is_revoked_and_both_secrets_deleted(world: World) -> None:
     world.connect()
-    row = disconnect(world)
-    assert row.status is Status.DISCONNECTED
-    assert (row.due_at, row.lease, row.attempt_started_at, row.tenants) == (None, None, None, ())
+    credential = disconnect(world)
+    assert credential.status is Status.DISCONNECTED
+    assert (credential.due_at, credential.lease, credential.attempt_started_at, credential.tenants) == (
+        None,
+        None,
+        None,
+        (),
+    )
     assert world.xero.revoked == ["refresh-1"]
     assert world.vault.deleted == both_secrets(world)
     assert world.observer.counts["CredentialDisconnected"] == 1
@@ -77,7 +82,7 @@ def test_a_pending_pair_can_be_taken_back(world: World) -> None:
 )
 def test_every_credential_with_a_grant_can_be_ended(world: World, status: Status) -> None:
     world.connect()
-    world.registry.save(replace(world.row(), status=status))
+    world.registry.save(replace(world.credential(), status=status))
     assert disconnect(world).status is Status.DISCONNECTED
     assert world.xero.revoked == ["refresh-1"]
     assert world.vault.deleted == both_secrets(world)
@@ -91,10 +96,10 @@ def test_once_more_changes_nothing(world: World) -> None:
 
 def test_a_rejected_pair_is_ended_with_its_secret(world: World) -> None:
     pair = ClientPair(CLIENT_ID, "wrong")
-    row = world.registry.create(a_credential(status=Status.REJECTED), replacing=None)
-    world.vault.put_client_pair(pair, version_id=row.client_version_id)
-    row = disconnect(world)
-    assert (row.status, row.last_error, row.due_at) == (Status.DISCONNECTED, None, None)
+    credential = world.registry.create(a_credential(status=Status.REJECTED), replacing=None)
+    world.vault.put_client_pair(pair, version_id=credential.client_version_id)
+    credential = disconnect(world)
+    assert (credential.status, credential.last_error, credential.due_at) == (Status.DISCONNECTED, None, None)
     assert world.vault.deleted == {world.vault.client_secret_name(CLIENT_ID)}
     assert world.xero.calls == []
 
@@ -103,12 +108,12 @@ def test_a_rejected_pair_is_ended_with_its_secret(world: World) -> None:
 def test_while_xero_is_away_the_secrets_are_kept(world: World, kind: FailureKind) -> None:
     world.connect()
     world.xero.failures.append(kind)
-    row = disconnect(world)
-    assert row.status is Status.DISCONNECTING
-    assert row.last_error is not None
-    assert row.last_error.code == kind
-    assert row.due_at == NOON + timedelta(minutes=1)
-    assert row.lease is None
+    credential = disconnect(world)
+    assert credential.status is Status.DISCONNECTING
+    assert credential.last_error is not None
+    assert credential.last_error.code == kind
+    assert credential.due_at == NOON + timedelta(minutes=1)
+    assert credential.lease is None
     assert world.vault.deleted == set()
 
 
@@ -119,7 +124,7 @@ def test_the_sweep_finishes_what_xero_kept_from_ending(world: World) -> None:
     pauses = []
     for _ in range(6):
         assert world.sweep_when_due() == {"disconnecting": 1}
-        due_at = world.row().due_at
+        due_at = world.credential().due_at
         assert due_at is not None
         pauses.append((due_at - world.now) / timedelta(minutes=1))
     assert pauses == [2, 4, 8, 15, 15, 15]
@@ -127,7 +132,7 @@ def test_the_sweep_finishes_what_xero_kept_from_ending(world: World) -> None:
     # The access token ran out meanwhile, so the refresh token was exchanged first.
     assert world.xero.revoked == ["refresh-2"]
     assert world.vault.deleted == both_secrets(world)
-    assert (world.row().due_at, world.row().last_error) == (None, None)
+    assert (world.credential().due_at, world.credential().last_error) == (None, None)
 
 
 def test_an_admin_may_try_again_at_once(world: World) -> None:
@@ -141,9 +146,9 @@ def test_trouble_from_before_is_not_told_as_the_reason_why_a_grant_was_not_revok
     world.connect()
     world.xero.failures.append(FailureKind.INVALID_CLIENT)
     world.sweep_when_due()
-    assert world.row().status is Status.CLIENT_REJECTED
-    row = disconnect(world)
-    assert (row.status, row.last_error) == (Status.DISCONNECTED, None)
+    assert world.credential().status is Status.CLIENT_REJECTED
+    credential = disconnect(world)
+    assert (credential.status, credential.last_error) == (Status.DISCONNECTED, None)
     assert world.xero.revoked == ["refresh-1"]
 
 
@@ -152,7 +157,7 @@ def test_what_is_being_disconnected_is_not_refreshed(world: World) -> None:
     world.xero.failures.append(FailureKind.UNAVAILABLE)
     disconnect(world)
     world.xero.calls.clear()
-    world.app.refresh_credential(world.row(), only_if_due=False)
+    world.app.refresh_credential(world.credential(), only_if_due=False)
     assert world.xero.calls == []
 
 
@@ -163,25 +168,25 @@ def test_a_pair_that_cannot_revoke_any_more_is_ended_and_says_what_is_left_to_do
     world.connect()
     world.xero.failures.extend([kind] * 10)
     disconnect(world)
-    while world.row().status is Status.DISCONNECTING:
+    while world.credential().status is Status.DISCONNECTING:
         assert world.vault.deleted == set()
         world.sweep_when_due()
-    row = world.row()
-    assert row.status is Status.DISCONNECTED
-    assert row.last_error is not None
-    assert "Connected apps" in row.last_error.detail
+    credential = world.credential()
+    assert credential.status is Status.DISCONNECTED
+    assert credential.last_error is not None
+    assert "Connected apps" in credential.last_error.detail
     assert world.vault.deleted == both_secrets(world)
     assert world.now - NOON >= timedelta(minutes=20)
 
 
 @pytest.mark.parametrize("kind", [FailureKind.INVALID_CLIENT, FailureKind.UNAUTHORIZED_CLIENT])
-def test_a_pair_that_xero_refuses_for_minutes_revokes_all_the_same(world: World, kind: FailureKind) -> None:
+def test_a_pair_that_xero_refuses_for_minutes_still_revokes(world: World, kind: FailureKind) -> None:
     world.connect()
     world.xero.failures.extend([kind] * 3)
     assert disconnect(world).status is Status.DISCONNECTING
-    while world.row().status is Status.DISCONNECTING:
+    while world.credential().status is Status.DISCONNECTING:
         world.sweep_when_due()
-    assert (world.row().status, world.row().last_error) == (Status.DISCONNECTED, None)
+    assert (world.credential().status, world.credential().last_error) == (Status.DISCONNECTED, None)
     assert "refresh-1" in world.xero.dead
 
 
@@ -190,11 +195,11 @@ def test_a_pair_that_was_refused_again_and_again_before_is_ended_at_once(world: 
     world.xero.secrets[CLIENT_ID] = "another"
     for _ in range(4):
         world.sweep_when_due()
-    assert world.row().status is Status.CLIENT_REJECTED
-    row = disconnect(world)
-    assert row.status is Status.DISCONNECTED
-    assert row.last_error is not None
-    assert row.last_error.code == FailureKind.INVALID_CLIENT
+    assert world.credential().status is Status.CLIENT_REJECTED
+    credential = disconnect(world)
+    assert credential.status is Status.DISCONNECTED
+    assert credential.last_error is not None
+    assert credential.last_error.code == FailureKind.INVALID_CLIENT
 
 
 @pytest.mark.parametrize(
@@ -212,7 +217,7 @@ def test_after_a_lost_exchange_there_are_several_tries_within_the_grace(world: W
         assert world.sweep_when_due() == {"disconnecting": 1}
     assert world.sweep_when_due() == {"disconnected": 1}
     assert world.now - lost_at < timedelta(minutes=25)
-    assert world.row().last_error is None
+    assert world.credential().last_error is None
 
 
 def test_after_the_grace_a_lost_exchange_is_no_reason_to_hurry(world: World) -> None:
@@ -256,7 +261,7 @@ def test_dying_between_the_steps_is_followed_by_the_sweep(world: World, step: st
         step_in(world.vault, step, after=die)
     with pytest.raises(ProcessDied):
         world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    assert world.row().status is Status.DISCONNECTING
+    assert world.credential().status is Status.DISCONNECTING
     assert world.sweep_when_due() == {"disconnected": 1}
     assert world.vault.deleted == both_secrets(world)
 
@@ -272,41 +277,41 @@ def test_dying_before_the_grant_is_revoked_is_followed_by_the_sweep(world: World
 
 def test_secrets_that_the_reader_cannot_see_yet_are_waited_for(world: World) -> None:
     world.vault.unseen.add(world.connect().tokens_version_id(1))
-    row = disconnect(world)
-    assert row.last_error is not None
-    assert (row.status, row.last_error.code) == (Status.DISCONNECTING, "secret_unreadable")
+    credential = disconnect(world)
+    assert credential.last_error is not None
+    assert (credential.status, credential.last_error.code) == (Status.DISCONNECTING, "secret_unreadable")
     for _ in range(14):
         assert world.sweep_when_due() == {"disconnecting": 1}
     assert world.vault.deleted == set()
     world.vault.unseen.clear()
     assert world.sweep_when_due() == {"disconnected": 1}
-    assert (world.xero.revoked, world.row().last_error) == (["refresh-1"], None)
+    assert (world.xero.revoked, world.credential().last_error) == (["refresh-1"], None)
 
 
 def test_a_refresh_that_is_under_way_is_waited_for(world: World) -> None:
     world.connect()
-    world.registry.save(world.row().leased("somebody", now=world.now, duration=timedelta(seconds=3)))
+    world.registry.save(world.credential().leased("another", now=world.now, duration=timedelta(seconds=3)))
     assert disconnect(world).status is Status.DISCONNECTED
     assert world.now == NOON + timedelta(seconds=3)
 
 
 def test_a_refresh_that_takes_long_is_a_conflict(world: World) -> None:
     world.connect()
-    world.registry.save(world.row().leased("somebody", now=world.now, duration=timedelta(seconds=60)))
+    world.registry.save(world.credential().leased("another", now=world.now, duration=timedelta(seconds=60)))
     with pytest.raises(Conflict) as conflict:
         world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert conflict.value.code == "busy"
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     assert world.xero.revoked == []
 
 
 def test_two_at_once_end_it_once(world: World) -> None:
     world.connect()
-    # Both have read the row; the other takes the lease first, and ends it.
+    # Both have read the credential; the other takes the lease first, and ends it.
     step_in(world.registry, "get", after=lambda: disconnect(world))
-    row = disconnect(world)
-    assert row.status is Status.DISCONNECTED
-    assert (row.lease, row.due_at, row.attempt_started_at) == (None, None, None)
+    credential = disconnect(world)
+    assert credential.status is Status.DISCONNECTED
+    assert (credential.lease, credential.due_at, credential.attempt_started_at) == (None, None, None)
     told = [event.event_type for event in world.event_bus.published]
     assert told.count("CredentialDisconnected") == 1
     assert len(world.xero.revoked) == 1
@@ -314,5 +319,5 @@ def test_two_at_once_end_it_once(world: World) -> None:
 
 def test_a_tombstone_promises_no_tokens(world: World) -> None:
     world.connect()
-    row = disconnect(world)
-    assert (row.access_token_expires_at, row.refresh_token_expires_at) == (None, None)
+    credential = disconnect(world)
+    assert (credential.access_token_expires_at, credential.refresh_token_expires_at) == (None, None)

@@ -63,9 +63,9 @@ def test_an_overtaken_disconnect_leaves_the_next_life_its_secrets(
     with pytest.raises(Conflict) as conflict:
         world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert conflict.value.code == "busy"
-    row = world.row()
-    assert (row.status, row.incarnation == first.incarnation) == (Status.VALIDATED, False)
-    assert world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id) is not None
+    credential = world.credential()
+    assert (credential.status, credential.incarnation == first.incarnation) == (Status.VALIDATED, False)
+    assert world.vault.get_client_pair(CLIENT_ID, version_id=credential.client_version_id) is not None
 
 
 @WHEN
@@ -82,8 +82,8 @@ def test_it_leaves_the_next_life_its_tokens_too(world: World, part: str, method:
     meanwhile(world, part, method, when, next_life)
     with pytest.raises(Conflict):
         world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    row = world.row()
-    assert row.status is Status.CONNECTED
+    credential = world.credential()
+    assert credential.status is Status.CONNECTED
     assert world.vault.deleted == set()
     world.advance(20 * 60)
     assert world.sweep() == {"refreshed": 1}
@@ -122,8 +122,8 @@ def test_two_disconnects_at_once_end_it_once(world: World, part: str, method: st
     meanwhile(world, part, method, when, another)
     with suppress(Conflict):
         world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    assert world.row().status is Status.DISCONNECTED
-    assert world.row().last_error is None
+    assert world.credential().status is Status.DISCONNECTED
+    assert world.credential().last_error is None
     assert len(world.vault.deleted) == 2
     told = [event for event in world.event_bus.published if event.event_type == "CredentialDisconnected"]
     assert len(told) == 1
@@ -135,7 +135,7 @@ def test_an_overtaken_disconnect_stops_before_it_deletes(world: World, part: str
     world.connect()
 
     def taken_over() -> None:
-        taken = world.row().leased("another", now=world.now + SKEW, duration=timedelta(minutes=1))
+        taken = world.credential().leased("another", now=world.now + SKEW, duration=timedelta(minutes=1))
         world.registry.save(taken)
 
     meanwhile(world, part, method, when, taken_over)
@@ -145,7 +145,7 @@ def test_an_overtaken_disconnect_stops_before_it_deletes(world: World, part: str
     for _ in range(5):
         world.advance(180)
         world.sweep()
-    assert (world.row().status, world.row().last_error) == (Status.DISCONNECTED, None)
+    assert (world.credential().status, world.credential().last_error) == (Status.DISCONNECTED, None)
 
 
 def test_an_overtaken_disconnect_does_not_bring_back_what_the_other_deleted(world: World) -> None:
@@ -218,16 +218,16 @@ def test_however_slow_the_world_is_each_turn_ends_in_time_and_gets_further(
     world.advance(1800 if access_token == "expired" else 0)
     slow_down(world, aws=aws, xero=xero)
     ends_at = world.now + timedelta(seconds=25)
-    row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    credential = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     assert world.now <= ends_at
-    assert row.status in {Status.DISCONNECTING, Status.DISCONNECTED}
+    assert credential.status in {Status.DISCONNECTING, Status.DISCONNECTED}
     for _ in range(30):
-        if world.row().status is Status.DISCONNECTED:
+        if world.credential().status is Status.DISCONNECTED:
             break
         world.advance(60)
         began = world.now
         world.sweep()
         assert world.now - began <= timedelta(seconds=58)
-    row = world.row()
-    assert (row.status, row.last_error) == (Status.DISCONNECTED, None)
+    credential = world.credential()
+    assert (credential.status, credential.last_error) == (Status.DISCONNECTED, None)
     assert {(CLIENT_ID, f"user-{number}") for number in range(1, users + 1)} <= world.xero.disconnected

@@ -37,7 +37,7 @@ def test_a_consent_cut_off_in_a_second_life_is_cleared_away(world: World) -> Non
         world.consent()
     for _ in range(15):
         assert world.sweep_when_due() == {"skipped": 1}
-    assert world.row().due_at is None
+    assert world.credential().due_at is None
     assert world.consent().status is Status.CONNECTED
 
 
@@ -62,7 +62,7 @@ def test_a_secret_that_is_replaced_during_a_disconnect_stays_deleted(world: Worl
     with pytest.raises(ConnectorError) as refused:
         world.app.replace_client_secret(CLIENT_ID, "new", by=ADMIN)
     assert refused.value.code == "not_replaceable"
-    assert world.row().status is Status.DISCONNECTED
+    assert world.credential().status is Status.DISCONNECTED
     assert world.vault.client_secret_name(CLIENT_ID) in world.vault.deleted
 
 
@@ -78,7 +78,7 @@ def test_a_callback_during_a_disconnect_is_refused_and_spends_no_code(world: Wor
         world.call_back(browser, state, code="code")
     assert refused.value.code == "not_connectable"
     assert "code" in world.xero.codes
-    assert world.row().lease is None
+    assert world.credential().lease is None
 
 
 def test_a_consent_without_a_refresh_token_is_refused(world: World) -> None:
@@ -93,8 +93,13 @@ def test_a_consent_without_a_refresh_token_is_refused(world: World) -> None:
     with pytest.raises(ConsentRefused) as refused:
         world.consent()
     assert refused.value.code == "refresh_token_missing"
-    row = world.row()
-    assert (row.status, row.generation, row.due_at, row.lease) == (Status.VALIDATED, 0, None, None)
+    credential = world.credential()
+    assert (credential.status, credential.generation, credential.due_at, credential.lease) == (
+        Status.VALIDATED,
+        0,
+        None,
+        None,
+    )
 
 
 def test_a_pair_is_not_submitted_while_the_secret_of_the_one_before_is_deleted(world: World) -> None:
@@ -111,8 +116,8 @@ def test_a_pair_is_not_submitted_while_the_secret_of_the_one_before_is_deleted(w
     step_in(world.vault, "delete_client_pair", before=resubmit)
     assert world.sweep_when_due() == {"rejected": 1}
     assert codes == ["still_ending"]
-    row = world.submit()
-    assert world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id)
+    credential = world.submit()
+    assert world.vault.get_client_pair(CLIENT_ID, version_id=credential.client_version_id)
 
 
 def test_a_repeated_callback_shows_the_same_while_the_organisations_are_pending(world: World) -> None:
@@ -129,7 +134,7 @@ def test_an_absurd_retry_after_is_taken_for_the_longest_pause(world: World) -> N
     world.connect()
     world.xero.failures.append(TokenEndpointFailure(FailureKind.THROTTLED, retry_after=10**14))
     assert world.sweep_when_due() == {"failed": 1}
-    assert world.row().due_at == world.now + timedelta(minutes=15)
+    assert world.credential().due_at == world.now + timedelta(minutes=15)
 
 
 def test_a_finding_about_the_old_secret_says_nothing_about_the_new(world: World) -> None:
@@ -160,7 +165,7 @@ def test_a_shard_that_cannot_be_read_does_not_stop_the_others_and_fails_the_run(
     world.registry.due = due  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailable, match="Query"):
         world.app.sweep_due_credentials(shards=["0", "1"], deadline=world.now + timedelta(seconds=58))
-    assert world.row().generation == 2
+    assert world.credential().generation == 2
 
 
 @pytest.mark.parametrize("swept_meanwhile", [False, True])
@@ -183,8 +188,8 @@ def test_a_callback_that_stored_its_grant_and_died_shows_success_when_it_is_relo
     exchanges = world.xero.calls.count("exchange_code")
     assert world.call_back(browser, state, code="code").tenants == world.xero.organisations
     assert world.xero.calls.count("exchange_code") == exchanges
-    assert world.row().status is Status.CONNECTED
-    assert world.row().lease is None
+    assert world.credential().status is Status.CONNECTED
+    assert world.credential().lease is None
 
 
 def test_a_resubmission_does_not_refill_the_version_allowance(world: World) -> None:
@@ -211,7 +216,7 @@ def test_consents_cannot_use_up_the_versions_that_refreshes_need(world: World) -
     assert refused == {"too_often"}
     name = world.vault.tokens_secret_name(CLIENT_ID)
     assert len(world.vault.versions[name]) < MOST_VERSIONS
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_a_stored_grant_is_found_even_if_the_pair_was_refused_meanwhile(world: World) -> None:
@@ -222,9 +227,9 @@ def test_a_stored_grant_is_found_even_if_the_pair_was_refused_meanwhile(world: W
     world.xero.failures.append(FailureKind.INVALID_CLIENT)
     assert world.app.revalidate_credential(CLIENT_ID, by=ADMIN).status is Status.CLIENT_REJECTED
     for _ in range(3):
-        if world.row().due_at is not None:
+        if world.credential().due_at is not None:
             world.sweep_when_due()
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_more_organisations_than_a_version_can_hold_do_not_cost_the_grant(world: World) -> None:
@@ -237,12 +242,12 @@ def test_more_organisations_than_a_version_can_hold_do_not_cost_the_grant(world:
         )
         for number in range(400)
     )
-    row = world.connect()
-    assert len(row.tenants) == 400
+    credential = world.connect()
+    assert len(credential.tenants) == 400
     stored = world.vault.current_tokens(CLIENT_ID)
     assert len(stored.to_json().encode()) <= LARGEST_VERSION
     assert world.sweep_when_due() == {"refreshed": 1}
-    assert len(world.row().tenants) == 400
+    assert len(world.credential().tenants) == 400
     small = a_tokens_secret(token=a_token(access_token="j" * 2000))
     assert small.within_limit() == small
 
@@ -257,7 +262,7 @@ def test_an_older_token_of_the_same_consent_is_the_last_resort(world: World) -> 
     assert world.sweep_when_due() == {"refreshed": 1}
     # The newest was refused twice and the one before it once; the one before that is alive.
     assert world.xero.refresh_tokens == ["refresh-4", "refresh-4", "refresh-3", "refresh-2"]
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 @pytest.mark.parametrize("cut_off", [False, True])
@@ -275,5 +280,5 @@ def test_the_tokens_of_an_earlier_consent_are_never_gone_back_to(world: World, *
     world.xero.failures.extend([FailureKind.INVALID_GRANT] * 2)
     world.sweep_when_due()
     assert world.sweep_when_due() == {"failed": 1}
-    assert world.row().status is Status.REAUTHORIZATION_REQUIRED
+    assert world.credential().status is Status.REAUTHORIZATION_REQUIRED
     assert world.xero.calls.count("refresh") == asked + 2

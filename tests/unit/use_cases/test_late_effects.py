@@ -16,11 +16,11 @@ NEW_SECRET = "another-horse-battery-staple"
 
 
 def disconnect(world: World) -> None:
-    row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-    while row.status is not Status.DISCONNECTED:
+    credential = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    while credential.status is not Status.DISCONNECTED:
         world.advance(60)
         world.sweep()
-        row = world.row()
+        credential = world.credential()
 
 
 def nothing_is_left(world: World) -> bool:
@@ -42,7 +42,7 @@ def test_tokens_that_a_refresh_puts_after_the_end_are_deleted(world: World, mome
     else:
         step_in(world.vault, "put_tokens", before=lambda: overrun_by_a_disconnect(world), skip=1)
     world.sweep()
-    assert world.row().status is Status.DISCONNECTED
+    assert world.credential().status is Status.DISCONNECTED
     assert nothing_is_left(world)
 
 
@@ -54,7 +54,7 @@ def test_tokens_that_come_between_the_deletion_and_its_last_word_are_deleted(wor
         world.advance(A_LEASE)
         # The disconnect has deleted both secrets; before it says so, the refresh goes on.
         world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
-        ended = world.row()
+        ended = world.credential()
         assert ended.status is Status.DISCONNECTED
         world.registry.rows[CLIENT_ID] = replace(
             ended,
@@ -75,7 +75,7 @@ def test_a_code_s_answer_that_comes_after_the_end_leaves_no_secret(world: World)
     step_in(world.xero, "exchange_code", after=lambda: overrun_by_a_disconnect(world))
     with pytest.raises(ConnectorError):
         world.call_back(browser, state, code="code")
-    assert world.row().status is Status.DISCONNECTED
+    assert world.credential().status is Status.DISCONNECTED
     assert nothing_is_left(world)
 
 
@@ -90,7 +90,7 @@ def test_a_new_secret_that_is_put_after_the_end_is_deleted(world: World) -> None
     step_in(world.vault, "put_client_pair", before=disconnects_meanwhile)
     with pytest.raises(ConnectorError):
         world.app.replace_client_secret(CLIENT_ID, NEW_SECRET, by=ADMIN)
-    assert world.row().status is Status.DISCONNECTED
+    assert world.credential().status is Status.DISCONNECTED
     assert nothing_is_left(world)
 
 
@@ -101,5 +101,5 @@ def test_a_secret_that_is_brought_back_in_the_moment_of_the_end_is_deleted(world
     getattr(world.vault, f"delete_{secret}")(CLIENT_ID)
     step_in(world.vault, f"restore_{secret}", before=lambda: overrun_by_a_disconnect(world))
     world.sweep()
-    assert world.row().status is Status.DISCONNECTED
+    assert world.credential().status is Status.DISCONNECTED
     assert nothing_is_left(world)

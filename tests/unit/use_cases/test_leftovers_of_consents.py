@@ -34,14 +34,14 @@ def refused(world: World) -> ConsentRefused:
 
 
 def disconnected(world: World) -> Credential:
-    row = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
+    credential = world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
     for _ in range(60):
-        if row.status is not Status.DISCONNECTING:
+        if credential.status is not Status.DISCONNECTING:
             break
         world.sweep_when_due()
-        row = world.row()
-    assert row.status is Status.DISCONNECTED
-    return row
+        credential = world.credential()
+    assert credential.status is Status.DISCONNECTED
+    return credential
 
 
 @pytest.mark.parametrize("code", REFUSED_ID_TOKENS)
@@ -53,9 +53,9 @@ def test_a_grant_whose_id_token_is_refused_is_ended(world: World, code: str, *, 
     world.xero.user = "stranger"
     assert refused(world).code == "id_token_refused"
     strange = f"refresh-{2 if connected else 1}"
-    row = disconnected(world)
+    credential = disconnected(world)
     assert strange in world.xero.dead
-    assert row.last_error is None
+    assert credential.last_error is None
     assert strange not in str(world.registry.rows)
 
 
@@ -115,7 +115,7 @@ def test_a_cut_off_consent_that_is_completed_later_leaves_nothing(world: World) 
         world.call_back(browser, state, code="code")
     world.advance(120)
     world.sweep()
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
     assert disconnected(world).last_error is None
     assert "refresh-1" in world.xero.dead
 
@@ -135,7 +135,7 @@ def test_more_users_than_are_kept_are_told(world: World) -> None:
         world.xero.user = f"user-{number}"
         world.advance(3600)
         world.consent()
-    assert len(world.row().earlier_grants) == 20
+    assert len(world.credential().earlier_grants) == 20
     error = disconnected(world).last_error
     assert error is not None
     assert error.code == GRANT_NOT_CONFIRMED

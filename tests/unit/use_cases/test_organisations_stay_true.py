@@ -56,8 +56,8 @@ def test_a_change_is_recorded_stored_and_published_once(
 ) -> None:
     world.xero.organisations = organisations
     refresh_for(world, 2 * TENANTS_RECHECK)
-    assert world.row().tenants == organisations
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().tenants == organisations
+    assert world.credential().status is Status.CONNECTED
     assert world.vault.current_tokens(CLIENT_ID).tenants == organisations
     (change,) = changes(world)
     assert (names(change["added"]), names(change["removed"])) == (added, removed)
@@ -68,19 +68,19 @@ def test_a_new_name_is_taken_over_without_an_event(world: World) -> None:
     renamed = Tenant(tenant_id="t-1", tenant_name="Demo Ltd", tenant_type="ORGANISATION", connection_id="c-1")
     world.xero.organisations = (renamed, ELECTRO_LAND)
     refresh_for(world, TENANTS_RECHECK + timedelta(hours=1))
-    assert world.row().tenants == (renamed, ELECTRO_LAND)
+    assert world.credential().tenants == (renamed, ELECTRO_LAND)
     assert changes(world) == []
 
 
 def test_a_list_that_does_not_come_changes_nothing_and_is_asked_for_again(world: World) -> None:
-    before = world.row().tenants
+    before = world.credential().tenants
     world.xero.connections_down = True
     refresh_for(world, TENANTS_RECHECK + timedelta(hours=1))
-    assert world.row().tenants == before
+    assert world.credential().tenants == before
     world.xero.connections_down = False
     world.xero.organisations = ()
     world.sweep_when_due()
-    assert world.row().tenants == ()
+    assert world.credential().tenants == ()
 
 
 def test_the_list_is_read_before_the_token_is_spent(world: World) -> None:
@@ -100,7 +100,7 @@ def test_what_was_read_is_not_lost_with_a_refresh_that_fails(world: World) -> No
     world.xero.failures.append(FailureKind.UNAVAILABLE)
     world.sweep_when_due()
     world.sweep_when_due()
-    assert world.row().tenants == (ELECTRO_LAND,)
+    assert world.credential().tenants == (ELECTRO_LAND,)
     assert len(changes(world)) == 1
 
 
@@ -118,12 +118,12 @@ def test_another_consent_takes_nothing_away_that_the_grant_still_reaches(world: 
     assert len(change["tenants"]) == 3
 
 
-def test_more_organisations_than_a_row_holds_cost_no_grant(world: World) -> None:
+def test_more_organisations_than_a_credential_holds_cost_no_grant(world: World) -> None:
     world.xero.organisations = tuple(
         Tenant(tenant_id=f"t-{n}", tenant_name=f"Client {n}", tenant_type="ORGANISATION", connection_id=f"c-{n}")
         for n in range(2_000)
     )
     refresh_for(world, TENANTS_RECHECK + timedelta(hours=1))
-    assert world.row().tenants == world.xero.organisations[:MOST_TENANTS]
+    assert world.credential().tenants == world.xero.organisations[:MOST_TENANTS]
     assert world.observer.counts["TenantsLeftOut"] == 1_500
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED

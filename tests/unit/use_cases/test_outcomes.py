@@ -103,7 +103,7 @@ def test_a_credential_that_needs_its_customer_is_counted_once(world: World, kind
     for _ in range(4):
         world.xero.failures.clear()
         world.xero.failures.extend([kind] * 2)
-        if world.row(CLIENT_ID).due_at is not None:
+        if world.credential(CLIENT_ID).due_at is not None:
             world.sweep_when_due()
     assert world.observer.counts["CustomerNeeded"] == 1
 

@@ -34,12 +34,12 @@ def conflict(world: World) -> Conflict:
 def test_an_admin_refreshes_at_once(world: World) -> None:
     world.connect()
     world.advance(60)
-    row = world.app.refresh_now(CLIENT_ID, by=ADMIN)
-    assert row == world.row()
-    assert (row.generation, row.last_refreshed_at) == (2, world.now)
+    credential = world.app.refresh_now(CLIENT_ID, by=ADMIN)
+    assert credential == world.credential()
+    assert (credential.generation, credential.last_refreshed_at) == (2, world.now)
 
 
-def test_nobody_to_refresh(world: World) -> None:
+def test_no_credential_to_refresh(world: World) -> None:
     with pytest.raises(NotFound):
         world.app.refresh_now(CLIENT_ID, by=ADMIN)
 
@@ -51,13 +51,13 @@ def test_no_grant_to_refresh(world: World, status: Status) -> None:
     assert world.xero.calls == []
 
 
-def test_somebody_else_is_at_it(world: World) -> None:
+def test_another_holder_is_refreshing(world: World) -> None:
     world.connect()
     codes: list[str] = []
     step_in(world.xero, "refresh", before=lambda: codes.append(conflict(world).code))
     world.app.refresh_now(CLIENT_ID, by=ADMIN)
     assert codes == ["busy"]
-    assert world.row().generation == 2
+    assert world.credential().generation == 2
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_xero_gives_no_token(world: World, kind: FailureKind) -> None:
     with pytest.raises(XeroUnavailable) as caught:
         world.app.refresh_now(CLIENT_ID, by=ADMIN)
     assert caught.value.code == kind
-    assert world.row().status is Status.DEGRADED
+    assert world.credential().status is Status.DEGRADED
 
 
 def test_xero_asks_for_a_pause(world: World) -> None:
@@ -103,12 +103,12 @@ def test_refreshing_by_hand_ends_before_the_version_quota_does(world: World) -> 
     reached = spend_allowance(world)
     assert reached.code == "version_quota"
     # The consent drew two versions, too.
-    assert world.row().generation == CAPACITY - 1
+    assert world.credential().generation == CAPACITY - 1
     assert reached.retry_after == 1080
     assert "1080 seconds" in reached.hint
 
 
-def test_whoever_waits_as_told_is_served(world: World) -> None:
+def test_an_admin_who_waits_as_told_is_served(world: World) -> None:
     world.connect()
     reached = spend_allowance(world)
     world.advance(reached.retry_after - 1)
@@ -136,11 +136,11 @@ def test_the_schedule_goes_on_when_the_allowance_is_spent(world: World) -> None:
 
 def test_an_attempt_that_failed_draws_nothing(world: World) -> None:
     world.connect()
-    level = world.row().allowance.level
+    level = world.credential().allowance.level
     world.xero.failures.append(FailureKind.UNANSWERED)
     with pytest.raises(XeroUnavailable):
         world.app.refresh_now(CLIENT_ID, by=ADMIN)
-    assert world.row().allowance.level == level
+    assert world.credential().allowance.level == level
 
 
 def test_a_day_of_asking_every_minute_stays_below_the_quota(world: World) -> None:
@@ -148,18 +148,18 @@ def test_a_day_of_asking_every_minute_stays_below_the_quota(world: World) -> Non
     written = [world.now]
     for _ in range(36 * 60):
         world.advance(60)
-        before = world.row().generation
+        before = world.credential().generation
         world.sweep()
         with suppress(QuotaReached):
             world.app.refresh_now(CLIENT_ID, by=ADMIN)
-        written += [world.now] * (world.row().generation - before)
+        written += [world.now] * (world.credential().generation - before)
     a_day = timedelta(hours=24)
     assert max(sum(start <= moment <= start + a_day for moment in written) for start in written) < 100
 
 
 def test_a_degraded_credential_is_healed_by_hand(world: World) -> None:
     world.connect()
-    world.registry.save(replace(world.row(), status=Status.DEGRADED))
+    world.registry.save(replace(world.credential(), status=Status.DEGRADED))
     assert world.app.refresh_now(CLIENT_ID, by=ADMIN).status is Status.CONNECTED
 
 
@@ -187,6 +187,6 @@ def test_a_refused_pair_shows_in_its_check_with_what_to_do(world: World) -> None
     world.connect()
     world.xero.failures.append(FailureKind.INVALID_CLIENT)
     hint_of(world)
-    check = world.row().checks["pair"]
+    check = world.credential().checks["pair"]
     assert (check.result, check.checked_at) == (CheckResult.FAIL, world.now)
     assert "press Save" in check.detail

@@ -17,7 +17,7 @@ NEW = "a-new-secret"
 
 
 def secret_in_force(world: World) -> str:
-    pair = world.vault.get_client_pair(CLIENT_ID, version_id=world.row().client_version_id)
+    pair = world.vault.get_client_pair(CLIENT_ID, version_id=world.credential().client_version_id)
     assert pair is not None
     return pair.client_secret
 
@@ -26,7 +26,7 @@ def new_secret_at_xero(world: World) -> None:
     world.xero.secrets[CLIENT_ID] = NEW
 
 
-def test_nobody_to_give_a_secret_to(world: World) -> None:
+def test_no_credential_to_give_a_secret_to(world: World) -> None:
     with pytest.raises(NotFound):
         world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
 
@@ -52,7 +52,7 @@ def test_a_new_secret_is_swapped_in_and_proven_by_a_refresh(world: World) -> Non
     assert after.tenants == before.tenants
     assert (after.checks["pair"].result, after.checks["pair"].checked_at) == (CheckResult.PASS, world.now)
     assert (after.lease, after.attempt_started_at) == (None, None)
-    assert after == world.row()
+    assert after == world.credential()
     assert world.sweep_when_due() == {"refreshed": 1}
 
 
@@ -94,9 +94,9 @@ def test_a_swap_is_done_even_if_the_vault_fails_afterwards(world: World) -> None
         raise StoreUnavailable("GetSecretValue", "InternalServiceError")
 
     step_in(world.vault, "get_tokens", before=unavailable)
-    row = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
+    credential = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
     assert secret_in_force(world) == NEW
-    assert row == world.row()
+    assert credential == world.credential()
     world.advance(60)
     assert world.sweep() == {"refreshed": 1}
 
@@ -105,8 +105,8 @@ def test_after_a_slow_proof_the_schedule_puts_the_new_secret_to_use(world: World
     world.connect()
     new_secret_at_xero(world)
     step_in(world.xero, "exchange_code", before=lambda: world.pause(11))
-    row = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
-    assert (row.client_secret_number, row.generation) == (2, 1)
+    credential = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
+    assert (credential.client_secret_number, credential.generation) == (2, 1)
     assert world.sweep() == {"refreshed": 1}
 
 
@@ -125,7 +125,7 @@ def test_a_refused_secret_leaves_the_old_one_in_force(world: World, answers: lis
         world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
     assert refused.value.code == code
     assert secret_in_force(world) == CLIENT_SECRET
-    assert world.row() == before
+    assert world.credential() == before
     assert NEW not in refused.value.detail + refused.value.hint
     assert (
         ClientPair(CLIENT_ID, NEW) not in world.vault.versions[world.vault.client_secret_name(CLIENT_ID)].values()
@@ -141,10 +141,10 @@ def test_without_a_definite_answer_the_old_one_stays(world: World, kind: Failure
         world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
     assert unavailable.value.code == "xero_unavailable"
     assert secret_in_force(world) == CLIENT_SECRET
-    assert world.row() == before
+    assert world.credential() == before
 
 
-def test_the_old_secret_is_in_force_until_the_row_names_the_new(world: World) -> None:
+def test_the_old_secret_is_in_force_until_the_credential_names_the_new(world: World) -> None:
     world.connect()
     new_secret_at_xero(world)
     step_in(world.vault, "put_client_pair", after=die)
@@ -180,17 +180,22 @@ def test_a_refused_pair_with_a_grant_is_healed(world: World) -> None:
     world.connect()
     new_secret_at_xero(world)
     world.sweep_when_due()
-    assert world.row().status is Status.CLIENT_REJECTED
-    row = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
-    assert (row.status, row.generation, row.last_error) == (Status.CONNECTED, 2, None)
+    assert world.credential().status is Status.CLIENT_REJECTED
+    credential = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
+    assert (credential.status, credential.generation, credential.last_error) == (Status.CONNECTED, 2, None)
 
 
 def test_a_refused_pair_without_a_grant_is_healed_at_once(world: World) -> None:
     world.submit()
     new_secret_at_xero(world)
     assert world.app.revalidate_credential(CLIENT_ID, by=ADMIN).status is Status.CLIENT_REJECTED
-    row = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
-    assert (row.status, row.due_at, row.failures, row.last_error) == (Status.VALIDATED, None, 0, None)
+    credential = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
+    assert (credential.status, credential.due_at, credential.failures, credential.last_error) == (
+        Status.VALIDATED,
+        None,
+        0,
+        None,
+    )
     assert world.consent().status is Status.CONNECTED
 
 
@@ -202,13 +207,13 @@ def test_a_refresh_that_was_cut_off_is_finished_after_the_swap(world: World) -> 
     world.advance(60)
     new_secret_at_xero(world)
     world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
-    assert (world.row().generation, world.row().attempt_started_at) == (2, None)
+    assert (world.credential().generation, world.credential().attempt_started_at) == (2, None)
     assert world.xero.refresh_tokens == ["refresh-1"]
 
 
 def hold_lease(world: World, *, seconds: int) -> None:
-    """Somebody else works on the credential."""
-    world.registry.save(world.row().leased("somebody", now=world.now, duration=timedelta(seconds=seconds)))
+    """Another holder works on the credential."""
+    world.registry.save(world.credential().leased("another", now=world.now, duration=timedelta(seconds=seconds)))
 
 
 def test_a_swap_waits_for_a_refresh_that_is_under_way(world: World) -> None:
@@ -231,12 +236,12 @@ def test_a_swap_does_not_wait_for_ever(world: World) -> None:
     assert world.now - NOON < timedelta(seconds=10)
 
 
-def test_tokens_that_somebody_deleted_by_hand_do_not_undo_the_swap(world: World) -> None:
+def test_tokens_that_were_deleted_by_hand_do_not_undo_the_swap(world: World) -> None:
     world.connect()
     new_secret_at_xero(world)
     world.vault.delete_tokens(CLIENT_ID)
-    row = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
-    assert row == world.row()
+    credential = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
+    assert credential == world.credential()
     assert secret_in_force(world) == NEW
 
 
@@ -244,13 +249,13 @@ def test_sending_the_same_secret_again_writes_no_version(world: World) -> None:
     before = world.connect()
     new_secret_at_xero(world)
     for _ in range(3):
-        row = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
-    assert row.client_secret_number == before.client_secret_number + 1
+        credential = world.app.replace_client_secret(CLIENT_ID, NEW, by=ADMIN)
+    assert credential.client_secret_number == before.client_secret_number + 1
     assert secret_in_force(world) == NEW
 
 
-def test_a_secret_that_somebody_deleted_by_hand_is_put_back(world: World) -> None:
+def test_a_secret_that_was_deleted_by_hand_is_put_back(world: World) -> None:
     world.connect()
     world.vault.delete_client_pair(CLIENT_ID)
-    row = world.app.replace_client_secret(CLIENT_ID, CLIENT_SECRET, by=ADMIN)
-    assert (row.client_secret_number, secret_in_force(world)) == (2, CLIENT_SECRET)
+    credential = world.app.replace_client_secret(CLIENT_ID, CLIENT_SECRET, by=ADMIN)
+    assert (credential.client_secret_number, secret_in_force(world)) == (2, CLIENT_SECRET)

@@ -27,7 +27,7 @@ from xero_connector.domain.tokens import ClientPair, TokensSecret
 
 NEW_SECRET = "another-horse-battery-staple"
 _LOCAL = frozenset({"tokens_secret_name", "seal", "authorization_url", "verify_id_token"})
-"""What calls nobody."""
+"""What makes no call."""
 _LONGEST = {"revoke": 8.0, "load_keys": 5.0, "tenants": 5.0, "remove": 5.0, "probe": 6.0}
 """Seconds: the adapters' limits, where they are not the token endpoint's ten."""
 
@@ -213,15 +213,15 @@ def test_a_callback(world: SlowWorld, *, aws: float, xero: float, grant_before: 
 
 
 @pytest.mark.parametrize("grant_before", [False, True])
-def test_slow_aws_keeps_nobody_from_connecting(world: SlowWorld, *, grant_before: bool) -> None:
+def test_slow_aws_prevents_no_connection(world: SlowWorld, *, grant_before: bool) -> None:
     world.connect() if grant_before else world.submit()
-    before = world.row().generation
+    before = world.credential().generation
     browser, state = world.open_link()
     world.xero.codes.add("code")
     world.slow_down(aws=2, xero=1)
     with world.answering_in_time():
         world.call_back(browser, state, code="code")
-    assert (world.row().status, world.row().generation) == (Status.CONNECTED, before + 1)
+    assert (world.credential().status, world.credential().generation) == (Status.CONNECTED, before + 1)
     world.advance(60)
     assert world.call_back(browser, state, code="code").repeated
 
@@ -240,7 +240,7 @@ def test_slow_aws_keeps_no_admin_from_what_was_asked(world: SlowWorld, name: str
     before(world)
     world.slow_down(aws=2, xero=1)
     ask(world)
-    assert world.row().status is status
+    assert world.credential().status is status
 
 
 def test_a_disconnect_over_slow_aws_comes_to_its_end(world: SlowWorld) -> None:
@@ -251,5 +251,5 @@ def test_a_disconnect_over_slow_aws_comes_to_its_end(world: SlowWorld) -> None:
     for _ in range(10):
         world.advance(60)
         world.sweep()
-    assert world.row().status is Status.DISCONNECTED
-    assert world.row().last_error is None
+    assert world.credential().status is Status.DISCONNECTED
+    assert world.credential().last_error is None

@@ -31,7 +31,7 @@ def state_of(started: StartedConsent) -> str:
     return started.authorization_url.rsplit("state=", 1)[1]
 
 
-def test_a_link_for_nobody(world: World) -> None:
+def test_a_link_without_a_credential(world: World) -> None:
     with pytest.raises(NotFound) as missing:
         world.app.create_connect_link(CLIENT_ID, by=ADMIN)
     assert missing.value.code == "credential_not_found"
@@ -89,7 +89,7 @@ def test_a_ticket_lives_for_seven_days(world: World) -> None:
 def test_a_credential_that_changed_since_the_link_was_made(world: World, status: Status) -> None:
     world.submit()
     ticket = a_ticket_of(world)
-    world.registry.save(replace(world.row(), status=status))
+    world.registry.save(replace(world.credential(), status=status))
     assert refusal(world, ticket).code == "not_connectable"
     assert world.consents.requests == {}
 
@@ -102,7 +102,7 @@ def test_opening_a_link_consumes_nothing(world: World) -> None:
     started = start(world, ticket)
     world.xero.codes.add("code")
     assert world.call_back(started.browser, state_of(started), code="code").tenants
-    assert world.row().status is Status.CONNECTED
+    assert world.credential().status is Status.CONNECTED
 
 
 def test_each_opening_has_a_state_of_its_own_and_only_its_hash_is_kept(world: World) -> None:

@@ -28,7 +28,7 @@ def known_to_xero(world: World) -> None:
 
 
 def stored_pair(world: World) -> ClientPair | None:
-    return world.vault.get_client_pair(CLIENT_ID, version_id=world.row().client_version_id)
+    return world.vault.get_client_pair(CLIENT_ID, version_id=world.credential().client_version_id)
 
 
 def assert_no_trace(world: World) -> None:
@@ -40,16 +40,16 @@ def assert_no_trace(world: World) -> None:
 
 def test_a_good_pair_is_proven_and_kept(world: World) -> None:
     known_to_xero(world)
-    row = submit(world).credential
-    assert row == world.row()
-    assert row.status is Status.VALIDATED
-    assert row.checks["pair"].result is CheckResult.PASS
-    assert row.checks["pair"].checked_at == NOON
-    assert row.checks["redirect_uri"].result is CheckResult.PASS
-    assert row.checks["scopes"].result is CheckResult.PASS
-    assert (row.label, row.created_by, row.created_at) == ("Electro Land", ADMIN, NOON)
-    assert row.due_at is None
-    assert row.generation == 0
+    credential = submit(world).credential
+    assert credential == world.credential()
+    assert credential.status is Status.VALIDATED
+    assert credential.checks["pair"].result is CheckResult.PASS
+    assert credential.checks["pair"].checked_at == NOON
+    assert credential.checks["redirect_uri"].result is CheckResult.PASS
+    assert credential.checks["scopes"].result is CheckResult.PASS
+    assert (credential.label, credential.created_by, credential.created_at) == ("Electro Land", ADMIN, NOON)
+    assert credential.due_at is None
+    assert credential.generation == 0
     assert stored_pair(world) == PAIR
     assert world.registry.reservations == {}
 
@@ -128,7 +128,7 @@ def test_a_wrong_secret_is_refused_by_xero_itself(world: World) -> None:
     assert_no_trace(world)
 
 
-def test_an_app_whose_secret_nobody_checks_is_recognised(world: World) -> None:
+def test_an_app_whose_secret_is_not_checked_is_recognised(world: World) -> None:
     world.xero.checks_secrets = False
     with pytest.raises(PairRefused, match="Mobile or desktop app"):
         submit(world)
@@ -188,10 +188,10 @@ def test_a_submission_that_overran_its_reservation_does_not_overwrite(world: Wor
     with pytest.raises(Conflict) as conflict:
         submit(world)
     assert conflict.value.code == "credential_exists"
-    assert world.row().label == "the winner"
+    assert world.credential().label == "the winner"
 
 
-def test_the_secret_is_safe_before_the_row_promises_it(world: World) -> None:
+def test_the_secret_is_safe_before_the_credential_promises_it(world: World) -> None:
     known_to_xero(world)
     step_in(world.vault, "put_client_pair", before=die)
     with pytest.raises(ProcessDied):
@@ -207,9 +207,9 @@ def test_after_dying_between_vault_and_registry_the_pair_can_be_submitted_again(
     assert world.registry.rows == {}
     left_behind = set(world.vault.versions[world.vault.client_secret_name(CLIENT_ID)])
     world.advance(61)
-    row = submit(world).credential
-    assert row.status is Status.VALIDATED
-    assert row.client_version_id not in left_behind
+    credential = submit(world).credential
+    assert credential.status is Status.VALIDATED
+    assert credential.client_version_id not in left_behind
     assert stored_pair(world) == PAIR
 
 
@@ -255,7 +255,7 @@ def test_a_new_life_that_is_refused_leaves_the_past_as_it_was(world: World) -> N
     world.xero.secrets[CLIENT_ID] = "another"
     with pytest.raises(PairRefused):
         submit(world)
-    assert world.row() == past
+    assert world.credential() == past
     assert world.vault.deleted == set(world.vault.versions)
     assert world.registry.reservations == {}
 

@@ -42,7 +42,7 @@ def test_with_nothing_due_nothing_is_done(world: World) -> None:
 def test_everything_that_is_due_has_its_turn(world: World) -> None:
     all_due(world, *MANY)
     assert sweep(world) == {"refreshed": len(MANY)}
-    assert {world.row(client_id).generation for client_id in MANY} == {2}
+    assert {world.credential(client_id).generation for client_id in MANY} == {2}
     assert sweep(world) == {}
 
 
@@ -51,7 +51,7 @@ def test_only_the_named_shards_are_swept(world: World) -> None:
     all_due(world, CLIENT_ID, OTHER)
     assert sweep(world, shards=("1", "2")) == {}
     assert sweep(world, shards=("5",)) == {"refreshed": 1}
-    assert (world.row().generation, world.row(OTHER).generation) == (1, 2)
+    assert (world.credential().generation, world.credential(OTHER).generation) == (1, 2)
     assert sweep(world, shards=("0", "5")) == {"refreshed": 1}
 
 
@@ -72,34 +72,34 @@ def test_each_kind_of_unfinished_business_is_taken_on(world: World) -> None:
 
 def test_one_failing_credential_does_not_stop_the_others(world: World) -> None:
     all_due(world, *MANY)
-    world.vault.unseen.add(world.row(MANY[0]).tokens_version_id(1))
+    world.vault.unseen.add(world.credential(MANY[0]).tokens_version_id(1))
     assert sweep(world) == {"failed": 1, "refreshed": len(MANY) - 1}
     assert world.observer.counts["SecretUnreadable"] == 1
 
 
-def test_an_error_that_nobody_foresaw_shows_after_the_others_had_their_turn(world: World) -> None:
+def test_an_unforeseen_error_shows_after_the_others_had_their_turn(world: World) -> None:
     all_due(world, *MANY)
     step_in(world.vault, "get_tokens", before=defect)
     with pytest.raises(UnforeseenError):
         sweep(world)
-    assert sorted(world.row(client_id).generation for client_id in MANY) == [1, *[2] * (len(MANY) - 1)]
+    assert sorted(world.credential(client_id).generation for client_id in MANY) == [1, *[2] * (len(MANY) - 1)]
     (fields,) = [fields for message, fields in world.observer.events if message == "sweep_done"]
     assert fields == {"due": len(MANY), "refreshed": len(MANY) - 1, "unforeseen": 1}
 
 
-def test_a_row_that_cannot_be_judged_does_not_keep_the_others_from_their_turn(world: World) -> None:
+def test_a_credential_that_cannot_be_judged_does_not_keep_the_others_from_their_turn(world: World) -> None:
     all_due(world, *MANY)
     # No store hands on such a moment: it can be compared with no other.
-    odd = replace(world.row(MANY[0]), due_at=world.now.replace(tzinfo=None))
+    odd = replace(world.credential(MANY[0]), due_at=world.now.replace(tzinfo=None))
     world.registry.rows[MANY[0]] = odd
     world.registry.due = lambda **_: MANY  # type: ignore[method-assign] # as the index has them
     with pytest.raises(TypeError):
         sweep(world)
-    assert {world.row(client_id).generation for client_id in MANY[1:]} == {2}
-    assert world.row(MANY[0]) == odd
+    assert {world.credential(client_id).generation for client_id in MANY[1:]} == {2}
+    assert world.credential(MANY[0]) == odd
 
 
-def test_what_an_unforeseen_error_cut_off_comes_back_by_itself(world: World) -> None:
+def test_what_an_unforeseen_error_cut_off_is_due_again(world: World) -> None:
     all_due(world, CLIENT_ID)
     step_in(world.vault, "get_tokens", before=defect)
     with pytest.raises(UnforeseenError):
@@ -116,25 +116,25 @@ def test_near_the_deadline_nothing_is_begun(world: World) -> None:
     assert sweep(world, seconds_left=26) == {"refreshed": 3}
 
 
-def test_what_a_sweep_finds_under_way_is_left_to_whoever_is_at_it(world: World) -> None:
+def test_what_a_sweep_finds_under_way_is_left_to_its_holder(world: World) -> None:
     all_due(world, CLIENT_ID)
     outcomes: list[dict[str, int]] = []
 
-    def somebody_takes_the_lease() -> None:
+    def another_takes_the_lease() -> None:
         # Between the sweep's query and its own lease.
-        world.registry.save(world.row().leased("somebody", now=world.now, duration=timedelta(seconds=60)))
+        world.registry.save(world.credential().leased("another", now=world.now, duration=timedelta(seconds=60)))
 
-    step_in(world.registry, "save", before=somebody_takes_the_lease)
+    step_in(world.registry, "save", before=another_takes_the_lease)
     outcomes.append(sweep(world))
     assert outcomes == [{"busy": 1}]
-    assert world.row().generation == 1
+    assert world.credential().generation == 1
 
 
 def test_a_tick_that_comes_twice_refreshes_once(world: World) -> None:
     all_due(world, CLIENT_ID)
     step_in(world.xero, "refresh", before=lambda: sweep(world))
     assert sweep(world) == {"refreshed": 1}
-    assert world.row().generation == 2
+    assert world.credential().generation == 2
     assert world.xero.calls.count("refresh") == 1
 
 
@@ -144,7 +144,7 @@ def test_an_index_that_lags_does_no_harm(world: World) -> None:
     assert sweep(world) == {"refreshed": 1}
     world.registry.due = lambda **_: due  # type: ignore[method-assign] # an answer from the past
     assert sweep(world) == {"skipped": 1}
-    assert world.row().generation == 2
+    assert world.credential().generation == 2
 
 
 def test_a_credential_that_vanished_is_skipped(world: World) -> None:
@@ -159,9 +159,9 @@ def test_while_xero_is_away_for_everybody_most_keep_their_place(world: World) ->
     outcomes = sweep(world)
     assert set(outcomes) == {"failed", "left_for_later"}
     assert outcomes["failed"] < len(MANY) / 2
-    untouched = [client_id for client_id in MANY if world.row(client_id).status is Status.CONNECTED]
+    untouched = [client_id for client_id in MANY if world.credential(client_id).status is Status.CONNECTED]
     assert len(untouched) == outcomes["left_for_later"]
-    assert {world.row(client_id).failures for client_id in untouched} == {0}
+    assert {world.credential(client_id).failures for client_id in untouched} == {0}
 
 
 def test_when_xero_is_back_everybody_has_a_turn(world: World) -> None:
@@ -171,7 +171,7 @@ def test_when_xero_is_back_everybody_has_a_turn(world: World) -> None:
     world.xero.failures.clear()
     world.advance(60)
     sweep(world)
-    assert {world.row(client_id).generation for client_id in MANY} == {2}
+    assert {world.credential(client_id).generation for client_id in MANY} == {2}
 
 
 def test_a_few_troubled_credentials_do_not_hold_up_the_rest(world: World) -> None:
@@ -184,12 +184,12 @@ def test_a_pair_that_xero_refuses_is_no_outage(world: World) -> None:
     all_due(world, *MANY)
     world.xero.failures.extend([FailureKind.INVALID_CLIENT] * len(MANY))
     assert sweep(world) == {"failed": len(MANY)}
-    assert {world.row(client_id).status for client_id in MANY} == {Status.CLIENT_REJECTED}
+    assert {world.credential(client_id).status for client_id in MANY} == {Status.CLIENT_REJECTED}
 
 
 def test_the_shortest_life_left_is_measured(world: World) -> None:
     all_due(world, CLIENT_ID)
-    expires_at = world.row().access_token_expires_at
+    expires_at = world.credential().access_token_expires_at
     assert expires_at is not None
     left = (expires_at - world.now).total_seconds()
     sweep(world)

@@ -49,11 +49,11 @@ class Apps:
         )
 
     def expired(self, client_ids: list[str]) -> list[str]:
-        rows = [self.world.row(client_id) for client_id in client_ids]
+        rows = [self.world.credential(client_id) for client_id in client_ids]
         return [
-            row.client_id
-            for row in rows
-            if row.access_token_expires_at is None or row.access_token_expires_at <= self.world.now
+            credential.client_id
+            for credential in rows
+            if credential.access_token_expires_at is None or credential.access_token_expires_at <= self.world.now
         ]
 
 
@@ -77,7 +77,7 @@ def test_forty_dead_apps_cost_sixty_others_nothing(
         world.advance(60)
         apps.sweep()
         assert apps.expired(WELL) == []
-    assert {world.row(client_id).status for client_id in WELL} == {Status.CONNECTED}
+    assert {world.credential(client_id).status for client_id in WELL} == {Status.CONNECTED}
 
 
 def test_the_dead_among_many_are_asked_again_within_the_grace(world: World, apps: Apps) -> None:
@@ -107,12 +107,12 @@ def test_those_that_are_well_go_first(world: World, apps: Apps) -> None:
 
 def test_the_longest_overdue_go_first_whatever_their_shard(world: World, apps: Apps) -> None:
     for position, client_id in enumerate(WELL[:20]):
-        # The later in the row of shards, the longer overdue.
+        # The later in the credential of shards, the longer overdue.
         world.registry.shards[client_id] = str(7 - position % 8)
         world.connect(client_id)
     for position, client_id in enumerate(WELL[:20]):
         due_at = world.now + timedelta(minutes=5 * position)
-        world.registry.save(replace(world.row(client_id), due_at=due_at))
+        world.registry.save(replace(world.credential(client_id), due_at=due_at))
     world.advance(200 * 60)
     apps.sweep()
     assert sorted(apps.asked) == WELL[:20]
@@ -140,7 +140,7 @@ def test_an_outage_is_noticed_braked_and_over_within_one_sweep(
     assert len(apps.asked) > len(everyone) - FEW
     world.advance(120)
     apps.sweep()
-    assert {world.row(client_id).status for client_id in everyone} == {Status.CONNECTED}
+    assert {world.credential(client_id).status for client_id in everyone} == {Status.CONNECTED}
 
 
 def test_an_outage_is_noticed_although_many_had_trouble_before(world: World, apps: Apps) -> None:
@@ -158,7 +158,7 @@ def test_an_outage_is_noticed_although_many_had_trouble_before(world: World, app
     assert len(set(apps.asked)) <= FEW
 
 
-def test_the_trouble_of_a_few_is_no_outage_even_if_nobody_else_is_due(world: World, apps: Apps) -> None:
+def test_the_trouble_of_a_few_is_no_outage_even_if_no_other_is_due(world: World, apps: Apps) -> None:
     apps.connect(DEAD[:10])
     world.advance(19 * 60)
     apps.unanswered = set(DEAD[:5])
@@ -190,7 +190,7 @@ def test_one_that_hangs_holds_up_neither_the_others_nor_the_events(world: World,
 
     def release() -> None:
         assert published.is_set()
-        assert all(world.row(client_id).generation == 2 for client_id in WELL[:5])
+        assert all(world.credential(client_id).generation == 2 for client_id in WELL[:5])
         done.set()
 
     world.xero.refresh = hanging  # type: ignore[method-assign] # hangs for one

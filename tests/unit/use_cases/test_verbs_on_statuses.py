@@ -34,7 +34,7 @@ def a_world(status: Status, integration_type: IntegrationType) -> World:
         if status in WITH_A_GRANT | {Status.DISCONNECTING, Status.DISCONNECTED}:
             world.consent()
     world.advance(1500)
-    row = world.row()
+    credential = world.credential()
     due_at = {
         Status.PENDING_VALIDATION: world.now,
         Status.DISCONNECTING: world.now,
@@ -49,29 +49,35 @@ def a_world(status: Status, integration_type: IntegrationType) -> World:
         world.app.disconnect_credential(CLIENT_ID, by=ADMIN)
         return world
     if status not in WITH_A_GRANT | {Status.DISCONNECTING}:
-        row = replace(row, generation=0, tokens_secret_arn=None, last_refreshed_at=None)
+        credential = replace(credential, generation=0, tokens_secret_arn=None, last_refreshed_at=None)
     if status is Status.REJECTED:
-        row = row.failed(code="invalid_client", detail="Xero refuses it.", now=world.now)
-    world.registry.rows[CLIENT_ID] = replace(row, status=status, due_at=due_at, notes=())
+        credential = credential.failed(code="invalid_client", detail="Xero refuses it.", now=world.now)
+    world.registry.rows[CLIENT_ID] = replace(credential, status=status, due_at=due_at, notes=())
     return world
 
 
-def nothing(row: Credential, _: World) -> Credential:
-    return row
+def nothing(credential: Credential, _: World) -> Credential:
+    return credential
 
 
-def an_attempt(row: Credential, world: World) -> Credential:
-    return replace(row, attempt_started_at=world.now - timedelta(minutes=5), due_at=row.due_at or world.now)
+def an_attempt(credential: Credential, world: World) -> Credential:
+    return replace(
+        credential, attempt_started_at=world.now - timedelta(minutes=5), due_at=credential.due_at or world.now
+    )
 
 
-def a_consent(row: Credential, world: World) -> Credential:
+def a_consent(credential: Credential, world: World) -> Credential:
     since = world.now - timedelta(minutes=5)
-    return replace(row, consenting=digest("cut off"), consenting_since=since, due_at=row.due_at or world.now)
+    return replace(
+        credential, consenting=digest("cut off"), consenting_since=since, due_at=credential.due_at or world.now
+    )
 
 
-def a_dead_holder(row: Credential, world: World) -> Credential:
+def a_dead_holder(credential: Credential, world: World) -> Credential:
     lease = Lease("dead", world.now - timedelta(seconds=1))
-    return replace(row, lease=lease, due_at=lease.until, attempt_started_at=world.now - timedelta(seconds=61))
+    return replace(
+        credential, lease=lease, due_at=lease.until, attempt_started_at=world.now - timedelta(seconds=61)
+    )
 
 
 LEFTOVERS = {
@@ -83,7 +89,7 @@ LEFTOVERS = {
 
 
 def submit(world: World) -> object:
-    integration_type = world.row().integration_type
+    integration_type = world.credential().integration_type
     return world.submit(integration_type=integration_type)
 
 
@@ -152,24 +158,28 @@ def outcome(world: World, verb: str) -> str:
         VERBS[verb](world)
     except ConnectorError as error:
         return error.code
-    return world.row().status
+    return world.credential().status
 
 
 def check_what_must_always_hold(before: Credential, world: World) -> None:
-    row = world.row()
-    if row.incarnation == before.incarnation and row.status is not before.status:
+    credential = world.credential()
+    if credential.incarnation == before.incarnation and credential.status is not before.status:
         steps = MOVES[before.status] | {end for step in MOVES[before.status] for end in MOVES[step]}
-        assert row.status in steps
-    if row.status in {Status.PENDING_VALIDATION, Status.DISCONNECTING}:
-        assert row.due_at is not None, "it would never come to its end"
-    if row.status is Status.DISCONNECTED:
-        assert row.due_at is None
-    elif row.attempt_started_at is not None or row.consenting is not None or row.lease is not None:
-        assert row.due_at is not None, "what was left behind would never be looked at"
-    if row.status in {Status.CONNECTED, Status.DEGRADED}:
-        assert row.due_at is not None, "its tokens would run out"
-    if row.status not in {Status.DISCONNECTED, Status.REJECTED, Status.DISCONNECTING}:
-        pair = world.vault.get_client_pair(CLIENT_ID, version_id=row.client_version_id)
+        assert credential.status in steps
+    if credential.status in {Status.PENDING_VALIDATION, Status.DISCONNECTING}:
+        assert credential.due_at is not None, "it would never come to its end"
+    if credential.status is Status.DISCONNECTED:
+        assert credential.due_at is None
+    elif (
+        credential.attempt_started_at is not None
+        or credential.consenting is not None
+        or credential.lease is not None
+    ):
+        assert credential.due_at is not None, "what was left behind would never be looked at"
+    if credential.status in {Status.CONNECTED, Status.DEGRADED}:
+        assert credential.due_at is not None, "its tokens would run out"
+    if credential.status not in {Status.DISCONNECTED, Status.REJECTED, Status.DISCONNECTING}:
+        pair = world.vault.get_client_pair(CLIENT_ID, version_id=credential.client_version_id)
         assert pair is not None
         assert pair.client_secret in {CLIENT_SECRET, NEW_SECRET}
 
@@ -178,8 +188,8 @@ def check_what_must_always_hold(before: Credential, world: World) -> None:
 def test_a_web_app(status: Status, verb: str, leftover: str) -> None:
     world = a_world(status, WEB)
     if status is not Status.DISCONNECTED:
-        world.registry.rows[CLIENT_ID] = LEFTOVERS[leftover](world.row(), world)
-    before = world.row()
+        world.registry.rows[CLIENT_ID] = LEFTOVERS[leftover](world.credential(), world)
+    before = world.credential()
     expected = TABLE[status][verb]
     assert outcome(world, verb) == expected
     check_what_must_always_hold(before, world)
@@ -192,8 +202,8 @@ def test_a_custom_connection_comes_to_no_harm(status: Status, verb: str, leftove
         return
     world = a_world(status, CUSTOM)
     if status is not Status.DISCONNECTED:
-        world.registry.rows[CLIENT_ID] = LEFTOVERS[leftover](world.row(), world)
-    before = world.row()
+        world.registry.rows[CLIENT_ID] = LEFTOVERS[leftover](world.credential(), world)
+    before = world.credential()
     came_to = outcome(world, verb)
     check_what_must_always_hold(before, world)
     if verb == "connect link":
@@ -208,35 +218,35 @@ def test_a_custom_connection_comes_to_no_harm(status: Status, verb: str, leftove
 @pytest.mark.parametrize("status", [status for status in Status if status not in ENDED])
 def test_leftovers_are_gone_after_a_while(status: Status, leftover: str) -> None:
     world = a_world(status, WEB)
-    world.registry.rows[CLIENT_ID] = LEFTOVERS[leftover](world.row(), world)
+    world.registry.rows[CLIENT_ID] = LEFTOVERS[leftover](world.credential(), world)
     for _ in range(30):
         world.advance(60)
         world.sweep()
-    row = world.row()
-    assert (row.lease, row.attempt_started_at, row.consenting) == (None, None, None)
+    credential = world.credential()
+    assert (credential.lease, credential.attempt_started_at, credential.consenting) == (None, None, None)
 
 
-def test_whoever_dies_healing_a_rejected_pair_does_not_cost_its_secret() -> None:
+def test_dying_while_healing_a_rejected_pair_does_not_cost_its_secret() -> None:
     world = a_world(Status.REJECTED, WEB)
-    world.registry.rows[CLIENT_ID] = a_dead_holder(world.row(), world)
+    world.registry.rows[CLIENT_ID] = a_dead_holder(world.credential(), world)
     world.sweep()
     assert world.vault.deleted == set()
     assert replace_secret(world) is not None
-    assert world.row().status is Status.VALIDATED
+    assert world.credential().status is Status.VALIDATED
 
 
 def _parked(world: World, *, by_consent: bool) -> None:
-    """Have the newest token of a credential wait in its row, one that the vault does not have."""
+    """Have the newest token of a credential wait in its credential, one that the vault does not have."""
     token = "refresh-parked"
     world.xero.owner_of[token] = (CLIENT_ID, world.xero.user)
     world.seal.prepare()
-    row = world.row()
+    credential = world.credential()
     grant = ParkedGrant(
-        sealed=world.seal.seal(token, context=row.seal_context),
+        sealed=world.seal.seal(token, context=credential.seal_context),
         obtained_at=world.now,
         consent=digest("its state") if by_consent else None,
     )
-    world.registry.rows[CLIENT_ID] = replace(row, parked=grant, due_at=world.now)
+    world.registry.rows[CLIENT_ID] = replace(credential, parked=grant, due_at=world.now)
 
 
 def _dead(world: World) -> None:
@@ -269,16 +279,16 @@ def test_a_parked_grant_comes_to_an_end_in_every_status(
     world = a_world(status, WEB)
     _parked(world, by_consent=by_consent)
     trouble(world)
-    before = world.row()
+    before = world.credential()
     assert outcome(world, verb) != "illegal_move"
     check_what_must_always_hold(before, world)
     for _ in range(60):
         world.advance(60)
         outcomes = world.sweep()
         assert "illegal_move" not in outcomes
-        if world.row().parked is None:
+        if world.credential().parked is None:
             break
-    row = world.row()
-    assert row.parked is None
-    assert row.status in {Status.CONNECTED, Status.REAUTHORIZATION_REQUIRED, Status.DISCONNECTED}
-    assert (row.lease, row.attempt_started_at) == (None, None)
+    credential = world.credential()
+    assert credential.parked is None
+    assert credential.status in {Status.CONNECTED, Status.REAUTHORIZATION_REQUIRED, Status.DISCONNECTED}
+    assert (credential.lease, credential.attempt_started_at) == (None, None)

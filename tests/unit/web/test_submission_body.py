@@ -97,7 +97,7 @@ def test_what_was_copied_with_blanks_around_it_is_trimmed() -> None:
 @pytest.mark.parametrize(
     "unseen", ["\u00a0", "\u200b", "\ufeff", "\u2060", "\u3000\u200e", "\u202a", "\u2028", "\u00ad \n"]
 )
-def test_what_was_copied_with_blanks_that_nobody_sees_is_trimmed(unseen: str) -> None:
+def test_invisible_characters_around_a_copied_text_are_trimmed(unseen: str) -> None:
     body = {"client_id": f"{unseen}{ID}{unseen}", "client_secret": f"{unseen}{SECRET}{unseen}"}
     assert parse_submission(body) == parse_submission(PAIR)
     assert code({**body, "client_secret": f"hunter2{unseen}hunter2"}) == "malformed_client_secret"

@@ -73,20 +73,20 @@ class ConsentGiven:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """The registry's row: everything but the secrets.
+    """All that the registry keeps of a credential: everything but the secrets.
 
     `revision` counts the writes; each write names the one that it saw, so that no write is ever lost.
     `generation` counts the token sets, 0 before the first; those before `grant_began` belong to an earlier
     consent, perhaps of another user. `attempt_started_at` is set from taking the lease until the outcome is
-    known: a row that carries it without a live lease tells of work that was cut off. `consenting` tells that
-    this work may have been a consent, and of which authorization request (the hash of its state).
+    known: without a live lease it tells of work that was cut off. `consenting` tells that this work may have been
+    a consent, and of which authorization request (the hash of its state).
     `grant_consent` is the request that brought the present grant, `xero_user_id` the user who gave it, and
     `grant_version_id` the version of generation `grant_began` where a consent stored it. `parked` holds the newest
     refresh token while the vault does not take it; `earlier_grants` are those of consents that were replaced and
-    not revoked. `unreadable_since` tells since when a secret that the row vouches for cannot be read;
+    not revoked. `unreadable_since` tells since when a secret that the credential vouches for cannot be read;
     `refused_since` and `refusals` since when and how often Xero refuses a pair that is pending. `ending` tells how
-    far a disconnect has come. `notes` go into the audit trail with the next write of the row. `stored` is the
-    registry's own: it tells what the registry has of this revision, so that a write costs what changed.
+    far a disconnect has come. `notes` go into the audit trail with the next write of the credential. `stored` is
+    the registry's own: it tells what the registry has of this revision, so that a write costs what changed.
     """
 
     client_id: str
@@ -183,7 +183,7 @@ class Credential:
         return self.integration_type is IntegrationType.WEB_APP and self.status in CONSENTABLE
 
     def noted(self, action: Action, *, by: str = CONNECTOR) -> "Credential":
-        """Have the next write of this row leave an entry in the audit trail."""
+        """Have the next write of this credential leave an entry in the audit trail."""
         return replace(self, notes=(*self.notes, Note(action=action, by=by)))
 
     def move_to(self, status: Status, *, by: str = CONNECTOR) -> "Credential":
@@ -213,7 +213,7 @@ class Credential:
     ) -> "Credential":
         """Take the lease, or raise `LeaseUnavailable` while another holder's runs.
 
-        The row falls due when the lease ends: if the holder dies, the sweep comes back.
+        The credential falls due when the lease ends: if the holder dies, the sweep comes back.
         """
         if self.lease is not None and self.lease.owner != owner and self.lease.until > now:
             raise LeaseUnavailable(self.client_id)
@@ -237,7 +237,7 @@ class Credential:
         )
 
     def released(self, *, due_at: datetime | None, attempt_finished: bool, now: datetime) -> "Credential":
-        """Give the lease back; an attempt of unknown outcome stays on the row."""
+        """Give the lease back; an attempt of unknown outcome stays."""
         return replace(
             self,
             lease=None,
@@ -247,7 +247,7 @@ class Credential:
         )
 
     def looking_for(self, before: "Credential") -> "Credential":
-        """Look again for the cut-off consent that a row looked for before, and for no other."""
+        """Look again for the cut-off consent that a credential looked for before, and for no other."""
         return replace(self, consenting=before.consenting, consenting_since=before.consenting_since)
 
     def leaving_behind(self, *grants: ParkedGrant, now: datetime) -> "Credential":

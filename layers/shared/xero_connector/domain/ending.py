@@ -39,8 +39,8 @@ class Ending:
     """How far a disconnect has come.
 
     `exchanged` and `revoked` are about the grants of the user whose turn it is: their refresh token was exchanged
-    for a living one, which waits sealed in the row; Xero took its revocation. `suspected` tells that Xero called
-    that token dead once. `exchange_lost_at` is when an exchange of it was answered by nothing definite: its
+    for a living one, which waits sealed in the credential; Xero took its revocation. `suspected` tells that Xero
+    called that token dead once. `exchange_lost_at` is when an exchange of it was answered by nothing definite: its
     successor may be unseen. `grants_done` tells that only the secrets are left to be deleted. `leftovers` are told
     when the credential has ended.
     """

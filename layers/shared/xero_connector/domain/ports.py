@@ -33,23 +33,23 @@ class Page[Item]:
 class Registry(Protocol):
     """The authority on every credential: strongly consistent, and without secrets.
 
-    A write takes the row's notes into the audit trail (`events.entries_of`), all of it or nothing, and returns
-    the row without them. Every method of the stores may raise `StoreUnavailable`.
+    A write takes the credential's notes into the audit trail (`events.entries_of`), all of it or nothing, and
+    returns the credential without them. Every method of the stores may raise `StoreUnavailable`.
     """
 
     def get(self, client_id: str) -> Credential | None:
-        """Read a row as it stands after the last write."""
+        """Read a credential as it stands after the last write."""
 
     def create(self, credential: Credential, *, replacing: Credential | None) -> Credential:
-        """Write the first row of an incarnation; `replacing` is the ended one that was there, if any.
+        """Write a credential that begins an incarnation; `replacing` is the ended one that was there, if any.
 
-        Raises `RevisionConflict` if the row is not what the caller saw.
+        Raises `RevisionConflict` if the credential is not what the caller saw.
         """
 
     def save(self, credential: Credential) -> Credential:
-        """Write a changed row and return it with its new revision.
+        """Write a changed credential and return it with its new revision.
 
-        Raises `RevisionConflict` if the row's revision is no longer the one that `credential` carries.
+        Raises `RevisionConflict` if the credential's revision is no longer the one that `credential` carries.
         """
 
     def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page[Credential]:

@@ -17,32 +17,32 @@ SECRET_KEPT = timedelta(days=7)
 """How long the pair of a rejected credential stays, to be healed or proven again."""
 
 
-def keeps_pair(row: Credential) -> bool:
+def keeps_pair(credential: Credential) -> bool:
     """Whether a rejected credential still has its secret: it is due until the secret is deleted."""
-    return row.status is Status.REJECTED and row.due_at is not None
+    return credential.status is Status.REJECTED and credential.due_at is not None
 
 
-def pair_kept_until(row: Credential) -> datetime | None:
+def pair_kept_until(credential: Credential) -> datetime | None:
     """When the secret of a rejected credential is to be deleted."""
-    return None if row.last_error is None else row.last_error.at + SECRET_KEPT
+    return None if credential.last_error is None else credential.last_error.at + SECRET_KEPT
 
 
-def is_refusal_sure(row: Credential, now: datetime) -> bool:
+def is_refusal_sure(credential: Credential, now: datetime) -> bool:
     """Whether one more refusal by Xero confirms that the pair cannot work."""
-    since = row.refused_since
-    return since is not None and row.refusals + 1 >= REFUSALS_TO_REJECT and now >= since + REFUSED_FOR
+    since = credential.refused_since
+    return since is not None and credential.refusals + 1 >= REFUSALS_TO_REJECT and now >= since + REFUSED_FOR
 
 
-def counted_refusal(row: Credential, now: datetime) -> Credential:
+def counted_refusal(credential: Credential, now: datetime) -> Credential:
     """Count that Xero refused the pair."""
-    return replace(row, refused_since=row.refused_since or now, refusals=row.refusals + 1)
+    return replace(credential, refused_since=credential.refused_since or now, refusals=credential.refusals + 1)
 
 
-def refused(row: Credential, *, code: str, detail: str, now: datetime) -> Credential:
+def refused(credential: Credential, *, code: str, detail: str, now: datetime) -> Credential:
     """Write down that Xero refuses a pending pair, and reject it once that is sure."""
-    counted = counted_refusal(row.failed(code=code, detail=detail, now=now), now)
-    sure_at = (row.refused_since or now) + REFUSED_FOR
-    if is_refusal_sure(row, now):
+    counted = counted_refusal(credential.failed(code=code, detail=detail, now=now), now)
+    sure_at = (credential.refused_since or now) + REFUSED_FOR
+    if is_refusal_sure(credential, now):
         rejected = counted.move_to(Status.REJECTED)
         return rejected.released(due_at=now + SECRET_KEPT, attempt_finished=True, now=now)
     due_at = now + _pause(counted.failures)
@@ -51,9 +51,9 @@ def refused(row: Credential, *, code: str, detail: str, now: datetime) -> Creden
     return counted.released(due_at=due_at, attempt_finished=True, now=now)
 
 
-def undecided(row: Credential, *, code: str, detail: str, now: datetime) -> Credential:
+def undecided(credential: Credential, *, code: str, detail: str, now: datetime) -> Credential:
     """Write down that Xero gave no definite answer: that confirms nothing, and takes nothing back."""
-    failed = row.failed(code=code, detail=detail, now=now)
+    failed = credential.failed(code=code, detail=detail, now=now)
     return failed.released(due_at=now + _pause(failed.failures), attempt_finished=True, now=now)
 
 

@@ -53,7 +53,7 @@ TIME_FOR_TOKENS = timedelta(seconds=20)
 PATIENCE = timedelta(seconds=6)
 """How long a request waits for the lease of a credential that is being worked on."""
 TIME_TO_SWAP = timedelta(seconds=10)
-"""The lease, two calls of the vault and the row: what a busy credential is waited for ends before it."""
+"""The lease, two calls of the vault and the credential: what a busy credential is waited for ends before it."""
 TIME_TO_SAVE = timedelta(seconds=6)
 TIME_TO_ANSWER = timedelta(seconds=3)
 """Left of the invocation to write the credential, and to end the reservation and answer."""
@@ -71,7 +71,7 @@ LONGEST_SCHEDULED_TURN = timedelta(seconds=45)
 TIME_TO_READ = timedelta(seconds=5)
 """One call of AWS, and another to write down what came of it."""
 TIME_TO_DELETE_SECRETS = timedelta(seconds=15)
-"""Two deletions between two writes of the row, and the event: none of it is begun with less of the turn left."""
+"""Two deletions between two writes of the credential, and the event: not begun with less of the turn left."""
 
 # The schedule and the events
 

@@ -1,4 +1,4 @@
-"""Notice during a sweep that Xero is down for everybody, and come back to full speed step by step."""
+"""Notice during a sweep that Xero is down for all, and come back to full speed step by step."""
 
 import threading
 from itertools import count
@@ -16,9 +16,9 @@ class OutageBrake:
     """Admits work to one sweep, in two lanes: credentials that are well, and those that had trouble before.
 
     Each lane begins with a few at a time, and becomes wider by one for each answer. What got no answer before
-    makes its own lane narrow again and holds up no other. Nobody is let in any more once Xero is plainly away:
-    who is turned away keeps its due time and its count of failures. Each sweep begins with a new brake, so every
-    minute a handful finds out whether Xero is back.
+    makes its own lane narrow again and holds up no other. No credential is let in once Xero is plainly away:
+    one that is turned away keeps its due time and its count of failures. Each sweep begins with a new brake, so
+    every minute a handful finds out whether Xero is back.
     """
 
     def __init__(self) -> None:

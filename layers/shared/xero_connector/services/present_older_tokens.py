@@ -28,8 +28,8 @@ class PresentOlderTokens:
         """Try the refresh tokens of the generations before, as a last resort; None if they are dead as well.
 
         Two holders whose leases overlapped can have stored their answers in the other order than Xero gave them,
-        and an adopted answer can have been replaced by one that got lost. Then an older token is alive: by
-        itself, or within its grace. Tokens of an earlier consent are left alone: they may reach other
+        and an adopted answer can have been replaced by one that got lost. Then an older token is alive:
+        in its own right, or within its grace. Tokens of an earlier consent are left alone: they may reach other
         organisations. Raises `TokenEndpointFailure` where Xero does not say.
         """
         credential = turn.lease.credential

@@ -132,7 +132,7 @@ class StoreTokens:
         if consent is None:
             self._ensure_as_far_as_possible(lease)
             return Version(self.commit_tokens.put_under_next(lease, secret), None)
-        # Nobody else writes under this id: what a code brought is stored even by a holder that was overtaken.
+        # No other process writes under this id: what a code brought is stored even by a holder that was overtaken.
         version_id = consent_version_id(lease.credential.incarnation, consent.request)
         try:
             return Version(self.vault.put_tokens(secret.within_limit(), version_id=version_id), version_id)

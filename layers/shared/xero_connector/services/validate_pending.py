@@ -66,7 +66,7 @@ class ValidatePending:
         """Delete the secret of a rejected credential; bring it back where it turns out that it was healed."""
         kept_until = pair_kept_until(lease.credential)
         if kept_until is not None and self.clock() < kept_until:
-            # Somebody who wanted to heal it died; its time has not come.
+            # A process that wanted to heal it died; its time has not come.
             return lease.end(
                 lambda credential, now: credential.released(due_at=kept_until, attempt_finished=True, now=now)
             )

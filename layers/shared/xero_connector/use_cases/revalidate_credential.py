@@ -125,6 +125,6 @@ def _is_still(credential: Credential, seen: Credential) -> bool:
 
 def _is_gone(credential: Credential, now: datetime) -> bool:
     if credential.status is Status.REJECTED:
-        # Nobody wrote it lately, so that no reader can lag.
+        # It was not written lately, so no reader can lag.
         return now - credential.created_at > VISIBLE_WITHIN
     return credential.last_error is not None and credential.last_error.code == CLIENT_SECRET_MISSING

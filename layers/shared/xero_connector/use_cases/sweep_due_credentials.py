@@ -19,7 +19,7 @@ from xero_connector.services.outage_brake import WIDEST, OutageBrake
 from xero_connector.services.pace import Pace
 from xero_connector.services.publish_events import PublishEvents
 from xero_connector.services.refresh_credential import RefreshCredential
-from xero_connector.services.refresh_turn import Refresh
+from xero_connector.services.refresh_turn import Outcome, Refresh
 from xero_connector.services.report_sweep import ReportSweep
 from xero_connector.services.turn_done import TurnDone
 from xero_connector.services.validate_pending import ValidatePending
@@ -68,7 +68,7 @@ class SweepDueCredentials:
             credentials = self._due(shards, sweep, well)
             self.report.found(credentials, self.clock())
             self._begin(sweep, well, [credential for credential in credentials if not credential.failures])
-            # Nobody waits long for one that is slow.
+            # The others do not wait long for one that is slow.
             wait(sweep.futures.values(), timeout=_HEAD_START)
             self._publish_left_over(shards, sweep)
             if _COUNTS in shards:
@@ -93,16 +93,16 @@ class SweepDueCredentials:
             except StoreUnavailable as error:
                 # The other shards have their turn first; then this run fails, so that an alarm can go off.
                 sweep.unread.append(error)
-        credentials = [(client_id, pool.submit(self._still_due, client_id)) for client_id in client_ids]
+        reads = [(client_id, pool.submit(self._still_due, client_id)) for client_id in client_ids]
         due: list[tuple[datetime, Credential]] = []
-        for client_id, future in credentials:
+        for client_id, future in reads:
             if future.exception() is not None:
                 # Whatever is wrong with one credential, the others have their turn.
                 sweep.outcomes[self._outcome(client_id, future, sweep.unforeseen)] += 1
-            elif (found := future.result()) is None:
-                sweep.outcomes["skipped"] += 1
+            elif (read := future.result()) is None:
+                sweep.outcomes[Outcome.SKIPPED] += 1
             else:
-                due.append(found)
+                due.append(read)
         return [credential for _, credential in sorted(due, key=itemgetter(0))]
 
     def _still_due(self, client_id: str) -> tuple[datetime, Credential] | None:
@@ -136,7 +136,7 @@ class SweepDueCredentials:
         if error is None:
             return str(future.result())
         if isinstance(error, LeaseUnavailable):
-            return "busy"
+            return Outcome.BUSY
         if isinstance(error, ConnectorError):
             # Nothing is lost: the lease ends, and the credential is due again.
             self.report.failed(client_id, error)
@@ -147,12 +147,12 @@ class SweepDueCredentials:
     def _take_turn(self, credential: Credential, place: int, sweep: "_Sweep") -> str:
         troubled = bool(credential.failures)
         if not sweep.brake.enter(place, troubled=troubled):
-            return "left_for_later"
+            return Outcome.LEFT_FOR_LATER
         answered = None
         try:
             now = self.clock()
             if sweep.deadline - now < LONGEST_WORK:
-                return "left_for_later"
+                return Outcome.LEFT_FOR_LATER
             self.report.turn(credential, now)
             done = self._work(credential, sweep.gate)
             answered = done.answered
