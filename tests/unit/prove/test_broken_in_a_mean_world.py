@@ -58,8 +58,8 @@ def test_without_a_gate_and_a_place_to_park_grants_are_lost(xero: InProcessXero)
 
 def test_a_consent_s_answer_that_is_not_insisted_on_is_lost(xero: InProcessXero) -> None:
     def once(self: StoreTokens, lease: HeldLease, *answer: Any) -> Version | None:  # noqa: ANN401
-        of_xero, known, _, consent = answer
-        return self._put(lease, of_xero, known, consent)
+        of_xero, listing, _, consent = answer
+        return self._put(lease, of_xero, listing, consent)
 
     with mock.patch.object(StoreTokens, "_put_insisting", once):
         assert sum(some_days(xero, f"consents/{number}").consents_lost for number in range(4)) > 0

@@ -165,9 +165,9 @@ def _page(budget: Budget, url: str) -> str:
 
 def _reason(page: str) -> AuthorizeFinding:
     text = "".join(unescape(_TAG.sub("", page)).split()).lower()
-    found = [finding for sentence, finding in _REASONS.items() if sentence in text]
+    findings = [finding for sentence, finding in _REASONS.items() if sentence in text]
     # A page that says more than one of them is a list of what could have gone wrong.
-    return found[0] if len(found) == 1 else AuthorizeFinding.INCONCLUSIVE
+    return findings[0] if len(findings) == 1 else AuthorizeFinding.INCONCLUSIVE
 
 
 def _sent_back(query: str) -> AuthorizeFinding:

@@ -160,8 +160,8 @@ def token_answer(token: dict[str, Any], asked_at: datetime) -> TokenAnswer:
 
 def _auth_event_id(access_token: str) -> str | None:
     """Read a claim of the access token, unverified: it came from Xero over TLS and only filters a list."""
-    found = _claims(access_token).get("authentication_event_id")
-    return found if isinstance(found, str) and _is_text(found, _LONGEST_ID) else None
+    event_id = _claims(access_token).get("authentication_event_id")
+    return event_id if isinstance(event_id, str) and _is_text(event_id, _LONGEST_ID) else None
 
 
 def _claims(access_token: str) -> dict[str, Any]:

@@ -82,12 +82,14 @@ class AdoptTokens:
             newest = Version(stored, version_id)
         return newest
 
-    def _listed(self, known: Listing, secret: TokensSecret) -> Listing:
+    def _listed(self, listing: Listing, secret: TokensSecret) -> Listing:
         in_time = (
             self.deadline() - self.clock() > TIME_TO_LIST_AFTER_STORING and self.clock() < secret.token_expires_at
         )
         return (
-            self.list_tenants.everything(known, secret.token.access_token) if known.pending and in_time else known
+            self.list_tenants.everything(listing, secret.token.access_token)
+            if listing.pending and in_time
+            else listing
         )
 
     def _seen(self, client_id: str, version_id: str) -> StoredTokens | None:

@@ -33,25 +33,25 @@ class ListTenants:
     clock: Clock
     observer: Observer
 
-    def of_consent(self, known: Listing, answer: TokenAnswer) -> Listing:
+    def of_consent(self, listing: Listing, answer: TokenAnswer) -> Listing:
         """List the organisations of the consent that tokens come from."""
-        return self._listed(known, answer.token.access_token, answer.auth_event_id)
+        return self._listed(listing, answer.token.access_token, answer.auth_event_id)
 
-    def everything(self, known: Listing, access_token: str) -> Listing:
+    def everything(self, listing: Listing, access_token: str) -> Listing:
         """List all that the grant's user has connected to the app: that is what its tokens reach."""
-        return self._listed(known, access_token, None)
+        return self._listed(listing, access_token, None)
 
-    def is_due(self, known: Listing) -> bool:
+    def is_due(self, listing: Listing) -> bool:
         """Whether the organisations should be looked at again."""
-        return known.checked_at is None or known.checked_at + TENANTS_RECHECK <= self.clock()
+        return listing.checked_at is None or listing.checked_at + TENANTS_RECHECK <= self.clock()
 
-    def _listed(self, known: Listing, access_token: str, auth_event_id: str | None) -> Listing:
+    def _listed(self, listing: Listing, access_token: str, auth_event_id: str | None) -> Listing:
         try:
             tenants = self.connections.tenants(access_token, auth_event_id=auth_event_id)
         except ConnectionsUnavailable as unavailable:
             self.observer.count("ConnectionsUnavailable")
             self.observer.warning("connections_unavailable", detail=unavailable.detail)
-            return known
+            return listing
         kept = fitting(tenants)
         if len(kept) < len(tenants):
             # A grant whose credential could not be written would be lost: better a list that says that it was cut.

@@ -141,7 +141,7 @@ class RefreshCredential:
         if not lease.unfinished and (wait := credential.allowance.wait_for(LOWEST_TO_REFRESH, self.clock())):
             return self.fail_refresh.for_want_of_versions(lease, wait)
         self._admit(turn, current)
-        known = self._listed_before(credential, current)
+        listing = self._listed_before(credential, current)
         try:
             answer = self.ask_for_tokens.with_refresh_token(lease, pair, refresh_token)
         except TokenEndpointFailure as failure:
@@ -152,7 +152,7 @@ class RefreshCredential:
             answer, token=replace(answer.token, refresh_token=answer.token.refresh_token or refresh_token)
         )
         return self._kept(
-            turn, answer.as_asked_for(credential.granted_scopes or credential.requested_scopes), known
+            turn, answer.as_asked_for(credential.granted_scopes or credential.requested_scopes), listing
         )
 
     def _admit(self, turn: RefreshTurn, current: StoredTokens | None) -> None:
@@ -176,16 +176,16 @@ class RefreshCredential:
 
     def _listed_before(self, credential: Credential, current: StoredTokens | None) -> Listing:
         """List the organisations with the token that is still good: after its successor, storing comes first."""
-        known = Listing.of(credential)
+        listing = Listing.of(credential)
         good = current is not None and credential.parked is None and self.clock() < current.secret.token_expires_at
-        if current is None or not good or not (known.pending or self.list_tenants.is_due(known)):
-            return known
+        if current is None or not good or not (listing.pending or self.list_tenants.is_due(listing)):
+            return listing
         if self.deadline() - self.clock() < TIME_TO_LIST_BEFORE_ASKING:
-            return known
-        return self.list_tenants.everything(known, current.secret.token.access_token)
+            return listing
+        return self.list_tenants.everything(listing, current.secret.token.access_token)
 
     def _kept(
-        self, turn: RefreshTurn, answer: TokenAnswer, known: Listing, *, also: Change = unchanged
+        self, turn: RefreshTurn, answer: TokenAnswer, listing: Listing, *, also: Change = unchanged
     ) -> Refresh:
         parked = turn.lease.credential.parked
         consent = None
@@ -193,12 +193,12 @@ class RefreshCredential:
             consent = ConsentGiven(parked.consent, parked.xero_user_id)
         list_after = None
         custom = turn.lease.credential.integration_type is IntegrationType.CUSTOM_CONNECTION
-        if (known.pending or consent is not None) and not custom:
-            list_after = lambda: self.list_tenants.everything(known, answer.token.access_token)  # noqa: E731 - bound here
+        if (listing.pending or consent is not None) and not custom:
+            list_after = lambda: self.list_tenants.everything(listing, answer.token.access_token)  # noqa: E731 - bound here
         credential = self.store_tokens.and_end(
             turn.lease,
             answer,
-            known,
+            listing,
             gate=turn.gate,
             list_after=list_after,
             also=also,
@@ -218,13 +218,13 @@ class RefreshCredential:
             answer = self.ask_for_tokens.of_custom_connection(turn.lease, pair)
         except TokenEndpointFailure as failure:
             return self.fail_refresh.by_xero(turn, failure)
-        known = Listing.of(credential)
+        listing = Listing.of(credential)
         if credential.generation == 0:
-            known = replace(known, pending=True)
+            listing = replace(listing, pending=True)
         in_time = self.deadline() - self.clock() > TIME_TO_LIST_BEFORE_ASKING
-        if in_time and (known.pending or self.list_tenants.is_due(known)):
+        if in_time and (listing.pending or self.list_tenants.is_due(listing)):
             # Before storing: a Custom connection can ask for its tokens again.
-            known = self.list_tenants.everything(known, answer.token.access_token)
+            listing = self.list_tenants.everything(listing, answer.token.access_token)
 
         def with_scopes(credential: Credential, now: datetime) -> Credential:
             found = granted_scopes_check(credential.requested_scopes, answer.token.scopes, now)
@@ -235,7 +235,7 @@ class RefreshCredential:
                 else credential
             )
 
-        return self._kept(turn, answer, known, also=with_scopes)
+        return self._kept(turn, answer, listing, also=with_scopes)
 
 
 def _had_trouble_with_the_vault(turn: RefreshTurn) -> bool:

@@ -58,7 +58,7 @@ class StoreTokens:
         self,
         lease: HeldLease,
         answer: TokenAnswer,
-        known: Listing,
+        listing: Listing,
         *,
         gate: VaultGate,
         list_after: Callable[[], Listing] | None = None,
@@ -75,20 +75,20 @@ class StoreTokens:
         not see it yet. The answer in hand is the newer one, provided that the lease is still held: it goes
         under the generation after.
         """
-        version = self._put_insisting(lease, answer, known, gate, consent)
+        version = self._put_insisting(lease, answer, listing, gate, consent)
         if version is None:
             return self._park(lease, answer, consent)
         if list_after is not None and self.deadline() - self.clock() > TIME_TO_LIST_AFTER_STORING:
-            known = list_after()
-            if known.tenants and consent is not None:
-                version = self._with_tenants(lease, version, known, consent.request)
-        return self.commit_tokens(lease, version, known, commit=lease.end, also=also, consent=consent)
+            listing = list_after()
+            if listing.tenants and consent is not None:
+                version = self._with_tenants(lease, version, listing, consent.request)
+        return self.commit_tokens(lease, version, listing, commit=lease.end, also=also, consent=consent)
 
     def _put_insisting(
         self,
         lease: HeldLease,
         answer: TokenAnswer,
-        known: Listing,
+        listing: Listing,
         gate: VaultGate,
         consent: ConsentGiven | None,
     ) -> Version | None:
@@ -96,7 +96,7 @@ class StoreTokens:
         for _ in range(_MOST_PUTS):
             began = self.clock()
             try:
-                version = self._put(lease, answer, known, consent)
+                version = self._put(lease, answer, listing, consent)
             except StoreUnavailable as trouble:
                 self._note_not_stored(lease.credential, trouble)
                 if isinstance(trouble, SecretUnderAnotherKey):
@@ -121,13 +121,15 @@ class StoreTokens:
         self.observer.count("TokensNotStored")
         self.observer.warning("tokens_not_stored", client_id=credential.client_id, detail=trouble.detail)
 
-    def _put(self, lease: HeldLease, answer: TokenAnswer, known: Listing, consent: ConsentGiven | None) -> Version:
+    def _put(
+        self, lease: HeldLease, answer: TokenAnswer, listing: Listing, consent: ConsentGiven | None
+    ) -> Version:
         secret = TokensSecret(
             client_id=lease.credential.client_id,
             generation=lease.credential.generation + 1,
             obtained_at=answer.obtained_at,
             token=answer.token,
-            tenants=known.tenants,
+            tenants=listing.tenants,
         )
         if consent is None:
             self._ensure_as_far_as_possible(lease)
@@ -147,11 +149,11 @@ class StoreTokens:
             # The registry is away, and the answer is in hand: its version id is safe to use in any case.
             return
 
-    def _with_tenants(self, lease: HeldLease, version: Version, known: Listing, request: str) -> Version:
+    def _with_tenants(self, lease: HeldLease, version: Version, listing: Listing, request: str) -> Version:
         """Store a consent's answer once more with its organisations: readers of the secret need them at once."""
         secret = version.stored.secret
         try:
-            again = self.commit_tokens.put_once_more(lease, replace(secret, tenants=known.tenants), request)
+            again = self.commit_tokens.put_once_more(lease, replace(secret, tenants=listing.tenants), request)
             return replace(again, puts=2)
         except (StoreUnavailable, VersionTaken) as trouble:
             # The answer is safe, and the credential has the organisations: the next refresh stores them.

@@ -207,27 +207,27 @@ class UsersGrants:
         )
 
     @staticmethod
-    def _living[Found](
-        turn: DisconnectTurn, read: Callable[[], Found | None], *, restore: Callable[[str], None]
-    ) -> Found:
+    def _living[Secret](
+        turn: DisconnectTurn, read: Callable[[], Secret | None], *, restore: Callable[[str], None]
+    ) -> Secret:
         """Read a secret that the credential vouches for, and bring it back first where it was deleted by hand."""
         try:
-            found = read()
+            secret = read()
         except SecretDeleted:
             # Another holder that has ended the credential may have deleted it: then this one stops here.
             turn.lease.renew()
             turn.restored = True
             restore(turn.credential.client_id)
             try:
-                found = read()
+                secret = read()
             except SecretDeleted:
                 # This reader does not see yet that it is back.
-                found = None
-        if found is None:
+                secret = None
+        if secret is None:
             raise SecretNotVisible
-        return found
+        return secret
 
-    def _read[Found](self, turn: DisconnectTurn, read: Callable[[], Found], *, what: str) -> Found | None:
+    def _read[Secret](self, turn: DisconnectTurn, read: Callable[[], Secret], *, what: str) -> Secret | None:
         """Read what it takes to end a grant, waiting as long as it may only lag; None once it is gone."""
         turn.spare(TIME_TO_READ)
         try:

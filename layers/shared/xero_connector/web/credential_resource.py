@@ -1,11 +1,12 @@
 """The JSON of a credential and its history (see `docs/openapi.yaml`), without secrets."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from xero_connector.domain.checks import Check
 from xero_connector.domain.credential import Credential
+from xero_connector.domain.events import iso_time
 from xero_connector.domain.history import HistoryEntry
 from xero_connector.services.issue_connect_link import ConnectLink
 
@@ -66,6 +67,4 @@ def _check(check: Check) -> dict[str, Any]:
 
 
 def _time(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if moment is None else iso_time(moment)
