@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,7 +44,8 @@ def invoke(world: World, monkeypatch: pytest.MonkeyPatch) -> Invoke:
             get_remaining_time_in_millis=lambda: 58_000,
         )
         if function == "token_refresh":
-            monkeypatch.setattr(handler, "invocation", SimpleNamespace(ends_at=world.deadline))
+            ends_at = world.now + timedelta(seconds=58)
+            monkeypatch.setattr(handler, "invocation", SimpleNamespace(ends_at=lambda: ends_at))
         answer: dict[str, Any] = handler.lambda_handler(event, context)
         if "httpMethod" in event:
             assert complaints(event, answer) == []

@@ -7,23 +7,35 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from tests.template.transformed import REGIONS, Deployed, combinations, nodes, packaged, source, transform
+from tests.template.transformed import REGIONS, Deployed, nodes, packaged, pairs, source, transform
 
 DOMAIN = {
     "DomainName": "xero.example.com",
     "CertificateArn": f"arn:aws:acm:us-east-1:123456789012:certificate/{'0' * 8}",
     "HostedZoneId": "Z0123456789ABCDEFGHIJ",
 }
+VAULT_KEY = f"arn:aws:kms:us-east-1:123456789012:key/{'0' * 8}-0000-0000-0000-{'0' * 12}"
 CHOICES: dict[str, list[dict[str, str]]] = {
     "domain": [{}, DOMAIN],
-    "alarms": [{}, {"AlarmEmail": "ops@example.com"}],
+    "alarms": [
+        {},
+        {"Environment": "prod", "AlarmEmail": "ops@example.com"},
+        {"AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms", "AlarmGroups": "disabled"},
+    ],
+    "key": [{}, {"VaultKeyArn": VAULT_KEY, "FormerVaultKeyArn": VAULT_KEY}],
+    "readers": [{}, {"TokenReaderPrincipals": "arn:aws:iam::210987654321:role/integration"}],
+    "schedule": [{"RefreshSchedule": "rate(1 minute)"}, {"RefreshSchedule": "rate(3 minutes)"}],
     "logs": [{"ApiLogsRole": role} for role in ("existing", "create")],
     "concurrency": [{}, {"RefreshConcurrency": "2"}],
     "updates": [{"GradualDeployment": mode} for mode in ("disabled", "enabled")],
 }
-ALL = combinations(CHOICES)
+ALL = pairs(CHOICES)
 # The processor is a choice too, but no condition hangs on it.
-EXTREMES = [ALL[0] | {"Architecture": "arm64"}, ALL[-1] | {"Architecture": "x86_64"}]
+EXTREMES = [
+    {name: text for options in CHOICES.values() for name, text in options[end].items()}
+    | {"Architecture": architecture}
+    for end, architecture in ((0, "arm64"), (-1, "x86_64"))
+]
 # What only the transform reads is used nowhere in what it makes.
 USED_BY_THE_TRANSFORM = ["W2001", "W7001"]
 
@@ -43,7 +55,7 @@ def test_cfn_lint_finds_nothing_in_the_transformed_template(parameters: dict[str
 
 
 def everywhere() -> list[tuple[dict[str, str], str]]:
-    """All combinations in one region; the first and the last of them in the others."""
+    """All sets in one region; the first and the last choices in the others."""
     first, *others = REGIONS
     return [(parameters, first) for parameters in ALL] + [
         (parameters, region) for parameters in EXTREMES for region in others
@@ -63,7 +75,9 @@ def test_a_deployment_refers_to_nothing_that_is_left_out(parameters: dict[str, s
 @pytest.mark.parametrize("region", REGIONS)
 def test_every_arn_and_host_name_is_one_of_the_partition(parameters: dict[str, str], region: str) -> None:
     partition, suffix = REGIONS[region]
-    deployed = Deployed.of({name: text for name, text in parameters.items() if name != "CertificateArn"}, region)
+    # What a deployer gives is of a partition already.
+    ours = {name: text for name, text in parameters.items() if not text.startswith("arn:")}
+    deployed = Deployed.of(ours, region)
     strings = [one for one in nodes([deployed.resources, deployed.outputs]) if isinstance(one, str)]
     arns = [found for one in strings for found in re.findall(r"arn:([a-z-]+):", one)]
     assert arns

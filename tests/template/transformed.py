@@ -77,12 +77,20 @@ def nodes(value: object) -> Iterator[object]:
             yield from nodes(member)
 
 
-def combinations(choices: Mapping[str, list[dict[str, str]]]) -> list[dict[str, str]]:
-    """Every combination of one set of parameters from each choice."""
-    return [
-        dict(itertools.chain.from_iterable(one.items() for one in combination))
-        for combination in itertools.product(*choices.values())
-    ]
+def pairs(choices: Mapping[str, list[dict[str, str]]]) -> list[dict[str, str]]:
+    """Return sets of parameters in which every two choices meet in every way, the others being the first or last.
+
+    A condition of the template looks at two parameters at most, and the set of all combinations would be hundreds.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for rest in (0, -1):
+        fixed = {name: options[rest] for name, options in choices.items()}
+        for one, other in itertools.combinations(choices, 2):
+            for chosen in itertools.product(choices[one], choices[other]):
+                members = {**fixed, one: chosen[0], other: chosen[1]}
+                parameters = dict(itertools.chain.from_iterable(part.items() for part in members.values()))
+                found[json.dumps(parameters, sort_keys=True)] = parameters
+    return list(found.values())
 
 
 @dataclass(frozen=True)

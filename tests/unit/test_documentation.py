@@ -292,15 +292,12 @@ def test_the_table_of_alarms_is_that_of_the_template() -> None:
     assert sorted(described) == sorted(alarms())
 
 
-COMES_WITH_THE_COUNT_OF_THE_FLEET = {"Credentials"}
-
-
 def test_every_alarm_looks_at_a_metric_that_exists() -> None:
     ours = {
         alarm["MetricName"] for alarm in alarms().values() if "XeroConnector" in str(alarm.get("Namespace", ""))
     }
     assert ours
-    assert ours - COMES_WITH_THE_COUNT_OF_THE_FLEET <= {name for name, _ in metrics_of_the_source()}
+    assert ours <= {name for name, _ in metrics_of_the_source()}
 
 
 def test_the_table_of_parameters_is_that_of_the_template() -> None:
