@@ -4,8 +4,10 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import boto3
 import pytest
@@ -18,6 +20,7 @@ from tests.fakes.world import CLIENT_ID, NOON
 from tests.fakes.xero import DEMO_COMPANY
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
+from xero_connector.domain.credential import Credential
 from xero_connector.domain.history import Action
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import tokens_version_id
@@ -68,6 +71,10 @@ def store_tokens(generation: int, *, version_id: str | None = None) -> None:
         ClientRequestToken=version_id or tokens_version_id(CONNECTED.incarnation, generation),
         SecretString=a_tokens_secret(generation=generation).to_json(),
     )
+
+
+def another_life(present: Credential) -> Credential:
+    return replace(present, incarnation=UUID(int=7))
 
 
 def listed(registry: DynamoDBRegistry, status: Status | None = None) -> list[str]:
@@ -128,3 +135,36 @@ def test_a_life_that_came_after_is_left_as_it_is(
     copy_back()
     assert registry.get(CLIENT_ID) == present
     assert capsys.readouterr().out == f"left out, look at it by hand: {CLIENT_ID}\n"
+
+
+@pytest.mark.parametrize("status", [Status.VALIDATED, Status.DISCONNECTED])
+def test_a_life_that_came_after_is_left_even_where_the_earlier_had_no_tokens(
+    restored: DynamoDBRegistry, registry: DynamoDBRegistry, copy_back: Callable[[], None], status: Status
+) -> None:
+    restored.create(a_credential(status=status), replacing=None)
+    present = registry.create(another_life(CONNECTED), replacing=None)
+    store_tokens(3, version_id=tokens_version_id(present.incarnation, 3))
+    copy_back()
+    assert registry.get(CLIENT_ID) == present
+
+
+@pytest.mark.parametrize("gone_for_good", [False, True])
+def test_a_credential_without_its_secret_is_left_out_and_the_others_come_back(
+    restored: DynamoDBRegistry,
+    registry: DynamoDBRegistry,
+    copy_back: Callable[[], None],
+    capsys: pytest.CaptureFixture[str],
+    *,
+    gone_for_good: bool,
+) -> None:
+    others = ["A" * 32, "F" * 32]
+    restored.create(CONNECTED, replacing=None)
+    for client_id in others:
+        restored.create(a_credential(client_id=client_id), replacing=None)
+    store_tokens(5)
+    boto3.client("secretsmanager").delete_secret(
+        SecretId=f"prefix/{CLIENT_ID}/tokens", ForceDeleteWithoutRecovery=gone_for_good
+    )
+    copy_back()
+    assert listed(registry) == others
+    assert f"left out, look at it by hand: {CLIENT_ID}\n" in capsys.readouterr().out
