@@ -262,3 +262,18 @@ def test_a_secret_made_by_hand_and_deleted_gets_the_vault_s_key(
     now.vault.refuse_secrets_of_others(CLIENT_ID)
     now.vault.put_client_pair(NEW_PAIR, version_id=SECOND)
     assert account.secrets[CLIENT].kms_key_id == NEW
+
+
+@pytest.mark.usefixtures("left")
+def test_a_secret_that_comes_back_under_the_former_key_outlives_that_key(
+    account: StrictSecretsManager, clock: Clock
+) -> None:
+    both = Deployment.of(account, clock, "now", NEW, OLD)
+    put_both(both.vault)
+    # What it held before stays readable as long as the former key is given.
+    assert both.vault.get_client_pair(CLIENT_ID, version_id=FIRST) == PAIR
+    without = Deployment.of(account, clock, "now", NEW, None).vault
+    assert without.get_client_pair(CLIENT_ID, version_id=SECOND) == NEW_PAIR
+    found = without.get_tokens(CLIENT_ID, version_id=IDS[2])
+    assert found is not None
+    assert found.secret == TOKENS[2]

@@ -34,8 +34,12 @@ class VaultKeys:
     former: str | None
 
     def include(self, key_id: str) -> bool:
-        """Whether a key is one of these; `DescribeSecret` tells an ARN, or the id alone."""
-        return any(key_id in {arn, arn.rpartition("/")[2]} for arn in (self.in_force, self.former) if arn)
+        """Whether a key is one of these."""
+        return any(_is_of(arn, key_id) for arn in (self.in_force, self.former) if arn)
+
+    def is_in_force(self, key_id: str) -> bool:
+        """Whether a key is the one that new secrets get."""
+        return _is_of(self.in_force, key_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,13 @@ class SecretKeys:
     def restore(self, name: str, *, tags: "Sequence[TagTypeDef]") -> bool:
         """Bring a secret back from its recovery window; return whether its key had to be changed.
 
+        The former key is changed too: a secret that kept it would be lost with it.
         What cannot be used after all is scheduled for deletion again, so that it costs nothing.
         """
         found = self._describe(name)
         with translating("RestoreSecret"):
             self.client.restore_secret(SecretId=name)
-        if found is None or not found.deleted or self.keys.include(found.key_id):
+        if found is None or not found.deleted or self.keys.is_in_force(found.key_id):
             return False
         try:
             # The role has no kms:Encrypt, and none for the key before: what is there stays as it was encrypted.
@@ -102,3 +107,8 @@ class SecretKeys:
 class _Described:
     key_id: str
     deleted: bool
+
+
+def _is_of(arn: str, key_id: str) -> bool:
+    """Whether these name the same key; `DescribeSecret` tells an ARN, or the id alone."""
+    return key_id in {arn, arn.rpartition("/")[2]}
