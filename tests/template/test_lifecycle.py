@@ -1,6 +1,7 @@
 """What stays when a stack goes, and what may never be replaced."""
 
 import json
+import re
 from typing import Any
 
 from tests.template.transformed import STACK_NAME, TEMPLATE, Deployed
@@ -49,6 +50,21 @@ def test_the_stack_policy_lets_nobody_replace_or_delete_what_cannot_be_made_agai
     protected = {name.removeprefix("LogicalResourceId/") for name in denied["Resource"]}
     assert protected == {"Registry", "VaultKey", "EventBus"}
     assert protected <= set(Deployed.of({}).resources)
+
+
+def test_where_another_key_takes_the_stack_s_own_out_operators_are_told_to_lift_the_stack_policy() -> None:
+    other = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+    (_, denied), without = statements(), Deployed.of({"VaultKeyArn": other}).resources
+    assert "VaultKey" not in without
+    assert "LogicalResourceId/VaultKey" in denied["Resource"]
+    operations = (TEMPLATE.parent / "docs" / "operations.md").read_text()
+    told = operations.split("### The key\n")[1].split("\n## ")[0]
+    lifted, set_again = re.findall(
+        r"set-stack-policy .*?--stack-policy-body (\S.*?)$", told, re.DOTALL | re.MULTILINE
+    ) or 2 * [""]
+    (everything,) = json.loads(lifted.strip("'"))["Statement"]
+    assert everything == statements()[0]
+    assert set_again == "file://stack-policy.json"
 
 
 def test_the_layer_is_named_after_its_stack() -> None:
