@@ -128,6 +128,8 @@ def test_the_key_is_disabled(deployment: Deployment) -> None:
     deployment.now += timedelta(minutes=20)
     deployment.run(8)
     assert {"StoresRefuse", "StoresInTrouble"} <= deployment.board.on
+    # Nothing is read, so nothing is presented, and nothing written.
+    assert "VaultRefusesWrites" not in deployment.board.on
     refusal.code = None
     deployment.run(8)
     assert "StoresRefuse" not in deployment.board.on
