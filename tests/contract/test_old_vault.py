@@ -191,11 +191,17 @@ def test_a_key_of_our_own_that_is_disabled_is_an_outage(
     assert unavailable.value.reason == "EncryptionFailure"
 
 
-def fail(aws: StrictSecretsManager, operation: str, code: str) -> None:
+ALL_TRIES = 4
+"""Of a change of the key."""
+
+
+def fail(aws: StrictSecretsManager, operation: str, code: str, *, times: int = 1) -> None:
     def failing() -> None:
         raise refusal(operation, code)
 
-    step_in(aws, {"UpdateSecret": "update_secret", "DeleteSecret": "delete_secret"}[operation], before=failing)
+    method = {"UpdateSecret": "update_secret", "DeleteSecret": "delete_secret"}[operation]
+    for _ in range(times):
+        step_in(aws, method, before=failing)
 
 
 @pytest.mark.usefixtures("left")
@@ -213,15 +219,26 @@ def test_what_cannot_be_taken_over_goes_back_to_its_recovery_window(now: Deploym
 
 @pytest.mark.usefixtures("left")
 def test_an_outage_while_it_is_taken_over_costs_nothing_either(now: Deployment) -> None:
-    fail(now.aws, "UpdateSecret", "ThrottlingException")
+    fail(now.aws, "UpdateSecret", "ThrottlingException", times=ALL_TRIES)
     with pytest.raises(StoreUnavailable, match="UpdateSecret failed: ThrottlingException"):
         now.vault.put_client_pair(NEW_PAIR, version_id=SECOND)
     assert now.aws.secrets[CLIENT].deleted
 
 
 @pytest.mark.usefixtures("left")
+@pytest.mark.parametrize("times", [1, ALL_TRIES - 1])
+def test_a_change_of_the_key_that_is_throttled_is_insisted_on(now: Deployment, times: int) -> None:
+    fail(now.aws, "UpdateSecret", "ThrottlingException", times=times)
+    # The callback's role may not delete, so that a secret with the wrong key would stay.
+    fail(now.aws, "DeleteSecret", "AccessDeniedException")
+    now.vault.put_client_pair(NEW_PAIR, version_id=SECOND)
+    assert now.vault.get_client_pair(CLIENT_ID, version_id=SECOND) == NEW_PAIR
+    assert now.aws.secrets[CLIENT].kms_key_id == NEW
+
+
+@pytest.mark.usefixtures("left")
 def test_where_even_that_fails_the_next_submission_is_told(now: Deployment) -> None:
-    fail(now.aws, "UpdateSecret", "ThrottlingException")
+    fail(now.aws, "UpdateSecret", "ThrottlingException", times=ALL_TRIES)
     fail(now.aws, "DeleteSecret", "ThrottlingException")
     with pytest.raises(StoreUnavailable, match="UpdateSecret failed"):
         now.vault.put_client_pair(NEW_PAIR, version_id=SECOND)

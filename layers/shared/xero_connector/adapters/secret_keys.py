@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from xero_connector.adapters.aws_errors import error_code, translating
 from xero_connector.domain.errors import SecretUnderAnotherKey, StoreUnavailable
+from xero_connector.domain.ports import Pause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 OF_THE_KEY = frozenset({"AccessDeniedException", "DecryptionFailure", "EncryptionFailure"})
 """What Secrets Manager says where the caller may not use a secret's key, or nobody can."""
 RECOVERY_WINDOW_DAYS = 30
+_PAUSES = (0.2, 0.5, 1.0, None)
+"""Seconds after each try to change a key; None after the last."""
 _AWS_MANAGED_KEY = "aws/secretsmanager"
 """What encrypts a secret that names no key: somebody made it by hand."""
 
@@ -48,6 +51,7 @@ class SecretKeys:
 
     client: "SecretsManagerClient"
     keys: VaultKeys
+    pause: Pause
 
     def is_deleted(self, name: str) -> bool:
         """Whether a secret is scheduled for deletion, or gone."""
@@ -72,9 +76,7 @@ class SecretKeys:
         if found is None or not found.deleted or self.keys.is_in_force(found.key_id):
             return False
         try:
-            # The role has no kms:Encrypt, and none for the key before: what is there stays as it was encrypted.
-            with translating("UpdateSecret"):
-                self.client.update_secret(SecretId=name, KmsKeyId=self.keys.in_force)
+            self._change_key(name)
         except StoreUnavailable as trouble:
             self._schedule_deletion(name)
             if trouble.reason in OF_THE_KEY:
@@ -83,6 +85,22 @@ class SecretKeys:
         with translating("TagResource"):
             self.client.tag_resource(SecretId=name, Tags=tags)
         return True
+
+    def _change_key(self, name: str) -> None:
+        """Change the key, and insist on it: the secret lives again, and every put would be refused.
+
+        A role has no kms:Encrypt, and nothing for the key before, so what is there stays as it was encrypted.
+        """
+        for pause in _PAUSES:
+            try:
+                with translating("UpdateSecret"):
+                    self.client.update_secret(SecretId=name, KmsKeyId=self.keys.in_force)
+            except StoreUnavailable as trouble:
+                if pause is None or trouble.reason in OF_THE_KEY:
+                    raise
+                self.pause(pause)
+            else:
+                return
 
     def _schedule_deletion(self, name: str) -> None:
         # If this fails too, the next submission finds a living secret under another key, and says so.

@@ -87,7 +87,7 @@ class SecretsManagerVault:
 
     @property
     def _secret_keys(self) -> SecretKeys:
-        return SecretKeys(self.client, self.keys)
+        return SecretKeys(self.client, self.keys, self.pause)
 
     def _tags(self, client_id: str) -> "Sequence[TagTypeDef]":
         """What the costs of a secret are allocated by; everybody who may list secrets sees it."""
