@@ -54,9 +54,9 @@ from xero_connector.use_cases.complete_consent import Callback
 TICK = timedelta(minutes=1)
 _OF_A_REQUEST, _OF_A_SWEEP = timedelta(seconds=25), timedelta(seconds=58)
 _AFTERMATH = timedelta(minutes=35)
+"""How long after a spell its marks may show: the grace, and a few ticks."""
 _LONG_ENOUGH = timedelta(minutes=23)
 """A token is due after 18 minutes at the earliest, and readers are promised five more."""
-"""How long after a spell its marks may show: the grace, and a few ticks."""
 _PAUSE = timedelta(minutes=15)
 """What a 429 of Xero asks for."""
 _CLEARING_UP = 240
