@@ -111,6 +111,7 @@ def test_by_keyboard_from_nothing_to_a_pair_that_works(simulator: XeroSimulator,
     assert_fits(page, "Configuration")
     assert works(simulator, client_id, client_secret)
     press(page, "Delete client secret 1")
+    expect(page.get_by_label("Client secret 1", exact=True)).to_have_count(0)
     assert not works(simulator, client_id, client_secret)
     assert requested
     assert all(url.startswith(simulator.url) for url in requested)

@@ -45,7 +45,9 @@ def test_no_day_in_bad_weather_loses_a_grant() -> None:
 
 
 def test_the_meaner_world_costs_nothing() -> None:
-    run = MeanRun(seed="reduced 2", customers=8, days=2, longest=timedelta(hours=2), first_successor_survives=False)
+    run = MeanRun(
+        seed="reduced 2", customers=8, days=2, longest=timedelta(hours=2), first_successor_survives=False
+    )
     figures = mean_world.run(run, silent)
     assert figures.failures == []
     assert figures.passed
