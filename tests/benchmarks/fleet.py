@@ -15,6 +15,7 @@ from tests.fakes.builders import a_credential
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
+from xero_connector.domain.checks import Check, CheckResult, granted_scopes_check
 from xero_connector.domain.credential import LastError
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
@@ -89,6 +90,13 @@ class Fleet:
                 status=Status(status),
                 label=f"Customer {number}",
                 granted_scopes=tuple(SCOPE.split()),
+                # As an earlier refresh left them, so that this one has nothing to add.
+                checks={
+                    "pair": Check(CheckResult.PASS, "Xero gave tokens for this pair.", now),
+                    "redirect_uri": Check(CheckResult.PASS, "The redirect URI is registered.", now),
+                    "scopes": granted_scopes_check(tuple(SCOPE.split()), tuple(SCOPE.split()), now),
+                },
+                requested_scopes=tuple(SCOPE.split()),
                 tenants=tenants,
                 tenants_checked_at=now,
                 generation=1,
