@@ -59,7 +59,7 @@ bench: $(ENVIRONMENTS) ## The benchmarks, on the built artefact: writes .bench/r
 	@exec $(PYTHON) -m tests.benchmarks
 
 .PHONY: check
-check: lint types imports template requirements-check unit ## The quick part: no stack, no browser, under a minute
+check: lint types imports template requirements-check unit ## The quick part: no stack, no browser: some minutes on two cores
 
 # --- the parts of check ---------------------------------------------------------------------------------------------
 

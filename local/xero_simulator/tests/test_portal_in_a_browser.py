@@ -1,33 +1,21 @@
 """The portal as people see it: a real browser, by keyboard alone, without JavaScript, on a narrow phone."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
+from local.chromium import chromium
 from local.xero_simulator.server import XeroSimulator
 from local.xero_simulator.tests.oauth_client import REDIRECT_URI
 from local.xero_simulator.tests.portal import NAME, TERMS, works
 
+__all__ = ["chromium"]  # a fixture
+
 pytestmark = pytest.mark.browser
 
 PHONE: ViewportSize = {"width": 320, "height": 640}
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MOST_TABS = 60
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
-    assert path, "No Chromium on PATH: run `make chromium`."
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter
 
 _TO_ANSWER = 1 / 3
 """The part of the time that has to be left for the answer: with less of it, nothing is sent."""
@@ -35,7 +35,7 @@ class Limits:
         return Limits(within=within, largest=self.largest, cut=self.cut)
 
 
-type Transport = Callable[["Budget"], HTTPAdapter]
+type Transport = Callable[["Budget"], BaseAdapter]
 """Makes what sends the requests that are made within a budget."""
 
 

@@ -4,7 +4,7 @@ from time import monotonic
 from typing import Any, override
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter
 
 from xero_connector.adapters.budget import Budget, Transport
 from xero_connector.domain.ports import Observer
@@ -13,14 +13,14 @@ from xero_connector.domain.ports import Observer
 def timed(transport: Transport, observer: Observer, call: str) -> Transport:
     """Return a transport that measures `XeroLatency.{call}`: to the whole answer, or to the failure."""
 
-    def make(budget: Budget) -> HTTPAdapter:
+    def make(budget: Budget) -> BaseAdapter:
         return _TimedAdapter(transport(budget), observer, call)
 
     return make
 
 
-class _TimedAdapter(HTTPAdapter):
-    def __init__(self, inner: HTTPAdapter, observer: Observer, call: str) -> None:
+class _TimedAdapter(BaseAdapter):
+    def __init__(self, inner: BaseAdapter, observer: Observer, call: str) -> None:
         super().__init__()
         self._inner = inner
         self._observer = observer
@@ -37,4 +37,3 @@ class _TimedAdapter(HTTPAdapter):
     @override
     def close(self) -> None:
         self._inner.close()
-        super().close()
