@@ -16,6 +16,8 @@ from xero_connector.web.credential_resource import (
     credential_resource,
     history_entry_resource,
 )
+from xero_connector.web.setup_link_body import parse_healing_link, parse_setup_link
+from xero_connector.web.setup_link_resource import issued_setup_link_resource, setup_link_resource
 from xero_connector.web.submission_body import parse_secret_body, parse_submission
 
 app = problem_details.resolver(lambda error: application().report(error))
@@ -67,6 +69,51 @@ def connect_link(client_id: str) -> Response[str]:
     """Make a link that takes a Xero user through consent."""
     link = application().create_connect_link(rest_requests.client_id(client_id), by=rest_requests.caller(app))
     return problem_details.answer(HTTPStatus.CREATED, connect_link_resource(link))
+
+
+@app.post("/credentials/<client_id>/setup-link")
+def healing_link(client_id: str) -> Response[str]:
+    """Make a link by which a customer heals a credential."""
+    issued = application().create_healing_link(
+        rest_requests.client_id(client_id),
+        lifetime=parse_healing_link(rest_requests.optional_json_body(app)),
+        by=rest_requests.caller(app),
+    )
+    return problem_details.answer(HTTPStatus.CREATED, issued_setup_link_resource(issued, application().clock()))
+
+
+@app.post("/setup-links")
+def setup_link() -> Response[str]:
+    """Make a link by which a customer hands over a pair."""
+    wish = parse_setup_link(rest_requests.optional_json_body(app))
+    issued = application().create_setup_link(wish, by=rest_requests.caller(app))
+    return problem_details.answer(HTTPStatus.CREATED, issued_setup_link_resource(issued, application().clock()))
+
+
+@app.get("/setup-links")
+def setup_links() -> Response[str]:
+    """List setup links, the newest first, a page at a time."""
+    listed = application().list_setup_links(
+        state=rest_requests.link_state(app),
+        limit=rest_requests.limit(app),
+        next_token=rest_requests.next_token(app),
+    )
+    items = [setup_link_resource(link, application().clock()) for link in listed.items]
+    return problem_details.answer(HTTPStatus.OK, {"items": items, "next_token": listed.next_token})
+
+
+@app.get("/setup-links/<setup_link_id>")
+def look_up_setup_link(setup_link_id: str) -> Response[str]:
+    """Show one setup link."""
+    link = application().list_setup_links.one(rest_requests.path_segment(setup_link_id))
+    return problem_details.answer(HTTPStatus.OK, setup_link_resource(link, application().clock()))
+
+
+@app.delete("/setup-links/<setup_link_id>")
+def withdraw_setup_link(setup_link_id: str) -> Response[str]:
+    """End a setup link before its time."""
+    link = application().withdraw_setup_link(rest_requests.path_segment(setup_link_id))
+    return problem_details.answer(HTTPStatus.OK, setup_link_resource(link, application().clock()))
 
 
 @app.post("/credentials/<client_id>/validation")

@@ -267,6 +267,8 @@ def test_only_events_wait_to_be_published(store: Store) -> None:
         "ClientRejected",
         "TenantsChanged",
         "CredentialDisconnected",
+        "SetupLinkUsed",
+        "SetupLinkFailing",
     }
     assert [entry for entry in store.entries() if entry.event is not None] == list(reversed(waiting))
     assert [entry for entry in store.entries() if entry.unpublished] == list(reversed(waiting))

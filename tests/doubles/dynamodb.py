@@ -246,13 +246,17 @@ class StrictDynamoDB:
         find: Callable[[], Wire]
         match IndexName, KeyConditionExpression:
             case "due", "due_shard = :shard AND due_at <= :now":
-                find = lambda: self._due_now(values, Limit, **more)  # noqa: E731 - one of four
+                find = lambda: self._due_now(values, Limit, **more)  # noqa: E731 - one of five
+            case "credentials", "listing = :listing" | "listing = :listing AND client_id < :before" if (
+                "ScanIndexForward" in more
+            ):
+                find = lambda: self._list_backwards(values, Limit, **more)  # noqa: E731 - one of five
             case "credentials", "listing = :listing" | "listing = :listing AND client_id > :after":
-                find = lambda: self._list(values, Limit, **more)  # noqa: E731 - one of four
+                find = lambda: self._list(values, Limit, **more)  # noqa: E731 - one of five
             case None, "pk = :pk AND begins_with(sk, :history)":
-                find = lambda: self._newest_first(values, Limit, **more)  # noqa: E731 - one of four
+                find = lambda: self._newest_first(values, Limit, **more)  # noqa: E731 - one of five
             case None, "pk = :pk AND begins_with(sk, :credential)":
-                find = lambda: self._parts(values, **more)  # noqa: E731 - one of four
+                find = lambda: self._parts(values, **more)  # noqa: E731 - one of five
             case _:
                 raise AssertionError(f"no query that this table is asked: {IndexName}, {KeyConditionExpression}")
 
@@ -328,6 +332,14 @@ class StrictDynamoDB:
             return page
         last = {name: key for name, key in page.items() if name != "Items"}
         return {"Count": len(page["Items"]), **last}
+
+    def _list_backwards(self, values: Wire, limit: int, *, ScanIndexForward: bool) -> Wire:  # noqa: N803
+        if ScanIndexForward:
+            raise AssertionError("setup links are listed backwards")
+        listed = self._listed.get(values[":listing"]["S"], [])
+        end = bisect_left(listed, (values[":before"]["S"],)) if ":before" in values else len(listed)
+        keys = (listed[at][1] for at in range(end - 1, -1, -1))
+        return self._page(keys, limit, (*TABLE_KEYS, "listing", "client_id"), consistent=False)
 
     def _page(self, keys: Iterable[Key], limit: int, key_names: Sequence[str], *, consistent: bool = True) -> Wire:
         """Answer with items up to the limit, or up to a megabyte."""

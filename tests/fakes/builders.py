@@ -7,14 +7,22 @@ from uuid import UUID
 
 from tests.fakes.world import ADMIN, CLIENT_ID, NOON
 from tests.fakes.xero import DEMO_COMPANY, GRANTED
-from xero_connector.domain.consent import AUTHORIZATION_REQUEST_LIFETIME, AuthorizationRequest, ConnectTicket
+from xero_connector.domain.consent import (
+    AUTHORIZATION_REQUEST_LIFETIME,
+    AuthorizationRequest,
+    ConnectTicket,
+    digest,
+)
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.history import Action, HistoryEntry
+from xero_connector.domain.setup_link import DEFAULT_LIFETIME, BrowsersTry, SetupLink
+from xero_connector.domain.setup_view import Purpose, Try, TryProblem
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.tokens import TokenAnswer, TokenSet, TokensSecret
 from xero_connector.domain.version_allowance import VersionAllowance
 
+SETUP_TICKET = "s" * 43
 INCARNATION = UUID("8f6a1a70-5b0f-4a5e-9a53-0c7a3b6f2d11")
 
 
@@ -65,6 +73,24 @@ def a_tokens_secret(
         token=token or a_token(generation),
         tenants=tenants,
     )
+
+
+def a_setup_link(ticket: str = SETUP_TICKET, **changes: Any) -> SetupLink:  # noqa: ANN401 - any field
+    link = SetupLink(
+        ticket_hash=digest(ticket),
+        purpose=Purpose.NEW_CREDENTIAL,
+        label="Electro Land",
+        integration_type=None,
+        scopes=None,
+        created_at=NOON,
+        created_by=ADMIN,
+        expires_at=NOON + DEFAULT_LIFETIME,
+    )
+    return replace(link, **changes)
+
+
+def a_try(problem: TryProblem, **changes: Any) -> BrowsersTry:  # noqa: ANN401 - any field
+    return BrowsersTry(browser_hash="f" * 64, result=replace(Try(problem=problem, client_id=CLIENT_ID), **changes))
 
 
 def a_ticket(ticket_hash: str = "a" * 64, **changes: Any) -> ConnectTicket:  # noqa: ANN401 - any field

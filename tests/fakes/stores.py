@@ -20,6 +20,7 @@ from xero_connector.domain.events import entries_of
 from xero_connector.domain.fleet import Counted, FleetCount
 from xero_connector.domain.history import HistoryEntry
 from xero_connector.domain.ports import Page
+from xero_connector.domain.setup_link import SetupLink
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokensSecret
 
@@ -145,7 +146,7 @@ class InMemoryHistory:
         return sorted(due, key=lambda entry: (entry.at, entry.client_id, entry.revision, entry.position))[:limit]
 
     def mark_published(self, entry: HistoryEntry) -> None:
-        key = (entry.client_id, entry.revision, entry.position)
+        key = (entry.setup_link_id or entry.client_id, entry.revision, entry.position)
         if key in self._registry.entries:
             self._registry.entries[key] = replace(entry, unpublished=False)
 
@@ -205,6 +206,49 @@ class InMemoryConsents:
         changed = replace(request, revision=request.revision + 1)
         self.requests[request.state_hash] = changed
         return changed
+
+
+class InMemorySetupLinks:
+    """Keeps links; their entries are where those of an in-memory registry are."""
+
+    def __init__(self, registry: InMemoryRegistry) -> None:
+        self._registry = registry
+        self.links: dict[str, SetupLink] = {}
+        self.tries: dict[str, tuple[int, datetime]] = {}
+
+    def add(self, link: SetupLink) -> None:
+        self.links.setdefault(link.setup_link_id, link)
+
+    def get(self, setup_link_id: str) -> SetupLink | None:
+        return self.links.get(setup_link_id)
+
+    def save(self, link: SetupLink, *entries: HistoryEntry) -> SetupLink:
+        present = self.links.get(link.setup_link_id)
+        if present is None or present.revision != link.revision:
+            raise RevisionConflict(link.setup_link_id)
+        changed = replace(link, revision=link.revision + 1)
+        assert all(entry.revision == changed.revision for entry in entries)
+        self.links[link.setup_link_id] = changed
+        self._registry.entries |= {(link.setup_link_id, one.revision, one.position): one for one in entries}
+        return changed
+
+    def page(self, *, limit: int, next_token: str | None) -> Page[SetupLink]:
+        newest_first = sorted(
+            self.links.values(), key=lambda link: (link.created_at, link.setup_link_id), reverse=True
+        )
+        ids = [link.setup_link_id for link in newest_first]
+        if next_token is not None and next_token not in ids:
+            raise MalformedRequest("Not a token.", code="malformed_next_token", hint="")
+        begin = 0 if next_token is None else ids.index(next_token) + 1
+        found = newest_first[begin : begin + limit]
+        return Page(found, found[-1].setup_link_id if len(found) == limit else None)
+
+    def count_try(self, address_hash: str, *, now: datetime, window: timedelta) -> int:
+        tries, since = self.tries.get(address_hash, (0, now))
+        if since + window <= now:
+            tries, since = 0, now
+        self.tries[address_hash] = tries + 1, since
+        return tries + 1
 
 
 class InMemoryVault:

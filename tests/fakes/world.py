@@ -11,6 +11,7 @@ from tests.fakes.stores import (
     InMemoryHistory,
     InMemoryRegistry,
     InMemorySeal,
+    InMemorySetupLinks,
     InMemoryVault,
 )
 from tests.fakes.xero import ScriptedXero
@@ -83,6 +84,7 @@ class World:
         self._paused = timedelta()
         self.registry = InMemoryRegistry()
         self.consents = InMemoryConsents()
+        self.setup_links = InMemorySetupLinks(self.registry)
         self.history = InMemoryHistory(self.registry)
         self.event_bus = InMemoryEventBus()
         self.vault = InMemoryVault()
@@ -93,6 +95,7 @@ class World:
         self.ports = Ports(
             registry=self.registry,
             consents=self.consents,
+            setup_links=self.setup_links,
             history=self.history,
             fleet=InMemoryFleet(self.registry),
             event_bus=self.event_bus,

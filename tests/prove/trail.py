@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any
 
 from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.eventbridge import Event, StrictEventBridge
@@ -28,7 +27,13 @@ LEADS_TO: Mapping[Action, Status] = MappingProxyType(
     }
 )
 """Said once more, and not taken from the product: what the product leaves out must not go unnoticed here."""
-_MADE_WHEN_PUBLISHED = frozenset({"connect_url", "connect_url_expires_at"})
+_SETUP_LINK = frozenset({"setup_url", "setup_url_expires_at", "schema_version"})
+_MADE_WHEN_PUBLISHED: Mapping[Action, frozenset[str]] = MappingProxyType(
+    {
+        Action.REAUTHORIZATION_REQUIRED: _SETUP_LINK | {"connect_url", "connect_url_expires_at"},
+        Action.CLIENT_REJECTED: _SETUP_LINK,
+    }
+)
 
 
 @dataclass(slots=True)
@@ -105,9 +110,10 @@ def look_at(dynamodb: StrictDynamoDB, bus: StrictEventBridge, changes: StatusCha
 
 
 def _differs(event: Event, entry: HistoryEntry) -> bool:
-    may_be_there = _MADE_WHEN_PUBLISHED if entry.action is Action.REAUTHORIZATION_REQUIRED else frozenset()
-    said: dict[str, Any] = {name: value for name, value in event.detail.items() if name not in may_be_there}
-    return (event.detail_type, said, event.at) != (entry.event_type, entry.event, entry.at.replace(microsecond=0))
+    made = _MADE_WHEN_PUBLISHED.get(entry.action, frozenset())
+    said = {name: value for name, value in event.detail.items() if name not in made}
+    told = {name: value for name, value in (entry.event or {}).items() if name not in made}
+    return (event.detail_type, said, event.at) != (entry.event_type, told, entry.at.replace(microsecond=0))
 
 
 def _untold(entries: list[HistoryEntry], changes: StatusChanges) -> int:

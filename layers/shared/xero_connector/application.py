@@ -17,6 +17,7 @@ from xero_connector.domain.ports import (
     Pause,
     Registry,
     Seal,
+    SetupLinks,
     TokenEndpoint,
     Vault,
     XeroConnections,
@@ -24,6 +25,7 @@ from xero_connector.domain.ports import (
 from xero_connector.services.adopt_tokens import AdoptTokens
 from xero_connector.services.ask_for_tokens import AskForTokens
 from xero_connector.services.change_credential import ChangeCredential
+from xero_connector.services.change_setup_link import ChangeSetupLink
 from xero_connector.services.commit_tokens import CommitTokens
 from xero_connector.services.count_fleet import CountFleet
 from xero_connector.services.end_grants import EndGrants
@@ -32,9 +34,11 @@ from xero_connector.services.exchange_code import ExchangeCode
 from xero_connector.services.fail_consent import FailConsent
 from xero_connector.services.fail_refresh import FailRefresh
 from xero_connector.services.find_credential import FindCredential
+from xero_connector.services.find_setup_link import FindSetupLink
 from xero_connector.services.hold_lease import HoldLease
 from xero_connector.services.insist import Insist
 from xero_connector.services.issue_connect_link import IssueConnectLink
+from xero_connector.services.issue_setup_link import IssueSetupLink
 from xero_connector.services.keep_earlier_grant import KeepEarlierGrant
 from xero_connector.services.list_tenants import ListTenants
 from xero_connector.services.pace import Pace
@@ -47,13 +51,19 @@ from xero_connector.services.read_secrets import ReadSecrets
 from xero_connector.services.refresh_credential import RefreshCredential
 from xero_connector.services.report_refresh import ReportRefresh
 from xero_connector.services.report_sweep import ReportSweep
+from xero_connector.services.settle_setup_link import SettleSetupLink
 from xero_connector.services.store_tokens import StoreTokens
 from xero_connector.services.users_grants import UsersGrants
 from xero_connector.services.validate_pending import ValidatePending
 from xero_connector.settings import Settings
 from xero_connector.use_cases.complete_consent import CompleteConsent
 from xero_connector.use_cases.create_connect_link import CreateConnectLink
+from xero_connector.use_cases.create_healing_link import CreateHealingLink
+from xero_connector.use_cases.create_setup_link import CreateSetupLink
 from xero_connector.use_cases.disconnect_credential import DisconnectCredential
+from xero_connector.use_cases.hand_over_pair import HandOverPair
+from xero_connector.use_cases.list_setup_links import ListSetupLinks
+from xero_connector.use_cases.open_setup_link import OpenSetupLink
 from xero_connector.use_cases.read_history import ReadHistory
 from xero_connector.use_cases.refresh_now import RefreshNow
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
@@ -61,6 +71,7 @@ from xero_connector.use_cases.revalidate_credential import RevalidateCredential
 from xero_connector.use_cases.start_consent import StartConsent
 from xero_connector.use_cases.submit_credential import SubmitCredential
 from xero_connector.use_cases.sweep_due_credentials import SweepDueCredentials
+from xero_connector.use_cases.withdraw_setup_link import WithdrawSetupLink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,7 @@ class Ports:
 
     registry: Registry
     consents: Consents
+    setup_links: SetupLinks
     history: History
     fleet: Fleet
     vault: Vault
@@ -93,8 +105,9 @@ class Application:
         issue_connect_link = IssueConnectLink(
             ports.consents, clock, settings.public_url, settings.connect_link_lifetime
         )
+        issue_setup_link = IssueSetupLink(ports.setup_links, clock, settings.public_url)
         publish_events = PublishEvents(
-            ports.history, ports.event_bus, issue_connect_link, clock, ports.deadline, observer
+            ports.history, ports.event_bus, issue_connect_link, issue_setup_link, clock, ports.deadline, observer
         )
         registry = PublishingRegistry(ports.registry, publish_events)
         hold_lease = HoldLease(registry, clock, ports.deadline, ports.pause, ports.lease_holder)
@@ -109,6 +122,7 @@ class Application:
         )
         prove_pair = ProvePair(token_endpoint, ports.authorize, clock, ports.deadline, settings.redirect_uri)
         self.settings = settings
+        self.clock = clock
         self.registry = registry
         self._observer = observer
         self.tokens_secret_name = vault.tokens_secret_name
@@ -203,6 +217,35 @@ class Application:
             exchange_code,
             end_request,
             change_credential,
+            clock,
+            observer,
+        )
+        change_setup_link = ChangeSetupLink(ports.setup_links, publish_events, clock, observer)
+        settle_setup_link = SettleSetupLink(registry, change_setup_link, clock)
+        find_setup_link = FindSetupLink(ports.setup_links, settle_setup_link, clock)
+        self.create_setup_link = CreateSetupLink(issue_setup_link)
+        self.create_healing_link = CreateHealingLink(
+            self.find_credential, change_credential, issue_setup_link, clock
+        )
+        self.list_setup_links = ListSetupLinks(ports.setup_links, change_setup_link, settle_setup_link, clock)
+        self.withdraw_setup_link = WithdrawSetupLink(change_setup_link, settle_setup_link, clock)
+        self.open_setup_link = OpenSetupLink(
+            registry,
+            ports.consents,
+            find_setup_link,
+            change_setup_link,
+            clock,
+            redirect_uri=settings.redirect_uri,
+            default_scopes=settings.scopes,
+            connect_link_lifetime=settings.connect_link_lifetime,
+        )
+        self.hand_over_pair = HandOverPair(
+            registry,
+            ports.setup_links,
+            find_setup_link,
+            change_setup_link,
+            self.submit_credential,
+            self.replace_client_secret,
             clock,
             observer,
         )

@@ -13,14 +13,24 @@ from uuid import UUID
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tests.fakes.builders import a_credential, a_token, a_tokens_secret
+from tests.fakes.builders import a_credential, a_setup_link, a_token, a_tokens_secret, a_try
 from tests.fakes.world import CLIENT_SECRET, NOON
 from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND
 from xero_connector.domain.checks import Check, CheckResult
 from xero_connector.domain.credential import ConsentGiven, Credential, IntegrationType
-from xero_connector.domain.events import MOST_LISTED, MOST_NOTES, SCHEMA_VERSION, SOURCE, entries_of
+from xero_connector.domain.events import (
+    MOST_LISTED,
+    MOST_NOTES,
+    SCHEMA_VERSION,
+    SOURCE,
+    WITH_SETUP_URL,
+    entries_of,
+    failing_entry,
+)
 from xero_connector.domain.history import EVENTS, Action, Note
 from xero_connector.domain.holding_tokens import holding
+from xero_connector.domain.setup_link import REFUSALS
+from xero_connector.domain.setup_view import Purpose, TryProblem
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.tokens import StoredTokens
@@ -33,6 +43,16 @@ LINK = {
     "connect_url": "https://cloudmanager.oneenterprise.com/connect/4mG0vTqP",
     "connect_url_expires_at": "2026-11-30T12:00:00+00:00",
 }
+SETUP_LINK = {
+    "schema_version": "1.1",
+    "setup_url": "https://cloudmanager.oneenterprise.com/setup/4mG0vTqP",
+    "setup_url_expires_at": "2026-11-30T12:00:00+00:00",
+}
+ADDED: dict[Action, dict[str, str]] = {
+    Action.REAUTHORIZATION_REQUIRED: {**SETUP_LINK, **LINK},
+    Action.CLIENT_REJECTED: SETUP_LINK,
+}
+"""What an event gets when it is published."""
 
 formats = FormatChecker(formats=["uuid"])
 
@@ -132,6 +152,9 @@ MADE: dict[Action, list[Callable[[], Credential]]] = {
         lambda: replace(connected(), tenants=MANY).reaching(MANY[:1] + OTHERS),
         lambda: connected().reaching((DEMO_COMPANY,)).reaching((ELECTRO_LAND, DEMO_COMPANY)).reaching(()),
     ],
+    Action.SETUP_LINK_USED: [
+        lambda: pending().noted(Action.SETUP_LINK_USED, by="setup_link:" + "a" * 32, detail="a" * 32),
+    ],
     Action.DISCONNECTED: [
         lambda: connected().move_to(Status.DISCONNECTING, by="admin").move_to(Status.DISCONNECTED),
         lambda: failed(connected()).move_to(Status.DISCONNECTING).move_to(Status.DISCONNECTED),
@@ -139,18 +162,35 @@ MADE: dict[Action, list[Callable[[], Credential]]] = {
 }
 
 
+FAILING = [
+    a_setup_link(revision=4, refusals=3, refused_in_a_row=3, last_try=a_try(problem)) for problem in REFUSALS
+] + [
+    a_setup_link(
+        revision=4,
+        purpose=Purpose.REPLACE_SECRET,
+        client_id="A",
+        label="Elektro-Land · Ünicode 株式会社",
+        refusals=3,
+        last_try=a_try(TryProblem.SECRET_WRONG),
+    )
+]
+
+
 def details(action: Action) -> Iterator[dict[str, Any]]:
     """Every detail that leads to an event of this kind, as it is published."""
+    if action is Action.SETUP_LINK_FAILING:
+        for link in FAILING:
+            failing = failing_entry(link, NOON).event
+            assert failing is not None
+            yield dict(failing)
+        return
     for make in MADE[action]:
         entries = entries_of(replace(make(), revision=7))
         found = [entry for entry in entries if entry.action is action]
         assert found
         for entry in found:
             assert entry.event is not None
-            if action is Action.REAUTHORIZATION_REQUIRED:
-                yield {**entry.event, **LINK}
-            else:
-                yield dict(entry.event)
+            yield {**entry.event, **ADDED.get(action, {})}
 
 
 @pytest.mark.parametrize("action", EVENTS)
@@ -195,6 +235,8 @@ def test_a_detail_that_lacks_a_field_or_has_one_too_many_is_none(action: Action)
 )
 def test_a_value_of_the_wrong_kind_is_refused(action: Action, change: dict[str, Any]) -> None:
     for detail in details(action):
+        if detail.keys().isdisjoint(change):
+            continue
         assert objections(EVENTS[action], {**detail, **change})
 
 
@@ -249,7 +291,12 @@ def test_a_schema_is_one_and_is_strict(event_type: str) -> None:
 @pytest.mark.parametrize("event_type", EVENTS.values())
 def test_a_schema_knows_the_domain_s_words(event_type: str) -> None:
     properties = schema_of(event_type)["properties"]
-    assert properties["schema_version"]["const"] == SCHEMA_VERSION
+    with_setup_url = "setup_url" in properties
+    assert properties["schema_version"]["const"] == (WITH_SETUP_URL if with_setup_url else SCHEMA_VERSION)
+    if event_type == "SetupLinkFailing":
+        assert properties["purpose"]["enum"] == [str(purpose) for purpose in Purpose]
+        assert set(properties["last_problem"]["enum"]) == {str(problem) for problem in REFUSALS}
+        return
     assert properties["status"]["enum"] == [str(status) for status in Status]
     assert properties["integration_type"]["enum"] == [str(kind) for kind in IntegrationType]
 

@@ -104,7 +104,7 @@ def test_leases_and_failures_alone_leave_nothing() -> None:
 
 
 def test_each_action_that_is_published_has_an_event_of_its_own() -> None:
-    assert len(set(EVENTS.values())) == len(EVENTS) == 7
+    assert len(set(EVENTS.values())) == len(EVENTS) == 9
     for action in Action:
         (entry,) = entries_of(a_credential(revision=1).noted(action))
         assert entry.event_type == EVENTS.get(action)

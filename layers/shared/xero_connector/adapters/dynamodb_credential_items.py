@@ -69,6 +69,7 @@ def credential_to_item(row: Credential, *, shards: int) -> items.Item:
         "allowance_at": row.allowance.at.isoformat(),
         "created_at": row.created_at.isoformat(),
         "created_by": row.created_by,
+        "setup_link_id": row.setup_link_id,
         "updated_at": row.updated_at.isoformat(),
     }
 
@@ -124,6 +125,7 @@ def credential_from_item(item: items.Item) -> Credential:
         allowance=VersionAllowance(_level(members), members.moment("allowance_at")),
         created_at=members.moment("created_at"),
         created_by=members.text("created_by"),
+        setup_link_id=members.text_or_none("setup_link_id"),
         updated_at=members.moment("updated_at"),
     )
 

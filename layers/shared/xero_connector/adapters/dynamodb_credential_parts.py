@@ -31,6 +31,7 @@ _OF_DETAILS = frozenset(
         "tokens_secret_arn",
         "created_at",
         "created_by",
+        "setup_link_id",
     }
 )
 _DIGITS = 32

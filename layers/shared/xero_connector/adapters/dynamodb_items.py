@@ -4,10 +4,12 @@ Keys: a credential's state is `CREDENTIAL#{client_id}` / `CREDENTIAL`, its detai
 `CREDENTIAL#DETAILS`, its entry in the lists by status `CREDENTIAL#{client_id}` / `STATUS`, its reservation
 `CREDENTIAL#{client_id}` / `RESERVATION`, an entry of its audit trail `CREDENTIAL#{client_id}` /
 `HISTORY#{revision}#{position}`, a connect ticket `TICKET#{hash}` / `TICKET`, an authorization request
-`REQUEST#{hash}` / `REQUEST`.
+`REQUEST#{hash}` / `REQUEST`, a setup link `SETUP_LINK#{id}` / `SETUP_LINK` (its entries are `HISTORY#…` with the
+same first part), the tries of an address `ADDRESS#{hash}` / `TRIES`.
 Index `due`: `due_shard`, `due_at` (epoch seconds), only on items that are due at some time; unpublished events
 have shards of their own, `EVENTS#{shard}`. Index `credentials`: `listing`, `client_id`; details are in the listing
-`DETAILS`, entries of the lists by status in `STATUS#{status}`. Attributes without a value are left out.
+`DETAILS`, entries of the lists by status in `STATUS#{status}`, setup links in `SETUP_LINKS` (in place of a client
+ID they have the moment in which they were made, and their id). Attributes without a value are left out.
 """
 
 import json
@@ -93,6 +95,16 @@ def request_key(state_hash: str) -> Item:
     return {"pk": f"REQUEST#{state_hash}", "sk": "REQUEST"}
 
 
+def setup_link_key(setup_link_id: str) -> Item:
+    """The key of a setup link."""
+    return {"pk": f"SETUP_LINK#{setup_link_id}", "sk": "SETUP_LINK"}
+
+
+def address_key(address_hash: str) -> Item:
+    """The key of the tries that an address has made."""
+    return {"pk": f"ADDRESS#{address_hash}", "sk": "TRIES"}
+
+
 def history_key(client_id: str, revision: int, position: int) -> Item:
     """The key of an entry of the audit trail: in the order of the writes, also as text."""
     return {"pk": f"CREDENTIAL#{client_id}", "sk": f"{HISTORY_PREFIX}{revision:012d}#{position:02d}"}
@@ -119,10 +131,14 @@ def events_shard(shard: str) -> str:
 def entry_to_item(entry: HistoryEntry, *, shards: int) -> Item:
     """Return the item of an entry; the due index sees it only while its event is unpublished."""
     due_at = epoch(entry.at + PUBLISHED_BY_ITS_WRITER_WITHIN)
+    subject = entry.setup_link_id or entry.client_id
+    key = history_key(subject, entry.revision, entry.position)
     return {
-        **history_key(entry.client_id, entry.revision, entry.position),
+        **(key if entry.setup_link_id is None else key | {"pk": setup_link_key(subject)["pk"]}),
         "entry_id": str(entry.entry_id),
-        "client_id": entry.client_id,
+        # Empty is no value of an attribute that an index has as its key.
+        "client_id": entry.client_id or None,
+        "setup_link_id": entry.setup_link_id,
         "revision": entry.revision,
         "position": entry.position,
         "at": entry.at.isoformat(),
@@ -135,7 +151,7 @@ def entry_to_item(entry: HistoryEntry, *, shards: int) -> Item:
         "event": None
         if entry.event is None
         else json.dumps(dict(entry.event), separators=(",", ":"), ensure_ascii=False),
-        "due_shard": events_shard(shard_of(entry.client_id, shards)) if entry.unpublished else None,
+        "due_shard": events_shard(shard_of(subject, shards)) if entry.unpublished else None,
         "due_at": due_at if entry.unpublished else None,
         "ttl": epoch(entry.at + HISTORY_KEPT),
     }
@@ -146,7 +162,8 @@ def entry_from_item(item: Item) -> HistoryEntry:
     members = Members(item)
     return HistoryEntry(
         entry_id=UUID(members.text("entry_id")),
-        client_id=members.text("client_id"),
+        client_id=members.text_or_none("client_id") or "",
+        setup_link_id=members.text_or_none("setup_link_id"),
         revision=members.whole("revision"),
         position=members.whole("position"),
         at=members.moment("at"),

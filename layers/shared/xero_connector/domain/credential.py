@@ -85,8 +85,9 @@ class Credential:
     refresh token while the vault does not take it; `earlier_grants` are those of consents that were replaced and
     not revoked. `unreadable_since` tells since when a secret that the credential vouches for cannot be read;
     `refused_since` and `refusals` since when and how often Xero refuses a pair that is pending. `ending` tells how
-    far a disconnect has come. `notes` go into the audit trail with the next write of the credential. `stored` is
-    the registry's own: it tells what the registry has of this revision, so that a write costs what changed.
+    far a disconnect has come. `setup_link_id` names the setup link by which a customer handed over the pair or its
+    newest secret. `notes` go into the audit trail with the next write of the credential. `stored` is the
+    registry's own: it tells what it has of this revision, so that a write costs what changed.
     """
 
     client_id: str
@@ -127,6 +128,7 @@ class Credential:
     allowance: VersionAllowance
     created_at: datetime
     created_by: str
+    setup_link_id: str | None = None
     updated_at: datetime
     notes: tuple[Note, ...] = ()
     stored: object = field(default=None, compare=False, repr=False)
@@ -182,9 +184,9 @@ class Credential:
         """Whether a user may be taken through consent."""
         return self.integration_type is IntegrationType.WEB_APP and self.status in CONSENTABLE
 
-    def noted(self, action: Action, *, by: str = CONNECTOR) -> "Credential":
+    def noted(self, action: Action, *, by: str = CONNECTOR, detail: str | None = None) -> "Credential":
         """Have the next write of this credential leave an entry in the audit trail."""
-        return replace(self, notes=(*self.notes, Note(action=action, by=by)))
+        return replace(self, notes=(*self.notes, Note(action=action, by=by, detail=detail)))
 
     def move_to(self, status: Status, *, by: str = CONNECTOR) -> "Credential":
         """Change the status, or raise `IllegalMove`; a change leaves an entry in the audit trail."""

@@ -11,6 +11,7 @@
     │   ├── PairRefused             Xero refuses the pair                   422
     │   └── QuotaReached            it comes too soon                       429
     ├── ConsentRefused            start the consent again, or ask the administrator (a page)
+    ├── SetupRefused              open the setup link again, or ask for another (a page)
     ├── TokenEndpointFailure      see `token_endpoint`: each kind has its own remedy
     ├── ConnectionsUnavailable    try again: Xero did not list the organisations
     ├── IdTokenRefused            do not trust this answer
@@ -71,11 +72,17 @@ class Conflict(RequestRefused):
 
 
 class PairRefused(RequestRefused):
-    """Xero gave a definite answer against the pair, so it is not stored; `checks` are those that were made."""
+    """Xero gave a definite answer against the pair, so it is not stored; `checks` are those that were made.
 
-    def __init__(self, detail: str, *, code: str, hint: str, checks: "Mapping[str, Check]") -> None:
+    `half` is the half of the pair that is wrong, "client_id" or "client_secret", None where Xero does not tell.
+    """
+
+    def __init__(
+        self, detail: str, *, code: str, hint: str, checks: "Mapping[str, Check]", half: str | None = None
+    ) -> None:
         super().__init__(detail, code=code, hint=hint)
         self.checks = checks
+        self.half = half
 
 
 class QuotaReached(RequestRefused):
@@ -120,6 +127,14 @@ class ConsentRefused(ConnectorError):
             can_retry=self.can_retry,
             ticket=ticket,
         )
+
+
+class SetupRefused(ConnectorError):
+    """A setup page cannot be shown, or its form not be taken (see `setup_refusals`)."""
+
+    def __init__(self, detail: str, *, code: str, status: HTTPStatus) -> None:
+        super().__init__(detail, code=code)
+        self.status = status
 
 
 class ConnectionsUnavailable(ConnectorError):

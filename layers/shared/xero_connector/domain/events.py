@@ -1,16 +1,19 @@
-"""The entries of the audit trail that a write of a credential leaves, and the domain events of some of them."""
+"""The entries of the audit trail that a write leaves, and the domain events of some of them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from xero_connector.domain.credential import Credential, LastError
-from xero_connector.domain.history import EVENTS, WITH_A_REASON, Action, HistoryEntry, Note
+from xero_connector.domain.history import CONNECTOR, EVENTS, WITH_A_REASON, Action, HistoryEntry, Note
+from xero_connector.domain.setup_link import SetupLink
 from xero_connector.domain.tenant import Tenant, fitting
 
 SOURCE = "oneenterprise.xero"
 SCHEMA_VERSION = "1.0"
+WITH_SETUP_URL = "1.1"
+"""The schema of the events that carry a setup link, from where they get it."""
 MOST_NOTES = 10
 """In one write of a credential; the `sequence` of its events depends on this limit."""
 
@@ -94,8 +97,41 @@ def _event(credential: Credential, note: Note, entry_id: UUID, position: int) ->
                 **common,
                 **_lists(tenants=credential.tenants, added=note.added, removed=note.removed),
             }
+        case Action.SETUP_LINK_USED:
+            return {**common, "setup_link_id": note.detail}
         case _:
             return {**common, "reason": _reason(credential.last_error)}
+
+
+def failing_entry(link: SetupLink, at: datetime) -> HistoryEntry:
+    """Return the entry that tells that a setup link fails, as the write of its revision leaves it."""
+    event_id = uuid5(NAMESPACE_OID, f"setup-link/{link.setup_link_id}/{link.revision}")
+    problem = None if link.last_try is None else str(link.last_try.result.problem)
+    return HistoryEntry(
+        entry_id=event_id,
+        client_id=link.client_id or "",
+        setup_link_id=link.setup_link_id,
+        revision=link.revision,
+        position=0,
+        at=at,
+        action=Action.SETUP_LINK_FAILING,
+        by=CONNECTOR,
+        status=str(link.state(at)),
+        detail=problem,
+        event={
+            "schema_version": SCHEMA_VERSION,
+            "event_id": str(event_id),
+            "sequence": link.revision * MOST_NOTES,
+            "occurred_at": iso_time(at),
+            "setup_link_id": link.setup_link_id,
+            "purpose": str(link.purpose),
+            "label": link.label,
+            "client_id": link.client_id,
+            "refusals": link.refusals,
+            "last_problem": problem,
+        },
+        unpublished=True,
+    )
 
 
 def _lists(**lists: tuple[Tenant, ...]) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The audit trail of a credential, and the domain events that some of its entries are."""
+"""The audit trail of a credential or a setup link, and the domain events that some of its entries are."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +22,9 @@ class Action(StrEnum):
     REJECTED = "rejected"
     VALIDATION_REQUESTED = "validation_requested"
     CONNECT_LINK_CREATED = "connect_link_created"
+    SETUP_LINK_CREATED = "setup_link_created"
+    SETUP_LINK_USED = "setup_link_used"
+    SETUP_LINK_FAILING = "setup_link_failing"
     CONNECTED = "connected"
     SCOPES_REFUSED = "scopes_refused"
     TENANTS_CHANGED = "tenants_changed"
@@ -44,6 +47,8 @@ EVENTS: Mapping[Action, str] = MappingProxyType(
         Action.CLIENT_REJECTED: "ClientRejected",
         Action.TENANTS_CHANGED: "TenantsChanged",
         Action.DISCONNECTED: "CredentialDisconnected",
+        Action.SETUP_LINK_USED: "SetupLinkUsed",
+        Action.SETUP_LINK_FAILING: "SetupLinkFailing",
     }
 )
 """The entries that are published, and the type of their event (docs/events.md)."""
@@ -77,7 +82,8 @@ class HistoryEntry:
     """One entry of the audit trail: who did what and when, and the result.
 
     `revision` and `position` (within one write) order the entries of a credential. `event` is the detail of the
-    domain event, None if the entry is not one; `unpublished` until the event bus has it.
+    domain event, None if the entry is not one; `unpublished` until the event bus has it. An entry about a setup
+    link is kept with the link, which `setup_link_id` names; its `client_id` is empty where no credential is known.
     """
 
     entry_id: UUID
@@ -91,6 +97,7 @@ class HistoryEntry:
     detail: str | None
     event: Mapping[str, Any] | None
     unpublished: bool
+    setup_link_id: str | None = None
 
     @property
     def event_type(self) -> str | None:

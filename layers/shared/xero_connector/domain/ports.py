@@ -10,6 +10,7 @@ from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.fleet import Counted, FleetCount
 from xero_connector.domain.history import HistoryEntry
+from xero_connector.domain.setup_link import SetupLink
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokenAnswer, TokensSecret
@@ -121,6 +122,28 @@ class Consents(Protocol):
 
     def save_request(self, request: AuthorizationRequest) -> AuthorizationRequest:
         """Write a changed request; raises `RevisionConflict` if another writer was first."""
+
+
+class SetupLinks(Protocol):
+    """Setup links by id, and how often an address has tried."""
+
+    def add(self, link: SetupLink) -> None:
+        """Keep a link until some time after it expires."""
+
+    def get(self, setup_link_id: str) -> SetupLink | None:
+        """Read a link as it stands after the last write; it may be expired."""
+
+    def save(self, link: SetupLink, *entries: HistoryEntry) -> SetupLink:
+        """Write a changed link, and entries with it; raises `RevisionConflict` if another writer was first.
+
+        The entries carry the revision that this write gives the link.
+        """
+
+    def page(self, *, limit: int, next_token: str | None) -> Page[SetupLink]:
+        """List links, the newest first; raises `MalformedRequest` for a next_token that is not one."""
+
+    def count_try(self, address_hash: str, *, now: datetime, window: timedelta) -> int:
+        """Count a try of an address; returns how many it has made since its window began."""
 
 
 class Vault(Protocol):

@@ -54,12 +54,13 @@ REFUSALS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A verdict, the sentences that explain it, and the checks to store."""
+    """A verdict, the sentences that explain it, and the checks to store; `half` is that of `PairRefused`."""
 
     verdict: Verdict
     detail: str
     hint: str = ""
     checks: Mapping[str, Check]
+    half: str | None = None
 
     @property
     def is_definite(self) -> bool:
@@ -69,7 +70,7 @@ class Proof:
     def raise_if_refused(self) -> None:
         """Raise `PairRefused` after a definite answer against the pair."""
         if self.verdict in REFUSALS:
-            raise PairRefused(self.detail, code=self.verdict, hint=self.hint, checks=self.checks)
+            raise PairRefused(self.detail, code=self.verdict, hint=self.hint, checks=self.checks, half=self.half)
 
 
 def proven(credential: Credential, now: datetime) -> Credential:

@@ -40,6 +40,7 @@ _CLIENT_ID_UNKNOWN = (
 _WILL_BE_PROVEN_AGAIN = "The pair has been stored and will be proven again."
 _STAYS_STORED = "This does not count against the pair, which stays stored."
 _SECRET_WRONG = ("Xero knows this client ID, but refuses the client secret.", SAVE_FIRST)
+_HALF = {_CLIENT_ID_UNKNOWN: "client_id", _SECRET_WRONG: "client_secret"}
 _CLIENT_ID_CORRECT = frozenset(AuthorizeFinding) - {AuthorizeFinding.CLIENT_UNKNOWN, AuthorizeFinding.INCONCLUSIVE}
 
 
@@ -149,7 +150,8 @@ class ProvePair:
             verdict, CheckResult.FAIL
         )
         check = Check(result, f"{detail} {hint}".rstrip(), self.clock())
-        return Proof(verdict=verdict, detail=detail, hint=hint, checks={"pair": check, **checks})
+        half = _HALF.get((detail, hint))
+        return Proof(verdict=verdict, detail=detail, hint=hint, checks={"pair": check, **checks}, half=half)
 
 
 def _sentences(

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import StoreUnavailable
-from xero_connector.domain.events import iso_time
-from xero_connector.domain.history import Action, HistoryEntry
+from xero_connector.domain.events import WITH_SETUP_URL, iso_time
+from xero_connector.domain.history import CONNECTOR, Action, HistoryEntry
 from xero_connector.domain.ports import Clock, Deadline, EventBus, History, Observer
+from xero_connector.domain.setup_view import Purpose
 from xero_connector.domain.time_budget import TIME_TO_PUBLISH_AT_ONCE, TIME_TO_PUBLISH_ONE
 from xero_connector.services.issue_connect_link import IssueConnectLink
+from xero_connector.services.issue_setup_link import IssueSetupLink
 
+_HEALED_BY = {
+    Action.REAUTHORIZATION_REQUIRED: Purpose.REAUTHORIZE,
+    Action.CLIENT_REJECTED: Purpose.REPLACE_SECRET,
+}
 _MOST_PER_SHARD = 100
 _MOST_REFUSED = 25
 """In a row: then it is the bus that is away, and not these events that it will not take."""
@@ -27,6 +34,7 @@ class PublishEvents:
     history: History
     event_bus: EventBus
     issue_connect_link: IssueConnectLink
+    issue_setup_link: IssueSetupLink
     clock: Clock
     deadline: Deadline
     observer: Observer
@@ -68,18 +76,34 @@ class PublishEvents:
     def _publish(self, entry: HistoryEntry) -> None:
         if entry.event is None or entry.event_type is None:
             return
-        self.event_bus.publish(entry.event_type, {**entry.event, **self._connect_link(entry)}, at=entry.at)
+        self.event_bus.publish(entry.event_type, {**entry.event, **self._healing_links(entry)}, at=entry.at)
         self.history.mark_published(entry)
 
-    def _connect_link(self, entry: HistoryEntry) -> Mapping[str, Any]:
+    def _healing_links(self, entry: HistoryEntry) -> Mapping[str, Any]:
         # Made only now: the registry holds no ticket in the clear.
-        if entry.action is not Action.REAUTHORIZATION_REQUIRED:
+        purpose = _HEALED_BY.get(entry.action)
+        if purpose is None or entry.event is None:
             return {}
+        # The entry may have been written by a release before these fields.
+        links = {"schema_version": WITH_SETUP_URL, **self._setup_link(entry.client_id, purpose, entry.event)}
+        if entry.action is not Action.REAUTHORIZATION_REQUIRED:
+            return links
         link = self.issue_connect_link(entry.client_id)
         return {
+            **links,
             "connect_url": link.connect_url,
             "connect_url_expires_at": iso_time(link.expires_at),
         }
+
+    def _setup_link(self, client_id: str, purpose: Purpose, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        integration_type = IntegrationType(event["integration_type"])
+        if purpose is Purpose.REAUTHORIZE and integration_type is IntegrationType.CUSTOM_CONNECTION:
+            # There is no consent to lead to.
+            return {"setup_url": None, "setup_url_expires_at": None}
+        issued = self.issue_setup_link(
+            purpose, by=CONNECTOR, label=event["label"], integration_type=integration_type, client_id=client_id
+        )
+        return {"setup_url": issued.setup_url, "setup_url_expires_at": iso_time(issued.link.expires_at)}
 
     def _postponed(self, entry: HistoryEntry, unavailable: StoreUnavailable) -> None:
         self.observer.count("EventPostponed")

@@ -1,6 +1,6 @@
 """Swap the client secret of a credential: tokens and consent survive."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from xero_connector.domain.credential import Credential
@@ -13,6 +13,7 @@ from xero_connector.domain.errors import (
     VersionTaken,
     XeroUnavailable,
 )
+from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, Observer, Vault
 from xero_connector.domain.proof import Verdict, with_new_secret
 from xero_connector.domain.rejection import keeps_pair
@@ -48,8 +49,10 @@ class ReplaceClientSecret:
     insist: Insist
     observer: Observer
 
-    def __call__(self, client_id: str, client_secret: str, *, by: str) -> Credential:
-        """Swap for an admin.
+    def __call__(
+        self, client_id: str, client_secret: str, *, by: str, setup_link_id: str | None = None
+    ) -> Credential:
+        """Swap for an admin, or for a customer by a setup link.
 
         Raises `NotFound`, `Conflict`, `PairRefused`, or `XeroUnavailable` without a definite answer.
         """
@@ -75,7 +78,11 @@ class ReplaceClientSecret:
             number = self.insist(lambda: self._put(lease, pair), leaving=TIME_TO_SAVE)
 
             def swap(credential: Credential, now: datetime) -> Credential:
-                return with_new_secret(credential, proof, number=number, by=by, before=lease.before, now=now)
+                new = with_new_secret(credential, proof, number=number, by=by, before=lease.before, now=now)
+                if setup_link_id is None:
+                    return new
+                used = new.noted(Action.SETUP_LINK_USED, by=by, detail=setup_link_id)
+                return replace(used, setup_link_id=setup_link_id)
 
             swapped = self.insist(lambda: self._end(lease, swap, number=number), leaving=TIME_TO_ANSWER)
         return self._put_to_use(swapped)

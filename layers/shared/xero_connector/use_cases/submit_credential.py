@@ -18,6 +18,7 @@ from xero_connector.domain.history import Action
 from xero_connector.domain.ports import Clock, Deadline, LeaseHolder, Observer, Registry, Vault
 from xero_connector.domain.proof import Proof, Verdict, proven
 from xero_connector.domain.rejection import keeps_pair
+from xero_connector.domain.setup_link import by_setup_link
 from xero_connector.domain.status import FINAL, Status
 from xero_connector.domain.submission import Submission
 from xero_connector.domain.time_budget import TIME_FOR_ANOTHER_CALL, TIME_FOR_TOKENS, TIME_TO_ANSWER, TIME_TO_SAVE
@@ -48,6 +49,19 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class _Origin:
+    """Who is responsible for a submission, and the setup link by which a customer made it."""
+
+    submitted_by: str
+    setup_link_id: str | None
+
+    @property
+    def actor(self) -> str:
+        """Who did it, as the audit trail says it."""
+        return self.submitted_by if self.setup_link_id is None else by_setup_link(self.setup_link_id)
+
+
+@dataclass(frozen=True, slots=True)
 class SubmitCredential:
     """Proves a pair and stores it; a pair that Xero definitely refuses leaves no trace."""
 
@@ -63,14 +77,18 @@ class SubmitCredential:
     observer: Observer
     default_scopes: tuple[str, ...]
 
-    def __call__(self, submission: Submission, *, submitted_by: str) -> Submitted:
-        """Raises `Conflict` if the client ID already has a credential, `PairRefused` if Xero refuses the pair.
+    def __call__(
+        self, submission: Submission, *, submitted_by: str, setup_link_id: str | None = None
+    ) -> Submitted:
+        """Take the pair in; `setup_link_id` names the setup link by which a customer handed it over, if one did.
+
+        Raises `Conflict` if the client ID already has a credential, `PairRefused` if Xero refuses the pair.
 
         Raises `SecretUnderAnotherKey` if another deployment has secrets of these names.
         """
         outcome = "failed"
         try:
-            submitted = self._submit(submission, submitted_by=submitted_by)
+            submitted = self._submit(submission, _Origin(submitted_by, setup_link_id))
             outcome = "pending" if submitted.credential.status is Status.PENDING_VALIDATION else "proven"
         except Conflict:
             outcome = "conflict"
@@ -82,7 +100,7 @@ class SubmitCredential:
             self.observer.count(f"Submissions.{outcome}")
         return submitted
 
-    def _submit(self, submission: Submission, *, submitted_by: str) -> Submitted:
+    def _submit(self, submission: Submission, origin: _Origin) -> Submitted:
         client_id = submission.pair.client_id
         earlier = self.registry.get(client_id)
         if earlier is not None and earlier.status not in FINAL:
@@ -102,7 +120,7 @@ class SubmitCredential:
                 hint="Wait for the other submission to end, and look at the credential in a minute.",
             )
         try:
-            return self._prove_and_store(submission, submitted_by=submitted_by, earlier=earlier)
+            return self._prove_and_store(submission, origin, earlier=earlier)
         finally:
             self._end_reservation(client_id, owner)
 
@@ -117,7 +135,7 @@ class SubmitCredential:
             self.observer.warning("reservation_not_ended", client_id=client_id, detail=unavailable.detail)
 
     def _prove_and_store(
-        self, submission: Submission, *, submitted_by: str, earlier: Credential | None
+        self, submission: Submission, origin: _Origin, *, earlier: Credential | None
     ) -> Submitted:
         pair = submission.pair
         # Before Xero is asked: whoever else uses this client ID's secrets goes on undisturbed.
@@ -131,16 +149,16 @@ class SubmitCredential:
         # between leaves a secret that was not confirmed, and the next submission replaces it.
         version_id = client_version_id(incarnation, 1)
         self._insist_on(lambda: self.vault.put_client_pair(pair, version_id=version_id), leaving=TIME_TO_SAVE)
-        new = self._credential(
-            submission, incarnation, earlier=earlier, submitted_by=submitted_by, now=self.clock()
-        )
-        new = _with_proof(new, proof, submitted_by)
+        new = self._credential(submission, incarnation, origin, earlier=earlier, now=self.clock())
+        new = _with_proof(new, proof, origin)
         credential = self._insist_on(lambda: self._create(new, earlier), leaving=TIME_TO_ANSWER)
         if credential.status is Status.PENDING_VALIDATION:
             return Submitted(credential, None)
         if credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
             return Submitted(self._first_tokens(credential), None)
-        return Submitted(credential, self._connect_link(pair.client_id))
+        # The page behind a setup link leads on to the consent by itself.
+        link = self._connect_link(pair.client_id) if origin.setup_link_id is None else None
+        return Submitted(credential, link)
 
     def _insist_on[Result](self, act: Callable[[], Result], *, leaving: timedelta) -> Result:
         try:
@@ -187,12 +205,12 @@ class SubmitCredential:
         self,
         submission: Submission,
         incarnation: UUID,
+        origin: _Origin,
         *,
         earlier: Credential | None,
-        submitted_by: str,
         now: datetime,
     ) -> Credential:
-        return Credential(
+        credential = Credential(
             client_id=submission.pair.client_id,
             incarnation=incarnation,
             status=Status.PENDING_VALIDATION,
@@ -203,9 +221,13 @@ class SubmitCredential:
             # The versions of an earlier incarnation are still in the same secret, and still count.
             allowance=VersionAllowance.full(now) if earlier is None else earlier.allowance,
             created_at=now,
-            created_by=submitted_by,
+            created_by=origin.submitted_by,
+            setup_link_id=origin.setup_link_id,
             updated_at=now,
-        ).noted(Action.SUBMITTED, by=submitted_by)
+        ).noted(Action.SUBMITTED, by=origin.actor)
+        if origin.setup_link_id is None:
+            return credential
+        return credential.noted(Action.SETUP_LINK_USED, by=origin.actor, detail=origin.setup_link_id)
 
     def _first_tokens(self, credential: Credential) -> Credential:
         if self.deadline() - self.clock() < TIME_FOR_TOKENS:
@@ -220,13 +242,13 @@ class SubmitCredential:
         return refresh.credential
 
 
-def _with_proof(credential: Credential, proof: Proof, submitted_by: str) -> Credential:
+def _with_proof(credential: Credential, proof: Proof, origin: _Origin) -> Credential:
     checked = credential.checked(**proof.checks)
     if proof.verdict is not Verdict.GOOD:
         return checked
     good = proven(checked, credential.updated_at)
     custom = credential.integration_type is IntegrationType.CUSTOM_CONNECTION
-    return good if custom else good.noted(Action.CONNECT_LINK_CREATED, by=submitted_by)
+    return good if custom else good.noted(Action.CONNECT_LINK_CREATED, by=origin.actor)
 
 
 def _already_exists(credential: Credential) -> Conflict:

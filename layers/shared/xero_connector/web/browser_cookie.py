@@ -31,12 +31,16 @@ def binding_cookie(browser: BrowserBinding) -> Cookie:
 
 def read_binding(app: APIGatewayRestResolver, ticket_hash: str) -> BrowserBinding | None:
     """Return the content of this browser's cookie for a ticket, or None without a valid one."""
-    name = _name(ticket_hash)
-    for cookie_name, value in _cookies(app):
+    for value in cookie_values(app, _name(ticket_hash)):
         binding, _, ticket = value.partition(".")
-        if cookie_name == name and is_token(binding) and is_token(ticket) and digest(ticket) == ticket_hash:
+        if is_token(binding) and is_token(ticket) and digest(ticket) == ticket_hash:
             return BrowserBinding(ticket, binding)
     return None
+
+
+def cookie_values(app: APIGatewayRestResolver, name: str) -> list[str]:
+    """Return every value that this browser sends under a cookie's name."""
+    return [value for cookie_name, value in _cookies(app) if cookie_name == name]
 
 
 def _cookies(app: APIGatewayRestResolver) -> Iterator[tuple[str, str]]:

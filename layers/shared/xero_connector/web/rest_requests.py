@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from xero_connector.domain.errors import BodyTooLarge, MalformedRequest
+from xero_connector.domain.setup_link import LinkState
 from xero_connector.domain.status import Status
 from xero_connector.domain.submission import parse_client_id
 
@@ -77,6 +78,11 @@ def json_body(app: APIGatewayRestResolver) -> object:
     return content
 
 
+def optional_json_body(app: APIGatewayRestResolver) -> object:
+    """Return the request's JSON body, an empty object where there is no body; may raise `MalformedRequest`."""
+    return json_body(app) if app.current_event.body else {}
+
+
 def caller(app: APIGatewayRestResolver) -> str:
     """Return the ARN of the IAM principal that signed the request."""
     return app.current_event.request_context.identity.user_arn or "unknown"
@@ -97,6 +103,19 @@ def status(app: APIGatewayRestResolver) -> Status | None:
     except ValueError as error:
         raise MalformedRequest(
             "There is no such status.", code="malformed_status", hint=f"Use one of: {', '.join(Status)}."
+        ) from error
+
+
+def link_state(app: APIGatewayRestResolver) -> LinkState | None:
+    """Return the state of the setup links to list, or raise `MalformedRequest`."""
+    name = _once(app, "state")
+    if name is None:
+        return None
+    try:
+        return LinkState(name)
+    except ValueError as error:
+        raise MalformedRequest(
+            "There is no such state.", code="malformed_state", hint=f"Use one of: {', '.join(LinkState)}."
         ) from error
 
 

@@ -14,33 +14,35 @@ _FIELDS = frozenset({"client_id", "client_secret", "label", "integration_type", 
 
 def parse_submission(body: object) -> Submission:
     """Read the body of `POST /credentials`, or raise `MalformedRequest` that names the field."""
-    fields = _object(body)
-    _check_names(fields, _FIELDS)
-    integration_type = _integration_type(fields.get("integration_type"))
+    fields = json_object(body)
+    check_names(fields, _FIELDS)
+    integration_type = parse_integration_type(fields.get("integration_type"))
     return Submission(
         pair=ClientPair(
             parse_client_id(_text(fields, "client_id")), parse_client_secret(_text(fields, "client_secret"))
         ),
         label=parse_label(fields.get("label")),
         integration_type=integration_type,
-        scopes=_scopes(fields.get("scopes"), integration_type),
+        scopes=parse_scopes(fields.get("scopes"), integration_type),
     )
 
 
 def parse_secret_body(body: object) -> str:
     """Read the body of `PUT /credentials/{client_id}/secret`."""
-    fields = _object(body)
-    _check_names(fields, frozenset({"client_secret"}))
+    fields = json_object(body)
+    check_names(fields, frozenset({"client_secret"}))
     return parse_client_secret(_text(fields, "client_secret"))
 
 
-def _object(body: object) -> Mapping[str, object]:
+def json_object(body: object) -> Mapping[str, object]:
+    """Return the members of a JSON object, or raise `MalformedRequest`."""
     if not isinstance(body, dict):
         raise MalformedRequest("The body is not a JSON object.", hint="Send a JSON object as the body.")
     return body
 
 
-def _check_names(fields: Mapping[str, object], allowed: frozenset[str]) -> None:
+def check_names(fields: Mapping[str, object], allowed: frozenset[str]) -> None:
+    """Raise `MalformedRequest` for a field that does not exist."""
     if not allowed.issuperset(fields):
         raise MalformedRequest(
             "The request has a field that does not exist.",
@@ -60,7 +62,8 @@ def _text(fields: Mapping[str, object], name: str) -> str:
     return value
 
 
-def _integration_type(value: object) -> IntegrationType:
+def parse_integration_type(value: object) -> IntegrationType:
+    """Read an integration type, a Web app by default, or raise `MalformedRequest`."""
     if value is None:
         return IntegrationType.WEB_APP
     try:
@@ -73,7 +76,8 @@ def _integration_type(value: object) -> IntegrationType:
         ) from None  # The cause repeats the value, which can be a client secret in the wrong field.
 
 
-def _scopes(value: object, integration_type: IntegrationType) -> tuple[str, ...] | None:
+def parse_scopes(value: object, integration_type: IntegrationType) -> tuple[str, ...] | None:
+    """Read scopes that fit the integration type, or raise `MalformedRequest`."""
     if value is None:
         return None
     if not isinstance(value, list) or not 0 < len(value) <= MOST_SCOPES:

@@ -1,0 +1,134 @@
+"""Open a setup link: find out where things stand, for the page to show."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from xero_connector.domain import setup_refusals
+from xero_connector.domain.consent import ConnectTicket, digest
+from xero_connector.domain.credential import Credential, IntegrationType
+from xero_connector.domain.healing import wants_secret
+from xero_connector.domain.ports import Clock, Consents, Registry
+from xero_connector.domain.scopes import OF_A_USER
+from xero_connector.domain.setup_link import OPENED_AGAIN_AFTER, SetupLink, connect_ticket
+from xero_connector.domain.setup_view import SetupView, Stage, Try
+from xero_connector.domain.status import Status
+from xero_connector.services.change_setup_link import ChangeSetupLink
+from xero_connector.services.find_setup_link import FindSetupLink
+
+_STAGES = {
+    Status.PENDING_VALIDATION: Stage.WAITING,
+    Status.VALIDATED: Stage.CONSENT,
+    Status.CONNECTED: Stage.CONNECTED,
+    Status.DEGRADED: Stage.CONNECTED,
+    Status.REAUTHORIZATION_REQUIRED: Stage.REAUTHORIZE,
+    Status.CLIENT_REJECTED: Stage.SECRET,
+    Status.DISCONNECTING: Stage.ENDED,
+    Status.DISCONNECTED: Stage.ENDED,
+    Status.REJECTED: Stage.ENDED,
+}
+_OF_A_CONSENT = frozenset({Stage.CONSENT, Stage.REAUTHORIZE})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSetupLink:
+    """Reads link and credential. It consumes nothing, so scanners and link previews may open it too."""
+
+    registry: Registry
+    consents: Consents
+    find_setup_link: FindSetupLink
+    change_setup_link: ChangeSetupLink
+    clock: Clock
+    redirect_uri: str
+    default_scopes: tuple[str, ...]
+    connect_link_lifetime: timedelta
+
+    def __call__(self, ticket: str, *, integration_type: IntegrationType | None, browser_hash: str) -> SetupView:
+        """Return what the page shows; `integration_type` is what the customer has chosen so far.
+
+        Raises `SetupRefused`.
+        """
+        link = self._noted(self.find_setup_link(ticket))
+        credential = None if link.client_id is None else self.registry.get(link.client_id)
+        stage = _stage(link, credential)
+        if stage in {Stage.PAIR, Stage.SECRET} and link.is_over(self.clock()):
+            raise setup_refusals.setup_link_expired()
+        last_try = self._last_try(link, browser_hash)
+        fixed = link.integration_type or (credential.integration_type if credential else None)
+        chosen = fixed or (last_try.integration_type if last_try else None) or integration_type
+        return SetupView(
+            stage=stage,
+            purpose=link.purpose,
+            label=link.label,
+            integration_type=chosen,
+            type_is_fixed=fixed is not None,
+            scopes=self._scopes(link, credential, chosen),
+            redirect_uri=self.redirect_uri,
+            expires_at=link.expires_at,
+            client_id=link.client_id,
+            checks={} if credential is None else credential.checks,
+            tenants=() if credential is None else credential.tenants,
+            tenants_pending=credential is not None and credential.tenants_pending,
+            connect_ticket=self._connect_ticket(ticket, link) if stage in _OF_A_CONSENT else None,
+            last_try=last_try if stage in {Stage.PAIR, Stage.SECRET} else None,
+        )
+
+    def _noted(self, link: SetupLink) -> SetupLink:
+        now = self.clock()
+
+        def opened(link: SetupLink) -> SetupLink:
+            before = link.last_opened_at
+            return link.opened(now) if before is None or before + OPENED_AGAIN_AFTER <= now else link
+
+        return self.change_setup_link(link.setup_link_id, opened)
+
+    @staticmethod
+    def _last_try(link: SetupLink, browser_hash: str) -> Try | None:
+        last = link.last_try
+        return last.result if last is not None and last.browser_hash == browser_hash else None
+
+    def _scopes(
+        self, link: SetupLink, credential: Credential | None, chosen: IntegrationType | None
+    ) -> tuple[str, ...]:
+        if credential is not None and credential.requested_scopes:
+            return credential.requested_scopes
+        scopes = link.scopes or self.default_scopes
+        if chosen is not IntegrationType.CUSTOM_CONNECTION:
+            return scopes
+        return tuple(scope for scope in scopes if scope not in OF_A_USER)
+
+    def _connect_ticket(self, ticket: str, link: SetupLink) -> str:
+        """Return the connect ticket of this link; it is made once, with the first visit that leads to consent."""
+        derived = connect_ticket(ticket)
+        now = self.clock()
+        present = self.consents.get_ticket(digest(derived))
+        if present is None:
+            present = self._new_ticket(derived, link)
+            self.consents.add_ticket(present)
+        if present.expires_at <= now:
+            raise setup_refusals.setup_link_expired()
+        return derived
+
+    def _new_ticket(self, derived: str, link: SetupLink) -> ConnectTicket:
+        client_id = link.client_id
+        if client_id is None:
+            raise AssertionError("only a link with a credential leads to consent")
+        now = self.clock()
+        expires_at = link.expires_at
+        if link.used_at is not None:
+            expires_at = max(expires_at, link.used_at + self.connect_link_lifetime)
+        return ConnectTicket(
+            ticket_hash=digest(derived), client_id=client_id, created_at=now, expires_at=expires_at
+        )
+
+
+def _stage(link: SetupLink, credential: Credential | None) -> Stage:
+    if link.client_id is None:
+        return Stage.PAIR
+    if credential is None or not link.leads_to(credential):
+        return Stage.ENDED
+    if wants_secret(credential):
+        return Stage.SECRET
+    stage = _STAGES[credential.status]
+    if credential.integration_type is IntegrationType.CUSTOM_CONNECTION and stage in _OF_A_CONSENT:
+        return Stage.CONNECTING
+    return stage
