@@ -154,11 +154,13 @@ class SubmitCredential:
         credential = self._insist_on(lambda: self._create(new, earlier), leaving=TIME_TO_ANSWER)
         if credential.status is Status.PENDING_VALIDATION:
             return Submitted(credential, None)
+        if origin.setup_link_id is not None:
+            # The page behind a setup link leads on to the consent itself. Its function reads no secret and writes
+            # no tokens: a Custom connection is due, so the schedule gets its tokens within a minute.
+            return Submitted(credential, None)
         if credential.integration_type is IntegrationType.CUSTOM_CONNECTION:
             return Submitted(self._first_tokens(credential), None)
-        # The page behind a setup link leads on to the consent by itself.
-        link = self._connect_link(pair.client_id) if origin.setup_link_id is None else None
-        return Submitted(credential, link)
+        return Submitted(credential, self._connect_link(pair.client_id))
 
     def _insist_on[Result](self, act: Callable[[], Result], *, leaving: timedelta) -> Result:
         try:
