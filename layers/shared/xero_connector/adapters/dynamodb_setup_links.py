@@ -84,7 +84,7 @@ class DynamoDBSetupLinks:
             Limit=limit,
         )
         links = readable_rows(_from_item, found, self.unreadable)
-        return Page(links, None if last is None else encoded_token(last["client_id"]))
+        return Page(links, None if last is None else encoded_token(items.from_wire(last)["client_id"]))
 
     def count_try(self, address_hash: str, *, now: datetime, window: timedelta) -> int:
         for _ in range(_MOST_LOOKS):
