@@ -9,11 +9,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from xero_connector.bootstrap import application, invocation, observer
 from xero_connector.domain.consent import digest
 from xero_connector.observability import flushing
-from xero_connector.web import browser_cookie, html_pages
+from xero_connector.web import browser_cookie, consent_pages
 from xero_connector.web.authorization_response import read_callback
+from xero_connector.web.pages.respond import CONTENT_TYPE, accepted_language
 from xero_connector.web.rest_requests import path_segment
 
-app = html_pages.resolver(lambda: application().settings.console_url, lambda error: application().report(error))
+app = consent_pages.resolver(lambda: application().settings.console_url, lambda error: application().report(error))
 
 
 @app.get("/connect/<ticket>")
@@ -24,9 +25,9 @@ def connect(ticket: str) -> Response[str]:
     started = application().start_consent(ticket, binding=browser.binding if browser else None)
     return Response(
         status_code=int(HTTPStatus.FOUND),
-        content_type="text/html; charset=utf-8",
+        content_type=CONTENT_TYPE,
         body="",
-        headers={**html_pages.HEADERS, "Location": started.authorization_url},
+        headers={**consent_pages.REDIRECT_HEADERS, "Location": started.authorization_url},
         cookies=[browser_cookie.binding_cookie(started.browser)],
     )
 
@@ -36,12 +37,12 @@ def callback() -> Response[str]:
     """Receive a browser back from Xero."""
     response = read_callback(app, issuer=application().settings.xero_identity_url)
     connected = application().complete_consent(response)
-    pages = html_pages.HtmlPages(application().settings.console_url)
+    pages = consent_pages.ConsentPages(application().settings.console_url, accepted_language(app))
     return pages.connected(
         connected.tenants,
         pending=connected.tenants_pending,
         stored=connected.stored,
-        reference=html_pages.reference(app),
+        reference=consent_pages.reference(app),
     )
 
 

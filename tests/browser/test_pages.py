@@ -119,5 +119,5 @@ def test_a_made_up_link_says_what_to_do(journey: Journey, context: BrowserContex
     page = context.new_page()
     base = journey.stack.description.callback_url.removesuffix("/oAuth2CallBack")
     page.goto(f"{base}/connect/{'A' * 43}")
-    expect(page.get_by_text("What to do:")).to_be_visible()
+    expect(page.get_by_role("heading", name="What to do")).to_be_visible()
     assert_readable(page)

@@ -25,6 +25,7 @@ from xero_connector.domain.scopes import GRANULAR_SCOPES
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.services.refresh_turn import Outcome
+from xero_connector.web.pages.catalogue import SHIPPED, keys
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/shared/xero_connector"
@@ -455,7 +456,7 @@ def test_the_example_of_an_event_is_of_its_schema_and_writes_times_as_events_do(
 
 @cache
 def sentences_of_the_source() -> str:
-    """Every string of the source, one a line; what is filled in is an ellipsis."""
+    """Every string of the source and of the catalogue, one a line; what is filled in is an ellipsis."""
     found = []
     for node in nodes():
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -463,6 +464,7 @@ def sentences_of_the_source() -> str:
         if isinstance(node, ast.JoinedStr):
             parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
             found.append("".join(map(str, parts)))
+    found += [str(text) for _, text in keys(SHIPPED.open("en").texts)]
     return "\n".join(found)
 
 

@@ -48,7 +48,7 @@ def refusal(call: Callable[[], object]) -> ConsentRefused:
     with pytest.raises(ConsentRefused) as refused:
         call()
     assert refused.value.detail
-    assert refused.value.hint
+    assert refused.value.key
     return refused.value
 
 
@@ -218,7 +218,7 @@ def test_xero_refuses_the_scopes(world: World, visit: Visit) -> None:
 def test_xero_ends_the_consent_with_another_error(visit: Visit, error: str, code: str) -> None:
     refused = visit.refused(code=None, error=error, error_description="Requested wrong apps scopes")
     assert refused.code == code
-    assert error not in refused.detail + refused.hint
+    assert error not in refused.detail
 
 
 def test_an_error_without_a_state_is_explained_without_touching_anything(world: World, visit: Visit) -> None:
@@ -310,7 +310,7 @@ def test_without_keys_to_check_the_answer_no_code_is_spent(world: World, visit: 
     world.xero.key_failures.append(kind)
     refused = visit.refused()
     assert refused.code == "xero_unavailable"
-    assert "reload" in refused.hint
+    assert refused.key == "xero_postponed"
     assert visit.exchanges == 0
     assert visit.phase is RequestPhase.OPEN
     after = world.credential()

@@ -22,7 +22,7 @@ def start(world: World, ticket: str, browser: BrowserBinding | None = None) -> S
 def refusal(world: World, ticket: str) -> ConsentRefused:
     with pytest.raises(ConsentRefused) as refused:
         start(world, ticket)
-    assert refused.value.hint
+    assert refused.value.key
     assert not refused.value.can_retry
     return refused.value
 

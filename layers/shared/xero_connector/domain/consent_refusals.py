@@ -1,7 +1,7 @@
-"""The table of the reasons why a consent cannot go on: status, code and words of each page.
+"""The table of the reasons why a consent cannot go on: status, code and key of each page.
 
-It is one table, so it stands in one file, however long. A row is called to make its `ConsentRefused`. Rows that
-share a code share its status (see `docs/api.md`).
+The words of a page are in the catalogue of texts, under the key of its row. A row is called to make its
+`ConsentRefused`. Rows that share a code share its status (see `docs/api.md`).
 """
 
 from collections.abc import Mapping
@@ -23,27 +23,21 @@ _AUTHORIZATION_FAILED = "authorization_failed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """One row: what happened, what to do, and whether the page offers to open the connect link again.
+    """One row: its name in the catalogue, what happened, and whether opening the connect link again can help.
 
-    Where a connection may exist, the title must not be the default.
+    `detail` is for the log line; no page shows it.
     """
 
+    key: str
     code: str
     status: HTTPStatus
-    title: str = "Xero was not connected"
     detail: str
-    hint: str
     can_retry: bool = True
 
     def __call__(self) -> ConsentRefused:
-        """Return a new error with these words."""
+        """Return a new error of this row."""
         return ConsentRefused(
-            self.detail,
-            code=self.code,
-            status=self.status,
-            title=self.title,
-            hint=self.hint,
-            can_retry=self.can_retry,
+            self.detail, key=self.key, code=self.code, status=self.status, can_retry=self.can_retry
         )
 
 
@@ -51,28 +45,25 @@ class Refusal:
 
 # It was never made, or its ticket has been removed since.
 ticket_unknown = Refusal(
+    key="ticket_unknown",
     code="ticket_unknown",
     status=HTTPStatus.NOT_FOUND,
-    title="This link cannot be used",
     detail="This connect link does not exist.",
-    hint="Check that the whole link was copied, or ask your administrator for a new one.",
     can_retry=False,
 )
 ticket_expired = Refusal(
+    key="ticket_expired",
     code="ticket_expired",
     status=HTTPStatus.GONE,
-    title="This link cannot be used",
     detail="This connect link has expired.",
-    hint="Ask your administrator for a new one.",
     can_retry=False,
 )
 # The status of the credential allows no consent.
 not_connectable = Refusal(
+    key="not_connectable",
     code=NOT_CONNECTABLE,
     status=HTTPStatus.CONFLICT,
-    title="Not at the moment",
     detail="This connection cannot be made at the moment.",
-    hint="Ask your administrator to check the status of this connection. They have to do something first.",
     can_retry=False,
 )
 
@@ -80,195 +71,179 @@ not_connectable = Refusal(
 
 # The state is missing, forged, or has been removed since.
 state_unknown = Refusal(
+    key="state_unknown",
     code="state_unknown",
     status=HTTPStatus.BAD_REQUEST,
-    title="There is no consent to complete",
     detail="This page does not belong to a consent that was started here.",
-    hint="If Xero is not connected yet, open the connect link that your administrator gave you. If Xero is "
-    "connected, there is nothing to do.",
 )
 # The authorization request ended before, without a grant.
 state_used = Refusal(
+    key="state_used",
     code="state_used",
     status=HTTPStatus.BAD_REQUEST,
-    title="This consent has ended",
     detail="This consent has already ended.",
-    hint="Start again.",
 )
 state_expired = Refusal(
+    key="state_expired",
     code="state_expired",
     status=HTTPStatus.GONE,
-    title="This consent has ended",
     detail="This consent took longer than an hour.",
-    hint="Start again.",
 )
 wrong_browser = Refusal(
+    key="wrong_browser",
     code="wrong_browser",
     status=HTTPStatus.FORBIDDEN,
     detail="This consent was started in another browser, or its cookie is missing.",
-    hint="Open the connect link again in the browser in which you log in to Xero, and allow cookies for this "
-    "page.",
 )
 # Xero redirected with neither a code nor an error.
 code_missing = Refusal(
+    key="code_missing",
     code="code_missing",
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero sent no authorization code.",
-    hint="Start again.",
 )
 # A parameter came more than once (RFC 6749 §3.1), or the code cannot be a code (RFC 6749 §A.11).
 callback_malformed = Refusal(
+    key="callback_malformed",
     code="callback_malformed",
     status=HTTPStatus.BAD_REQUEST,
-    title="There is no consent to complete",
     detail="The address of this page is not one that Xero makes, so it was not used.",
-    hint="Open the connect link again, and do not change the address to which Xero sends you.",
 )
 # The answer names another authorization server than the one that was asked (RFC 9207 §2.4).
 wrong_issuer = Refusal(
+    key="wrong_issuer",
     code="wrong_issuer",
     status=HTTPStatus.BAD_REQUEST,
-    title="There is no consent to complete",
     detail="The address of this page does not come from Xero, so it was not used.",
-    hint="Open the connect link again. If this happens again, tell your administrator.",
 )
 
 # --- an error that Xero sends back (RFC 6749 §4.1.2.1) -----------------------------------------------------------
 
 consent_denied = Refusal(
+    key="consent_denied",
     code="consent_denied",
     status=HTTPStatus.BAD_REQUEST,
     detail="Access was not allowed at Xero, so nothing was connected.",
-    hint="If that was a mistake, start again and choose Allow access.",
 )
 scopes_refused = Refusal(
+    key="scopes_refused",
     code="scopes_refused",
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero does not allow this app the permissions that it asked for.",
-    hint="Tell your administrator that the scopes of the Xero app and of this connection differ.",
 )
 xero_unavailable = Refusal(
+    key="xero_unavailable",
     code=XERO_UNAVAILABLE,
     status=HTTPStatus.SERVICE_UNAVAILABLE,
-    title="Not at the moment",
     detail="Xero is not available at the moment.",
-    hint="Start again in a few minutes.",
 )
 login_required = Refusal(
+    key="login_required",
     code=_AUTHORIZATION_FAILED,
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero could not ask you for your consent.",
-    hint="Log in to Xero, then start again. If this happens again, tell your administrator.",
 )
 app_refused = Refusal(
+    key="app_refused",
     code=_AUTHORIZATION_FAILED,
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero does not accept the request of this app.",
-    hint="Tell your administrator that the Xero app is not set up correctly.",
 )
 authorization_failed = Refusal(
+    key="authorization_failed",
     code=_AUTHORIZATION_FAILED,
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero ended the consent with an error.",
-    hint="Start again. If this happens again, tell your administrator.",
 )
 
 # --- before the code is exchanged: the same callback may be opened again -----------------------------------------
 
 # Another callback, or a refresh, works on the same credential.
 busy = Refusal(
+    key="busy",
     code=BUSY,
     status=HTTPStatus.CONFLICT,
-    title="One moment, please",
     detail="This consent is being completed right now.",
-    hint="Wait a few seconds and reload this page: nothing is lost.",
     can_retry=False,
 )
 # Another version of the tokens secret could take the place of one that is still needed.
 too_often = Refusal(
+    key="too_often",
     code="too_often",
     status=HTTPStatus.TOO_MANY_REQUESTS,
-    title="Too many consents today",
     detail="This connection was made too many times today.",
-    hint="The existing connection continues to work. Wait an hour, then reload this page or start again.",
 )
 # Xero answered 429, and did not take the code.
 throttled = Refusal(
+    key="throttled",
     code="throttled",
     status=HTTPStatus.SERVICE_UNAVAILABLE,
-    title="One moment, please",
     detail="Xero is receiving too many requests and asks for a pause.",
-    hint="Wait a minute and reload this page: nothing is lost.",
     can_retry=False,
 )
 store_postponed = Refusal(
+    key="store_postponed",
     code=STORE_UNAVAILABLE,
     status=HTTPStatus.SERVICE_UNAVAILABLE,
-    title="Not at the moment",
     detail="This consent could not be completed right now.",
-    hint="Wait a minute and reload this page: nothing is lost.",
     can_retry=False,
 )
 xero_postponed = Refusal(
+    key="xero_postponed",
     code=XERO_UNAVAILABLE,
     status=HTTPStatus.SERVICE_UNAVAILABLE,
-    title="Not at the moment",
     detail="This consent could not be completed right now.",
-    hint="Wait a minute and reload this page: nothing is lost.",
     can_retry=False,
 )
 # A store failed anywhere else.
 store_unavailable = Refusal(
+    key="store_unavailable",
     code=STORE_UNAVAILABLE,
     status=HTTPStatus.SERVICE_UNAVAILABLE,
-    title="Not at the moment",
     detail="This cannot be done at the moment.",
-    hint="Start again in a minute.",
 )
 
 # --- the exchange of the code ------------------------------------------------------------------------------------
 
 client_rejected = Refusal(
+    key="client_rejected",
     code="client_rejected",
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero refuses the client ID and client secret of this app.",
-    hint="Ask your administrator to enter a new client secret, then open the connect link again.",
 )
 redirect_uri_refused = Refusal(
+    key="redirect_uri_refused",
     code="redirect_uri_refused",
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero refuses the address that it sent you back to.",
-    hint="Tell your administrator that the redirect URI of the Xero app differs from the one that is used here.",
 )
 code_refused = Refusal(
+    key="code_refused",
     code="code_refused",
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero no longer accepts this consent: it took longer than five minutes, or it was already used.",
-    hint="Start again.",
 )
 # The code may be used up.
 exchange_unanswered = Refusal(
+    key="exchange_unanswered",
     code=XERO_UNAVAILABLE,
     status=HTTPStatus.SERVICE_UNAVAILABLE,
-    title="Not at the moment",
     detail="Xero gave no definite answer, so the consent could not be completed.",
-    hint="Start again in a few minutes.",
 )
 # The ID token does not prove whose consent this is.
 id_token_refused = Refusal(
+    key="id_token_refused",
     code="id_token_refused",
     status=HTTPStatus.BAD_REQUEST,
     detail="Xero's answer could not be verified, so it was not used.",
-    hint="Start again. If this happens again, tell your administrator.",
 )
 # Without a refresh token the connection would end after 30 minutes.
 refresh_token_missing = Refusal(
+    key="refresh_token_missing",
     code=REFRESH_TOKEN_MISSING,
     status=HTTPStatus.BAD_REQUEST,
-    title="This consent is not enough",
     detail="Xero gave no lasting access with this consent, so it was not kept. An earlier connection continues to "
     "work.",
-    hint="Tell your administrator that the consent came back without the scope offline_access.",
 )
 
 # --- from what Xero said to a row --------------------------------------------------------------------------------

@@ -96,23 +96,16 @@ class QuotaReached(RequestRefused):
 class ConsentRefused(ConnectorError):
     """A consent cannot go on (see `consent_refusals`); `can_retry` if opening the connect link again can help.
 
-    `ticket` is that link's, None where this browser does not hold it.
+    `key` names the words of its page. `ticket` is that of the connect link, None where this browser does not hold
+    it.
     """
 
     def __init__(
-        self,
-        detail: str,
-        *,
-        code: str,
-        status: HTTPStatus,
-        title: str,
-        hint: str,
-        can_retry: bool,
-        ticket: str | None = None,
+        self, detail: str, *, key: str, code: str, status: HTTPStatus, can_retry: bool, ticket: str | None = None
     ) -> None:
-        super().__init__(detail, code=code, hint=hint)
+        super().__init__(detail, code=code)
+        self.key = key
         self.status = status
-        self.title = title
         self.can_retry = can_retry
         self.ticket = ticket
 
@@ -120,10 +113,9 @@ class ConsentRefused(ConnectorError):
         """Return the same refusal for the page of a browser that holds a ticket."""
         return ConsentRefused(
             self.detail,
+            key=self.key,
             code=self.code,
             status=self.status,
-            title=self.title,
-            hint=self.hint,
             can_retry=self.can_retry,
             ticket=ticket,
         )

@@ -1,0 +1,1 @@
+"""The pages that people see: layout, style and words; `respond` makes an answer of them."""
