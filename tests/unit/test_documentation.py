@@ -15,7 +15,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from xero_connector.domain import consent_refusals
+from xero_connector.domain import consent_refusals, setup_refusals
 from xero_connector.domain.consent_refusals import Refusal
 from xero_connector.domain.events import iso_time
 from xero_connector.domain.history import EVENTS
@@ -251,6 +251,12 @@ def test_the_table_of_pages_is_that_of_the_consent_refusals() -> None:
     assert {(status, code) for status, [code] in described} == {
         (str(int(refusal.status)), refusal.code) for refusal in refusals
     }
+
+
+def test_the_table_of_setup_pages_is_that_of_the_setup_refusals() -> None:
+    refusals = [value for value in vars(setup_refusals).values() if isinstance(value, setup_refusals.Refusal)]
+    described = [(row[0], names(row[1])[0]) for row in table("docs/api.md", "### Setup pages")]
+    assert sorted(described) == sorted((str(int(row.status)), row.code) for row in refusals)
 
 
 # --- metrics, log messages, alarms, parameters -------------------------------------------------------------------

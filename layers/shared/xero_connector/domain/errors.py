@@ -11,7 +11,7 @@
     │   ├── PairRefused             Xero refuses the pair                   422
     │   └── QuotaReached            it comes too soon                       429
     ├── ConsentRefused            start the consent again, or ask the administrator (a page)
-    ├── SetupRefused              open the setup link again, or ask for another (a page)
+    ├── SetupRefused              ask the administrator for another link, or open the page again (a page)
     ├── TokenEndpointFailure      see `token_endpoint`: each kind has its own remedy
     ├── ConnectionsUnavailable    try again: Xero did not list the organisations
     ├── IdTokenRefused            do not trust this answer
@@ -122,10 +122,11 @@ class ConsentRefused(ConnectorError):
 
 
 class SetupRefused(ConnectorError):
-    """A setup page cannot be shown, or its form not be taken (see `setup_refusals`)."""
+    """There is no setup page to show (see `setup_refusals`); `key` names the words of the page that is shown."""
 
-    def __init__(self, detail: str, *, code: str, status: HTTPStatus) -> None:
+    def __init__(self, detail: str, *, key: str, code: str, status: HTTPStatus) -> None:
         super().__init__(detail, code=code)
+        self.key = key
         self.status = status
 
 

@@ -102,7 +102,7 @@ class ConsentPages:
             "organisations": [tenant.tenant_name for tenant in tenants] if stored else [],
         }
         kind = "good" if stored else "wait"
-        return self._page("consent/connected.html", HTTPStatus.OK, texts, values, reference, kind=kind)
+        return self._page("connected.html", HTTPStatus.OK, texts, values, reference, kind=kind)
 
     def refused(self, refusal: ConsentRefused, *, reference: str) -> Response[str]:
         """Say what happened and what to do, and offer what can help."""
@@ -112,7 +112,7 @@ class ConsentPages:
             ways.append(self._connect(refusal.ticket, "common.try_again"))
         values = {"what": f"{texts}.what", "todo": f"{texts}.todo"}
         return self._page(
-            "consent/stopped.html",
+            "stopped.html",
             refusal.status,
             texts,
             values,
@@ -126,7 +126,7 @@ class ConsentPages:
         texts = "consent.no_organisation"
         values = {"what": f"{texts}.lead", "todo": f"{texts}.todo"}
         ways = [] if ticket is None else [self._connect(ticket, f"{texts}.again")]
-        return self._page("consent/stopped.html", HTTPStatus.OK, texts, values, reference, kind="note", ways=ways)
+        return self._page("stopped.html", HTTPStatus.OK, texts, values, reference, kind="note", ways=ways)
 
     def _connect(self, ticket: str, text: str) -> dict[str, str]:
         return _way(f"{self.root}connect/{ticket}", text)

@@ -10,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from xero_connector.web.pages.catalogue import Catalogue
-from xero_connector.web.pages.wording import isolated, plain, say
+from xero_connector.web.pages.shown_steps import ShownStep
+from xero_connector.web.pages.wording import control, isolated, plain, say
 
 _HERE = Path(__file__).parent
 
@@ -57,6 +58,8 @@ def render(template: str, catalogue: Catalogue, values: Mapping[str, Any]) -> st
             t=t,
             raw=catalogue.text,
             has=catalogue.has,
+            control=lambda name: control(catalogue, name),
+            shown=lambda step: ShownStep(step, catalogue),
             language=catalogue.language,
             style=Markup(inline.style),  # noqa: S704 - our own file
             script=Markup(inline.script),  # noqa: S704 - our own file

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
@@ -46,18 +47,27 @@ def say(catalogue: Catalogue, key: str, values: Mapping[str, object]) -> Markup:
         name = match[1]
         if name in values:
             value = values[name]
-            return str(value if isinstance(value, Markup) else isolated(str(value)))
+            return str(_shown(value))
         return str(control(catalogue, name))
 
     return Markup(_PLACEHOLDER.sub(filled, marked))  # noqa: S704 - the catalogue is ours, and values are escaped
+
+
+def moment(time: datetime) -> Markup:
+    """Return a moment as everybody can read it; with JavaScript it becomes the reader's own time."""
+    in_utc = time.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        in_utc.strftime("%Y-%m-%dT%H:%M:%SZ"), in_utc.strftime("%Y-%m-%d, %H:%M UTC")
+    )
+
+
+def _shown(value: object) -> Markup:
+    if isinstance(value, Markup):
+        return value
+    return moment(value) if isinstance(value, datetime) else isolated(str(value))
 
 
 def control(catalogue: Catalogue, name: str) -> Markup:
     """Return the name of one of Xero's controls, as it stands on Xero's page."""
     # Xero's portal speaks English, whatever the language of the page.
     return Markup('<b class="control" lang="en">{}</b>').format(catalogue.text(_CONTROLS + name))
-
-
-def title(catalogue: Catalogue, key: str) -> str:
-    """Return a text for the title of a page, which holds no markup."""
-    return catalogue.text(key)
