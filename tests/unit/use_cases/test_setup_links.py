@@ -42,6 +42,7 @@ class Customer:
     url: str = field(repr=False)
     browser: str = "browser-1"
     address: str = "address-1"
+    has_current_form: bool = True
 
     @property
     def ticket(self) -> str:
@@ -51,17 +52,17 @@ class Customer:
     def link(self) -> SetupLink:
         return self.world.setup_links.links[setup_link_id(self.ticket)]
 
-    def opens(self, integration_type: IntegrationType | None = None) -> SetupView:
-        return self.world.app.open_setup_link(
-            self.ticket, integration_type=integration_type, browser_hash=self.browser
-        )
+    def opens(self) -> SetupView:
+        return self.world.app.open_setup_link(self.ticket, browser_hash=self.browser)
 
     def sends(
         self, client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET, integration_type: str = "web_app"
     ) -> SetupView:
         """Send the form, and follow the redirect to the page."""
         form = SetupForm(client_id=client_id, client_secret=client_secret, integration_type=integration_type)
-        sender = Sender(browser_hash=self.browser, address_hash=self.address)
+        sender = Sender(
+            browser_hash=self.browser, address_hash=self.address, has_current_form=self.has_current_form
+        )
         self.world.advance(0)
         self.world.app.hand_over_pair(self.ticket, form, sender)
         self.world.advance(0)
@@ -143,7 +144,7 @@ def test_opening_shows_the_guide_and_consumes_nothing(world: World) -> None:
     first, second = visitor.opens(), replace(visitor, browser="a-scanner").opens()
     assert first == second
     assert first.stage is Stage.PAIR
-    assert (first.label, first.integration_type, first.type_is_fixed) == ("Electro Land", None, False)
+    assert (first.label, first.integration_type) == ("Electro Land", None)
     assert first.redirect_uri == SETTINGS.redirect_uri
     assert visitor.link.state(NOON) is LinkState.OPENED
     assert world.consents.tickets == {}
@@ -174,12 +175,18 @@ def test_an_id_is_no_ticket(world: World) -> None:
         Customer(world, f"https://x/setup/{visitor.link.setup_link_id}").opens()
 
 
-def test_the_scopes_are_those_that_each_type_needs(world: World) -> None:
-    visitor = customer(world)
-    assert visitor.opens().scopes == SETTINGS.scopes
-    assert visitor.opens(IntegrationType.CUSTOM_CONNECTION).scopes == ("accounting.contacts",)
-    named = customer(world, scopes=("offline_access", "openid", "accounting.settings"))
-    assert named.opens(IntegrationType.CUSTOM_CONNECTION).scopes == ("accounting.settings",)
+def test_the_scopes_are_the_deployment_s_unless_the_link_names_some(world: World) -> None:
+    assert customer(world).opens().scopes == SETTINGS.scopes
+    named = ("offline_access", "openid", "accounting.settings")
+    assert customer(world, scopes=named).opens().scopes == named
+
+
+def test_a_custom_connection_asks_for_none_of_a_user_s_scopes(world: World) -> None:
+    known_to_xero(world)
+    world.xero.custom_connections.add(CLIENT_ID)
+    named = ("offline_access", "openid", "accounting.contacts")
+    customer(world, scopes=named).sends(integration_type="custom_connection")
+    assert world.credential().requested_scopes == ("accounting.contacts",)
 
 
 # A pair that is accepted
@@ -368,7 +375,7 @@ def test_a_link_that_fixes_the_type_does_not_listen_to_the_form(world: World) ->
     known_to_xero(world)
     world.xero.custom_connections.add(CLIENT_ID)
     visitor = customer(world, integration_type=IntegrationType.CUSTOM_CONNECTION)
-    assert visitor.opens(IntegrationType.WEB_APP).integration_type is IntegrationType.CUSTOM_CONNECTION
+    assert visitor.opens().integration_type is IntegrationType.CUSTOM_CONNECTION
     assert visitor.sends(integration_type="web_app").stage is Stage.CONNECTING
 
 
@@ -397,6 +404,15 @@ def test_what_cannot_be_a_pair_is_not_sent_to_xero(
     assert len(view.last_try.client_id) <= 200
     assert world.xero.calls == []
     assert (visitor.link.refusals, visitor.link.tries) == (0, 0)
+
+
+def test_a_form_of_another_browser_is_not_sent_to_xero(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    shown = replace(visitor, has_current_form=False).sends()
+    assert (shown.stage, problem(shown)) == (Stage.PAIR, TryProblem.FORM_EXPIRED)
+    assert world.xero.calls == []
+    assert visitor.sends().stage is Stage.CONSENT
 
 
 def test_a_form_without_a_type_is_of_a_web_app(world: World) -> None:

@@ -92,8 +92,7 @@ class Try:
 class SetupView:
     """Everything that the setup page shows.
 
-    `integration_type` is None where the customer has not chosen yet; with `type_is_fixed` there is no choice.
-    `scopes` are those that consent asks for, or that a
+    `integration_type` is None where the customer chooses. `scopes` are those that consent asks for, or that a
     Custom connection has to be given. `client_id`, `checks` and `tenants` belong to the credential, where there is
     one. `connect_ticket` opens `connect/{ticket}` in the stages `CONSENT` and `REAUTHORIZE`.
     """
@@ -102,7 +101,6 @@ class SetupView:
     purpose: Purpose
     label: str | None
     integration_type: IntegrationType | None
-    type_is_fixed: bool = False
     scopes: tuple[str, ...]
     redirect_uri: str
     expires_at: datetime

@@ -53,10 +53,14 @@ class SetupForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """The browser that sent the form and the address that it came from, each as a hash."""
+    """The browser that sent the form and the address that it came from, each as a hash.
+
+    `has_current_form` if the form is one that this very browser got.
+    """
 
     browser_hash: str
     address_hash: str
+    has_current_form: bool
 
 
 class _Unfit(Exception):
@@ -92,6 +96,9 @@ class HandOverPair:
             # There is nothing left to hand over: the page shows where things stand.
             return
         typed = _Typed.of(form, link, healed)
+        if not sender.has_current_form:
+            self._tell(link, sender, typed.result(TryProblem.FORM_EXPIRED))
+            return
         try:
             pair, integration_type = typed.pair(), typed.integration_type()
         except _Unfit as unfit:

@@ -8,7 +8,6 @@ from xero_connector.domain.consent import ConnectTicket, digest
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.healing import wants_secret
 from xero_connector.domain.ports import Clock, Consents, Registry
-from xero_connector.domain.scopes import OF_A_USER
 from xero_connector.domain.setup_link import OPENED_AGAIN_AFTER, SetupLink, connect_ticket
 from xero_connector.domain.setup_view import SetupView, Stage, Try
 from xero_connector.domain.status import Status
@@ -42,26 +41,20 @@ class OpenSetupLink:
     default_scopes: tuple[str, ...]
     connect_link_lifetime: timedelta
 
-    def __call__(self, ticket: str, *, integration_type: IntegrationType | None, browser_hash: str) -> SetupView:
-        """Return what the page shows; `integration_type` is what the customer has chosen so far.
-
-        Raises `SetupRefused`.
-        """
+    def __call__(self, ticket: str, *, browser_hash: str) -> SetupView:
+        """Return what the page shows to a browser, or raise `SetupRefused`."""
         link = self._noted(self.find_setup_link(ticket))
         credential = None if link.client_id is None else self.registry.get(link.client_id)
         stage = _stage(link, credential)
         if stage in {Stage.PAIR, Stage.SECRET} and link.is_over(self.clock()):
             raise setup_refusals.setup_link_expired()
         last_try = self._last_try(link, browser_hash)
-        fixed = link.integration_type or (credential.integration_type if credential else None)
-        chosen = fixed or (last_try.integration_type if last_try else None) or integration_type
         return SetupView(
             stage=stage,
             purpose=link.purpose,
             label=link.label,
-            integration_type=chosen,
-            type_is_fixed=fixed is not None,
-            scopes=self._scopes(link, credential, chosen),
+            integration_type=link.integration_type if credential is None else credential.integration_type,
+            scopes=_scopes(link, credential) or self.default_scopes,
             redirect_uri=self.redirect_uri,
             expires_at=link.expires_at,
             client_id=link.client_id,
@@ -86,16 +79,6 @@ class OpenSetupLink:
         last = link.last_try
         return last.result if last is not None and last.browser_hash == browser_hash else None
 
-    def _scopes(
-        self, link: SetupLink, credential: Credential | None, chosen: IntegrationType | None
-    ) -> tuple[str, ...]:
-        if credential is not None and credential.requested_scopes:
-            return credential.requested_scopes
-        scopes = link.scopes or self.default_scopes
-        if chosen is not IntegrationType.CUSTOM_CONNECTION:
-            return scopes
-        return tuple(scope for scope in scopes if scope not in OF_A_USER)
-
     def _connect_ticket(self, ticket: str, link: SetupLink) -> str:
         """Return the connect ticket of this link; it is made once, with the first visit that leads to consent."""
         derived = connect_ticket(ticket)
@@ -119,6 +102,10 @@ class OpenSetupLink:
         return ConnectTicket(
             ticket_hash=digest(derived), client_id=client_id, created_at=now, expires_at=expires_at
         )
+
+
+def _scopes(link: SetupLink, credential: Credential | None) -> tuple[str, ...] | None:
+    return link.scopes if credential is None else credential.requested_scopes
 
 
 def _stage(link: SetupLink, credential: Credential | None) -> Stage:

@@ -5,7 +5,6 @@ a form, but it knows no token, and a browser says where a form comes from (Fetch
 """
 
 import hmac
-import secrets
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass, field
@@ -63,48 +62,55 @@ class SetupBrowser:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedForm:
+    """What was typed, who sent it, and the browser to answer."""
+
+    form: SetupForm
+    sender: Sender
+    browser: SetupBrowser
+
+
 def browser_of(app: APIGatewayRestResolver, ticket: str) -> SetupBrowser:
     """Return the browser that asks, by its cookie for this link; one without gets a new one."""
-    return _known_browser(app, ticket) or SetupBrowser(_cookie_name(ticket), new_token())
+    name = _cookie_name(ticket)
+    binding = next((value for value in cookie_values(app, name) if is_token(value)), None)
+    return SetupBrowser(name, binding or new_token())
 
 
-def read_form(app: APIGatewayRestResolver, ticket: str, *, origin: str) -> tuple[SetupForm, Sender]:
-    """Return the form that this browser got and sent, or raise `SetupRefused`.
+def read_form(app: APIGatewayRestResolver, ticket: str, *, page_url: str) -> ReceivedForm:
+    """Read a form that came from the page at `page_url`, or raise `SetupRefused`.
 
-    `origin` is that of the page (RFC 6454).
+    A form without this browser's token is old: the cookie is gone, or it was the form of another browser.
     """
+    _check_where_it_comes_from(app, page_url)
     fields = _fields(app)
-    browser = _known_browser(app, ticket)
-    sent = fields.get("token", "")
-    if browser is None or not secrets.compare_digest(sent.encode(), browser.token.encode()):
-        raise setup_refusals.form_cross_site()
-    _check_where_it_comes_from(app, origin)
     form = SetupForm(
         client_id=fields.get("client_id", ""),
         client_secret=fields.get("client_secret", ""),
         integration_type=fields.get("integration_type", ""),
     )
-    return form, Sender(browser_hash=browser.browser_hash, address_hash=_address_hash(app))
-
-
-def _known_browser(app: APIGatewayRestResolver, ticket: str) -> SetupBrowser | None:
-    name = _cookie_name(ticket)
-    binding = next((value for value in cookie_values(app, name) if is_token(value)), None)
-    return None if binding is None else SetupBrowser(name, binding)
+    browser = browser_of(app, ticket)
+    is_current = hmac.compare_digest(fields.get("token", "").encode(), browser.token.encode())
+    sender = Sender(
+        browser_hash=browser.browser_hash, address_hash=_address_hash(app), has_current_form=is_current
+    )
+    return ReceivedForm(form, sender, browser)
 
 
 def _cookie_name(ticket: str) -> str:
     return f"__Host-setup-{setup_link_id(ticket)[:_NAME_DIGITS]}"
 
 
-def _check_where_it_comes_from(app: APIGatewayRestResolver, origin: str) -> None:
+def _check_where_it_comes_from(app: APIGatewayRestResolver, page_url: str) -> None:
     """Refuse what a browser says comes from another site.
 
     A page that sends no referrer has the origin "null" in its forms (Fetch §3.1): that says nothing.
     """
     sites = {line.strip().lower() for line in header_lines(app, "sec-fetch-site")}
     origins = {line.strip().lower() for line in header_lines(app, "origin")} - {"null"}
-    if sites - {"same-origin"} or origins - {origin.lower()}:
+    page = urlsplit(page_url)
+    if sites - {"same-origin"} or origins - {f"{page.scheme}://{page.netloc}".lower()}:
         raise setup_refusals.form_cross_site()
 
 
@@ -150,9 +156,3 @@ def _address_hash(app: APIGatewayRestResolver) -> str:
     if isinstance(address, IPv6Address):
         return digest(f"address/{IPv6Network((address, 64), strict=False)}")
     return digest(f"address/{address}")
-
-
-def origin_of(url: str) -> str:
-    """Return the origin of an address (RFC 6454 §4)."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
