@@ -67,7 +67,7 @@ def test_opening_the_link_sends_the_browser_to_xero_with_a_cookie(started: World
     assert headers["Cache-Control"] == ["no-store"]
     (cookie,) = headers["Set-Cookie"]
     assert cookie.startswith("__Host-connect-")
-    for attribute in ("Path=/", "HttpOnly", "Secure", "SameSite=Lax", "Max-Age=90000"):
+    for attribute in ("Path=/", "HttpOnly", "Secure", "SameSite=Lax", "Max-Age=608400"):
         assert attribute in cookie.split("; ")
     assert len(started.consents.requests) == 2
 

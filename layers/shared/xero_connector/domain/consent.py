@@ -16,8 +16,8 @@ from xero_connector.domain.tenant import Tenant
 
 AUTHORIZATION_REQUEST_LIFETIME = timedelta(hours=1)
 """Long enough to find the phone that Xero's two-step login asks for."""
-AUTHORIZATION_REQUEST_KEPT = AUTHORIZATION_REQUEST_LIFETIME + timedelta(days=1)
-"""How long a page that is loaded again still says what became of its consent."""
+AUTHORIZATION_REQUEST_KEPT = AUTHORIZATION_REQUEST_LIFETIME + timedelta(days=7)
+"""How long browser and registry keep a request: a page that is loaded again still says what became of its consent."""
 CLAIM_LIFETIME = timedelta(seconds=60)
 """Longer than a callback can run: after this its process is gone, and a reload may go on."""
 _TOKEN_BYTES = 32
