@@ -91,6 +91,7 @@ requests = st.builds(
     expires_at=moments,
     claimed_at=st.none() | moments,
     tenants=all_tenants,
+    refusal=st.none() | texts,
 )
 tickets = st.builds(ConnectTicket, ticket_hash=texts, client_id=texts, created_at=moments, expires_at=moments)
 
@@ -121,6 +122,12 @@ def test_an_entry_of_the_audit_trail(entries: tuple[HistoryEntry, ...], publishe
 def test_an_authorization_request(request: AuthorizationRequest) -> None:
     wire = items.to_wire(items.request_to_item(request))
     assert items.request_from_item(items.from_wire(wire)) == request
+
+
+def test_a_request_of_an_earlier_release_is_read() -> None:
+    item = items.from_wire(items.to_wire(items.request_to_item(a_request().failed("code_refused"))))
+    assert item.pop("refusal") == "code_refused"
+    assert items.request_from_item(item) == a_request().failed()
 
 
 @given(tickets)

@@ -201,6 +201,7 @@ def request_to_item(request: AuthorizationRequest) -> Item:
         "claimed_at": written(request.claimed_at),
         "tenants": [tenant.to_dict() for tenant in request.tenants],
         "tenants_pending": request.tenants_pending,
+        "refusal": request.refusal,
         "ttl": epoch(request.created_at + AUTHORIZATION_REQUEST_KEPT),
     }
 
@@ -220,6 +221,7 @@ def request_from_item(item: Item) -> AuthorizationRequest:
         claimed_at=members.moment_or_none("claimed_at"),
         tenants=tenants_from(item.get("tenants")),
         tenants_pending=members.flag("tenants_pending"),
+        refusal=members.text_or_none("refusal"),
     )
 
 

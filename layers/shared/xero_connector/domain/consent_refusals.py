@@ -35,8 +35,8 @@ class Refusal:
     hint: str
     can_retry: bool = True
 
-    def __call__(self) -> ConsentRefused:
-        """Return a new error with these words."""
+    def __call__(self, *, consent_id: str | None = None) -> ConsentRefused:
+        """Return a new error with these words; `consent_id` where the page of that consent shows them."""
         return ConsentRefused(
             self.detail,
             code=self.code,
@@ -44,6 +44,7 @@ class Refusal:
             title=self.title,
             hint=self.hint,
             can_retry=self.can_retry,
+            consent_id=consent_id,
         )
 
 
@@ -317,6 +318,29 @@ def postponed(reason: StoreUnavailable | TokenEndpointFailure) -> ConsentRefused
     return store_postponed() if isinstance(reason, StoreUnavailable) else xero_postponed()
 
 
-def exchange_failed(failure: TokenEndpointFailure) -> ConsentRefused:
-    """Return the refusal for a code that did not become a token."""
-    return _BY_FAILURE.get(failure.kind, code_refused)()
+def exchange_failed(failure: TokenEndpointFailure) -> Refusal:
+    """Return the row for a code that did not become a token."""
+    return _BY_FAILURE.get(failure.kind, code_refused)
+
+
+# --- from a request that ended to a row --------------------------------------------------------------------------
+
+# Requests keep these names, and no words: a name that is there stays.
+_AFTER_THE_CODE_WAS_PRESENTED: Mapping[str, Refusal] = {
+    "code_refused": code_refused,
+    "exchange_unanswered": exchange_unanswered,
+    "id_token_refused": id_token_refused,
+    "redirect_uri_refused": redirect_uri_refused,
+    "refresh_token_missing": refresh_token_missing,
+    "state_used": state_used,
+}
+
+
+def name_of(refusal: Refusal) -> str:
+    """Return the name under which a request keeps the refusal that it ended with."""
+    return next(name for name, row in _AFTER_THE_CODE_WAS_PRESENTED.items() if row is refusal)
+
+
+def named(name: str | None) -> Refusal:
+    """Return the row that a request kept; without a name that is known, all that is told is that it ended."""
+    return _AFTER_THE_CODE_WAS_PRESENTED.get(name or "", state_used)

@@ -89,7 +89,8 @@ class QuotaReached(RequestRefused):
 class ConsentRefused(ConnectorError):
     """A consent cannot go on (see `consent_refusals`); `can_retry` if opening the connect link again can help.
 
-    `ticket` is that link's, None where this browser does not hold it.
+    `ticket` is that link's, None where this browser does not hold it. `consent_id` names the consent whose page
+    shows this refusal from now on, None where only the present answer does.
     """
 
     def __init__(
@@ -102,12 +103,14 @@ class ConsentRefused(ConnectorError):
         hint: str,
         can_retry: bool,
         ticket: str | None = None,
+        consent_id: str | None = None,
     ) -> None:
         super().__init__(detail, code=code, hint=hint)
         self.status = status
         self.title = title
         self.can_retry = can_retry
         self.ticket = ticket
+        self.consent_id = consent_id
 
     def offering(self, ticket: str) -> "ConsentRefused":
         """Return the same refusal for the page of a browser that holds a ticket."""
@@ -119,6 +122,7 @@ class ConsentRefused(ConnectorError):
             hint=self.hint,
             can_retry=self.can_retry,
             ticket=ticket,
+            consent_id=self.consent_id,
         )
 
 

@@ -130,8 +130,7 @@ class ExchangeCode:
             return Connected((), tenants_pending=True, repeated=False, stored=False)
         if credential.grant_consent != claimed.state_hash:
             # The lease was overtaken: a disconnect ends what this consent brought.
-            self.end_request(claimed.failed())
-            raise consent_refusals.state_used()
+            raise self.end_request.refused(claimed, consent_refusals.state_used)
         self.end_request(claimed.completed(credential.tenants, pending=credential.tenants_pending))
         self.observer.count("CredentialConnected")
         self.observer.event(
