@@ -1,5 +1,6 @@
-"""The public pages: the connect link, and the redirect back from Xero."""
+"""The public pages: the connect link, the redirect back from Xero, and what became of a consent."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -41,6 +42,21 @@ def callback() -> Response[str]:
         connected.tenants,
         pending=connected.tenants_pending,
         stored=connected.stored,
+        reference=html_pages.reference(app),
+    )
+
+
+@app.get("/consent/<consent_id>")
+def consent(consent_id: str) -> Response[str]:
+    """Show what became of a consent to the browser that gave it; looking at it consumes nothing."""
+    bindings = partial(browser_cookie.read_binding, app)
+    connected = application().show_consent(path_segment(consent_id), bindings=bindings)
+    pages = html_pages.HtmlPages(application().settings.console_url)
+    return pages.connected(
+        connected.tenants,
+        pending=connected.tenants_pending,
+        stored=connected.stored,
+        replaced=connected.replaced,
         reference=html_pages.reference(app),
     )
 

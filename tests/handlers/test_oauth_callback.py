@@ -12,6 +12,7 @@ from xero_connector.domain.tenant import Tenant
 
 CONNECT = sample_event("oauth_callback/connect")
 CALLBACK = sample_event("oauth_callback/callback")
+CONSENT = sample_event("oauth_callback/consent")
 TICKET: str = CONNECT["pathParameters"]["ticket"]
 STATE: str = CALLBACK["queryStringParameters"]["state"]
 CODE: str = CALLBACK["queryStringParameters"]["code"]
@@ -408,3 +409,79 @@ def test_a_ticket_that_was_encoded_on_its_way_is_read(started: World, invoke: In
     event = CONNECT | {"path": f"/connect/{TICKET.replace('-', '%2D').replace('_', '%5f')}"}
     assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.FOUND
     del started
+
+
+# The page of a consent
+
+
+def test_the_page_of_a_consent_names_its_organisations_in_its_browser(started: World, invoke: Invoke) -> None:
+    invoke("oauth_callback", CALLBACK)
+    answer = invoke("oauth_callback", CONSENT)
+    assert answer["statusCode"] == HTTPStatus.OK
+    assert "Demo Company (UK)" in page(answer)
+    assert "Electro Land" in page(answer)
+    del started
+
+
+def test_the_page_of_a_consent_names_nothing_in_another_browser(started: World, invoke: Invoke) -> None:
+    invoke("oauth_callback", CALLBACK)
+    answer = invoke("oauth_callback", sample_event("oauth_callback/consent_in_another_browser"))
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.FORBIDDEN, "wrong_browser")
+    assert "Demo Company" not in page(answer)
+    assert TICKET not in page(answer)
+    assert "not connected" not in page(answer)
+    del started
+
+
+def test_the_page_of_a_consent_can_be_loaded_again_and_again(started: World, invoke: Invoke) -> None:
+    invoke("oauth_callback", CALLBACK)
+    calls, requests = list(started.xero.calls), dict(started.consents.requests)
+    first = page(invoke("oauth_callback", CONSENT))
+    started.advance(20 * 3600)
+    assert page(invoke("oauth_callback", CONSENT)) == first
+    assert (started.xero.calls, started.consents.requests) == (calls, requests)
+
+
+def test_another_try_is_offered_from_where_the_page_of_a_consent_is(started: World, invoke: Invoke) -> None:
+    answer = invoke("oauth_callback", CONSENT)
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.CONFLICT, "consent_unfinished")
+    assert f'href="../connect/{TICKET}"' in page(answer)
+    del started
+
+
+@pytest.mark.parametrize(
+    "consent_id", ["x", "..", "0" * 64, "A" * 64, "A" * 4_000, 'A"', "A\\B", "<script>", "é”"]
+)
+def test_a_made_up_consent_is_not_known(started: World, invoke: Invoke, consent_id: str) -> None:
+    event = CONSENT | {"path": f"/consent/{consent_id}", "pathParameters": {"consent_id": consent_id}}
+    answer = invoke("oauth_callback", event)
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.NOT_FOUND, "consent_unknown")
+    assert "Try again" not in page(answer)
+    del started
+
+
+def test_a_consent_s_id_that_was_encoded_on_its_way_is_read(started: World, invoke: Invoke) -> None:
+    invoke("oauth_callback", CALLBACK)
+    consent_id: str = CONSENT["pathParameters"]["consent_id"]
+    event = CONSENT | {"path": f"/consent/%{ord(consent_id[0]):02x}{consent_id[1:]}"}
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+    del started
+
+
+@pytest.mark.parametrize("part", ["registry", "consents"])
+def test_an_outage_of_our_own_asks_nobody_to_start_again(
+    started: World, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def down(_: str) -> None:
+        raise StoreUnavailable("GetItem", "ServiceUnavailable")
+
+    invoke("oauth_callback", CALLBACK)
+    monkeypatch.setattr(getattr(started, part), "get" if part == "registry" else "get_request", down)
+    answer = invoke("oauth_callback", CONSENT)
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable")
+    assert "reload this page" in page(answer)
+    assert "tart again" not in page(answer)
+
+
+def test_the_sample_page_is_that_of_the_sample_callback() -> None:
+    assert CONSENT["pathParameters"] == {"consent_id": digest(STATE)}

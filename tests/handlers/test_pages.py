@@ -12,9 +12,9 @@ def organisation(name: str) -> Tenant:
     return Tenant(tenant_id="t", tenant_name=name, tenant_type="ORGANISATION", connection_id="c")
 
 
-def connected(*names: str, pending: bool = False, stored: bool = True) -> str:
+def connected(*names: str, pending: bool = False, stored: bool = True, replaced: bool = False) -> str:
     organisations = tuple(organisation(name) for name in names)
-    answer = PAGES.connected(organisations, pending=pending, reference="1", stored=stored)
+    answer = PAGES.connected(organisations, pending=pending, reference="1", stored=stored, replaced=replaced)
     assert answer.status_code == 200
     body = answer.body
     assert isinstance(body, str)
@@ -38,6 +38,16 @@ def test_a_consent_that_is_kept_but_not_stored_yet_needs_nothing_more() -> None:
     assert "Electro Land" not in body
 
 
+def test_a_consent_that_a_later_one_replaced_is_told_in_the_past() -> None:
+    body = connected("Electro Land", replaced=True)
+    assert "Xero was connected" in body
+    assert "Electro Land" in body
+    assert "A later consent" in body
+    assert "is connected</h1>" not in body
+    assert "can now work with" not in body
+    assert "<ul>" not in connected(replaced=True)
+
+
 @pytest.mark.parametrize("name", ["", "\ud800", "\u202eevil", "x" * 10_000, "<b>&", "日本"])
 def test_an_organisation_of_any_name_is_listed_beside_the_others(name: str) -> None:
     body = connected(name, "Electro Land")
@@ -58,6 +68,16 @@ def test_an_organisation_of_any_name_is_listed_beside_the_others(name: str) -> N
         consent_refusals.refresh_token_missing(),
         consent_refusals.callback_malformed(),
         consent_refusals.wrong_issuer(),
+        consent_refusals.wrong_browser(),
+        consent_refusals.code_refused(),
+        consent_refusals.exchange_unanswered(),
+        consent_refusals.id_token_refused(),
+        consent_refusals.redirect_uri_refused(),
+        consent_refusals.consent_unknown(),
+        consent_refusals.shown_elsewhere(),
+        consent_refusals.consent_unfinished(),
+        consent_refusals.consent_cut_off(),
+        consent_refusals.consent_not_looked_up(),
         consent_refusals.ticket_unknown(),
         consent_refusals.ticket_expired(),
         consent_refusals.not_connectable(),

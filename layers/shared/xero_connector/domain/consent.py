@@ -22,6 +22,8 @@ CLAIM_LIFETIME = timedelta(seconds=60)
 """Longer than a callback can run: after this its process is gone, and a reload may go on."""
 _TOKEN_BYTES = 32
 _TOKEN_LENGTH = 43
+_DIGEST_LENGTH = 64
+_DIGITS = frozenset("0123456789abcdef")
 
 
 def new_token() -> str:
@@ -37,6 +39,11 @@ def is_token(text: str) -> bool:
 def digest(token: str) -> str:
     """Return the hash under which the registry keeps a ticket, a state or a binding."""
     return sha256(token.encode()).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text has the form of `digest`."""
+    return len(text) == _DIGEST_LENGTH and set(text) <= _DIGITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from xero_connector.domain.errors import ConsentRefused, StoreUnavailable
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind, TokenEndpointFailure
 
 _AUTHORIZATION_FAILED = "authorization_failed"
+_NOT_COMPLETED = "This consent was not completed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,7 @@ state_expired = Refusal(
 wrong_browser = Refusal(
     code="wrong_browser",
     status=HTTPStatus.FORBIDDEN,
+    title="This consent belongs to another browser",
     detail="This consent was started in another browser, or its cookie is missing.",
     hint="Open the connect link again in the browser in which you log in to Xero, and allow cookies for this "
     "page.",
@@ -238,12 +240,14 @@ client_rejected = Refusal(
 redirect_uri_refused = Refusal(
     code="redirect_uri_refused",
     status=HTTPStatus.BAD_REQUEST,
+    title=_NOT_COMPLETED,
     detail="Xero refuses the address that it sent you back to.",
     hint="Tell your administrator that the redirect URI of the Xero app differs from the one that is used here.",
 )
 code_refused = Refusal(
     code="code_refused",
     status=HTTPStatus.BAD_REQUEST,
+    title=_NOT_COMPLETED,
     detail="Xero no longer accepts this consent: it took longer than five minutes, or it was already used.",
     hint="Start again.",
 )
@@ -259,6 +263,7 @@ exchange_unanswered = Refusal(
 id_token_refused = Refusal(
     code="id_token_refused",
     status=HTTPStatus.BAD_REQUEST,
+    title=_NOT_COMPLETED,
     detail="Xero's answer could not be verified, so it was not used.",
     hint="Start again. If this happens again, tell your administrator.",
 )
@@ -270,6 +275,77 @@ refresh_token_missing = Refusal(
     detail="Xero gave no lasting access with this consent, so it was not kept. An earlier connection continues to "
     "work.",
     hint="Tell your administrator that the consent came back without the scope offline_access.",
+)
+
+# --- the page of a consent ---------------------------------------------------------------------------------------
+
+# There is no such request, or it has been removed since.
+consent_unknown = Refusal(
+    code="consent_unknown",
+    status=HTTPStatus.NOT_FOUND,
+    title="There is nothing to show",
+    detail="What became of this consent is not known here. It is kept for a week.",
+    hint="If Xero is not connected, open the connect link that your administrator gave you. If Xero is connected, "
+    "there is nothing to do.",
+    can_retry=False,
+)
+shown_elsewhere = Refusal(
+    code="wrong_browser",
+    status=HTTPStatus.FORBIDDEN,
+    title="This page belongs to another browser",
+    detail="What became of a consent is shown for a week, and only in the browser in which it was started.",
+    hint="Open this page in that browser, or ask your administrator whether Xero is connected.",
+    can_retry=False,
+)
+consent_unfinished = Refusal(
+    code="consent_unfinished",
+    status=HTTPStatus.CONFLICT,
+    title="This consent is not completed",
+    detail="This consent was started, but it is not completed.",
+    hint="If Xero asks for your consent in another window, go on there. If not, start again.",
+)
+# Its callback was cut off. The schedule finds what it stored, if it stored anything.
+consent_cut_off = Refusal(
+    code="consent_unfinished",
+    status=HTTPStatus.CONFLICT,
+    title="Not known yet",
+    detail="It is not known yet what became of this consent.",
+    hint="Reload this page in a few minutes. If it says the same then, start again.",
+)
+# The grant of this consent is dead.
+connection_lost = Refusal(
+    code="connection_lost",
+    status=HTTPStatus.GONE,
+    title="Xero is no longer connected",
+    detail="Xero was connected with this consent, but the connection has been lost since.",
+    hint="Start again to connect Xero.",
+)
+# The grant of this consent may live, but the pair is refused.
+connection_interrupted = Refusal(
+    code="connection_interrupted",
+    status=HTTPStatus.CONFLICT,
+    title="The connection is interrupted",
+    detail="Xero was connected with this consent, but the client secret of the Xero app no longer works.",
+    hint="Tell your administrator that the Xero app needs a new client secret. You need not consent again.",
+    can_retry=False,
+)
+connection_ended = Refusal(
+    code="connection_ended",
+    status=HTTPStatus.GONE,
+    title="Xero is no longer connected",
+    detail="Xero was connected with this consent, and it has been disconnected since.",
+    hint="If that was a mistake, ask your administrator for a new connect link.",
+    can_retry=False,
+)
+
+# A store failed while the page was looked up.
+consent_not_looked_up = Refusal(
+    code=STORE_UNAVAILABLE,
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    title="Not at the moment",
+    detail="What became of this consent cannot be looked up at the moment.",
+    hint="Wait a minute and reload this page: nothing is lost.",
+    can_retry=False,
 )
 
 # --- from what Xero said to a row --------------------------------------------------------------------------------

@@ -30,13 +30,15 @@ _PAUSE = 1.0
 class Connected:
     """The organisations of this consent; `repeated` if it was complete already.
 
-    Without `stored` the answer of Xero is kept safe, and the schedule completes the connection.
+    Without `stored` the answer of Xero is kept safe, and the schedule completes the connection. With `replaced` a
+    later consent has taken its place.
     """
 
     tenants: tuple[Tenant, ...]
     tenants_pending: bool
     repeated: bool
     stored: bool = True
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,8 @@ class CompleteConsent:
         if request.phase is RequestPhase.COMPLETED:
             return Connected(request.tenants, request.tenants_pending, repeated=True)
         if request.phase is RequestPhase.FAILED:
-            at_its_page = request.state_hash if request.refusal is not None else None
-            raise consent_refusals.named(request.refusal)(consent_id=at_its_page)
+            ended_with = consent_refusals.named(request.refusal)
+            raise ended_with(consent_id=request.state_hash if request.refusal is not None else None)
         now = self.clock()
         if request.is_claimed(now):
             raise consent_refusals.busy()

@@ -11,6 +11,7 @@ from string import Template
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from xero_connector.domain import consent_refusals, errors
+from xero_connector.domain.consent_refusals import Refusal
 from xero_connector.domain.errors import ConnectorError, ConsentRefused
 from xero_connector.domain.tenant import Tenant
 
@@ -86,14 +87,21 @@ def resolver(
 
     def refuse(refusal: ConsentRefused) -> Response[str]:
         report(refusal)
-        return HtmlPages(console_url()).refused(refusal, reference=reference(app))
+        return HtmlPages(console_url()).refused(refusal, reference=reference(app), up=_up(app))
+
+    def refuse_as(of_a_consent: Refusal, otherwise: Refusal) -> Response[str]:
+        shows_a_consent = app.current_event.resource.startswith("/consent/")
+        return refuse(of_a_consent() if shows_a_consent else otherwise())
 
     def unavailable(error: ConnectorError) -> Response[str]:
         report(error)
-        return refuse(consent_refusals.store_unavailable())
+        return refuse_as(consent_refusals.consent_not_looked_up, consent_refusals.store_unavailable)
+
+    def damaged(_: Exception) -> Response[str]:
+        return refuse_as(consent_refusals.consent_unknown, consent_refusals.ticket_unknown)
 
     # A damaged link may have characters that match no route.
-    app.not_found(lambda _: refuse(consent_refusals.ticket_unknown()))
+    app.not_found(damaged)
     app.exception_handler(ConsentRefused)(refuse)
     app.exception_handler(_OUTAGES)(unavailable)
     return app
@@ -104,6 +112,11 @@ def reference(app: APIGatewayRestResolver) -> str:
     return str(app.current_event.request_context.request_id)
 
 
+def _up(app: APIGatewayRestResolver) -> str:
+    """Return what leads a relative link to the root of the routes, behind a custom domain and behind a stage."""
+    return "../" * app.current_event.resource.removeprefix("/").count("/")
+
+
 @dataclass(frozen=True, slots=True)
 class HtmlPages:
     """Renders pages; `console_url` is the optional way back to OneEnterprise."""
@@ -111,17 +124,33 @@ class HtmlPages:
     console_url: str | None
 
     def connected(
-        self, tenants: tuple[Tenant, ...], *, pending: bool, reference: str, stored: bool = True
+        self,
+        tenants: tuple[Tenant, ...],
+        *,
+        pending: bool,
+        reference: str,
+        stored: bool = True,
+        replaced: bool = False,
     ) -> Response[str]:
-        """List the organisations that are connected; without `stored`, say that the connection is being made."""
+        """List the organisations that are connected; without `stored`, say that the connection is being made.
+
+        With `replaced` they are those that the consent connected, and a later one has taken its place.
+        """
         title = "Xero is connected" if stored else "Your consent has arrived"
-        if not stored:
+        names = "".join(f"<li><bdi>{_name(tenant)}</bdi></li>" for tenant in tenants)
+        if replaced:
+            title = "Xero was connected"
+            content = f"<p>This consent connected:</p>\n<ul>{names}</ul>\n" if tenants else ""
+            content += (
+                "<p>A later consent has taken its place. Your administrator can see what is connected now. "
+                "There is nothing more to do here.</p>\n"
+            )
+        elif not stored:
             content = (
                 "<p>Xero's answer has arrived and is kept safe. The connection will be complete within a few "
                 "minutes. There is nothing more to do here.</p>\n"
             )
         elif tenants:
-            names = "".join(f"<li><bdi>{_name(tenant)}</bdi></li>" for tenant in tenants)
             content = f"<p>OneEnterprise can now work with:</p>\n<ul>{names}</ul>\n"
         elif pending:
             content = (
@@ -136,12 +165,14 @@ class HtmlPages:
         content += f"<p>You can close this page.</p>\n{self._way_back()}"
         return self._page(HTTPStatus.OK, title, content, kind="done", reference=reference)
 
-    def refused(self, refusal: ConsentRefused, *, reference: str) -> Response[str]:
-        """Say what went wrong and what to do, and offer to try again if this browser may."""
+    def refused(self, refusal: ConsentRefused, *, reference: str, up: str = "") -> Response[str]:
+        """Say what went wrong and what to do, and offer to try again if this browser may.
+
+        `up` leads from the page's address to the root of the routes.
+        """
         content = f"<p>{escape(refusal.detail)}</p>\n<p><strong>What to do:</strong> {escape(refusal.hint)}</p>\n"
         if refusal.can_retry and refusal.ticket is not None:
-            # Relative to /oAuth2CallBack, so that it is right behind a custom domain and behind a stage.
-            content += f'<a class="button" href="connect/{escape(refusal.ticket)}">Try again</a>\n'
+            content += f'<a class="button" href="{up}connect/{escape(refusal.ticket)}">Try again</a>\n'
         return self._page(
             refusal.status,
             refusal.title,
