@@ -34,16 +34,10 @@ def connect(ticket: str) -> Response[str]:
 
 @app.get("/oAuth2CallBack")
 def callback() -> Response[str]:
-    """Receive a browser back from Xero."""
+    """Receive a browser back from Xero, and send it on to an address without a code and a state."""
     response = read_callback(app, issuer=application().settings.xero_identity_url)
-    connected = application().complete_consent(response)
-    pages = html_pages.HtmlPages(application().settings.console_url)
-    return pages.connected(
-        connected.tenants,
-        pending=connected.tenants_pending,
-        stored=connected.stored,
-        reference=html_pages.reference(app),
-    )
+    application().complete_consent(response)
+    return html_pages.see_consent(response.consent_id)
 
 
 @app.get("/consent/<consent_id>")

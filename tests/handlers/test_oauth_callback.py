@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -9,6 +10,8 @@ from tests.handlers.conftest import Event, Invoke, sample_event
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase, digest
 from xero_connector.domain.errors import IllegalMove, StoreUnavailable
 from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.token_endpoint import FailureKind
+from xero_connector.web.html_pages import HEADERS
 
 CONNECT = sample_event("oauth_callback/connect")
 CALLBACK = sample_event("oauth_callback/callback")
@@ -60,6 +63,18 @@ def page(answer: dict[str, Any]) -> str:
     return body
 
 
+def follow(answer: dict[str, Any]) -> str:
+    """Where a callback leads: its answer gives nothing away, and has every protection that a page has."""
+    assert (answer["statusCode"], answer["body"]) == (HTTPStatus.SEE_OTHER, "")
+    headers = answer["multiValueHeaders"]
+    assert {name: headers[name] for name in HEADERS} == {name: [value] for name, value in HEADERS.items()}
+    assert "Set-Cookie" not in headers
+    for secret in (STATE, CODE, BINDING, TICKET):
+        assert secret not in json.dumps(headers)
+    (location,) = headers["Location"]
+    return str(location)
+
+
 def test_opening_the_link_sends_the_browser_to_xero_with_a_cookie(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", CONNECT)
     assert answer["statusCode"] == HTTPStatus.FOUND
@@ -82,18 +97,58 @@ def test_opening_it_again_keeps_the_cookie_of_the_first_tab(started: World, invo
 
 
 def test_the_way_back_connects_and_names_the_organisations(started: World, invoke: Invoke) -> None:
-    answer = invoke("oauth_callback", CALLBACK)
-    assert answer["statusCode"] == HTTPStatus.OK
-    body = page(answer)
+    follow(invoke("oauth_callback", CALLBACK))
+    body = page(invoke("oauth_callback", CONSENT))
     assert "Demo Company (UK)" in body
     assert "Electro Land" in body
     assert started.credential().status == "connected"
 
 
-def test_the_way_back_twice_shows_the_same_and_exchanges_nothing(started: World, invoke: Invoke) -> None:
-    first = page(invoke("oauth_callback", CALLBACK))
+@pytest.mark.parametrize("trouble", ["none", "organisations", "vault"])
+def test_the_way_back_leads_to_the_page_of_the_consent(
+    started: World, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreUnavailable("PutSecretValue", "ThrottlingException")
+
+    started.xero.connections_down = trouble == "organisations"
+    if trouble == "vault":
+        monkeypatch.setattr(started.vault, "put_tokens", full)
+    assert follow(invoke("oauth_callback", CALLBACK)) == f"consent/{digest(STATE)}"
+
+
+def test_a_code_that_brought_nothing_leads_to_the_page_that_says_why(started: World, invoke: Invoke) -> None:
+    started.xero.failures.append(FailureKind.INVALID_GRANT)
+    for _ in range(2):
+        assert follow(invoke("oauth_callback", CALLBACK)) == f"consent/{digest(STATE)}"
+        answer = invoke("oauth_callback", CONSENT)
+        assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "code_refused")
+        assert f'href="../connect/{TICKET}"' in page(answer)
+        started.advance(20 * 3600)
+    assert started.xero.calls.count("exchange_code") == 3  # two of the proof
+
+
+@pytest.mark.parametrize("kind", [FailureKind.THROTTLED, FailureKind.INVALID_CLIENT])
+def test_where_the_same_callback_can_be_opened_again_its_address_stays(
+    started: World, invoke: Invoke, kind: FailureKind
+) -> None:
+    started.xero.failures.append(kind)
+    assert "reload" in page(invoke("oauth_callback", CALLBACK)) or kind is FailureKind.INVALID_CLIENT
+    assert is_open(started, exchanges=1)
+
+
+def test_a_consent_that_ended_without_an_exchange_is_told_at_once(started: World, invoke: Invoke) -> None:
+    invoke("oauth_callback", sample_event("oauth_callback/callback_denied"))
+    answer = invoke("oauth_callback", CALLBACK)
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "state_used")
+    del started
+
+
+def test_the_way_back_twice_leads_to_the_same_page_and_exchanges_nothing(started: World, invoke: Invoke) -> None:
+    first = invoke("oauth_callback", CALLBACK)
     calls = list(started.xero.calls)
-    assert page(invoke("oauth_callback", CALLBACK)) == first
+    started.advance(20 * 3600)
+    assert follow(invoke("oauth_callback", CALLBACK)) == follow(first)
     assert started.xero.calls == calls
 
 
@@ -106,7 +161,8 @@ def test_an_organisation_cannot_put_markup_on_the_page(started: World, invoke: I
             connection_id="c",
         ),
     )
-    body = page(invoke("oauth_callback", CALLBACK))
+    invoke("oauth_callback", CALLBACK)
+    body = page(invoke("oauth_callback", CONSENT))
     assert "<img" not in body
     assert "&lt;img src=x" in body
 
@@ -116,7 +172,7 @@ def test_another_browser_is_refused_and_spends_nothing(started: World, invoke: I
     assert answer["statusCode"] == HTTPStatus.FORBIDDEN
     assert "another browser" in page(answer)
     assert "exchange_code" not in started.xero.calls[2:]
-    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.SEE_OTHER
 
 
 def test_a_denied_consent_offers_another_try(started: World, invoke: Invoke) -> None:
@@ -203,7 +259,7 @@ OF_OTHERS = [
 
 def test_the_cookie_is_found_among_several_lines(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", sample_event("oauth_callback/callback_with_cookies_in_several_lines"))
-    assert answer["statusCode"] == HTTPStatus.OK
+    assert answer["statusCode"] == HTTPStatus.SEE_OTHER
     assert started.credential().status == "connected"
 
 
@@ -224,14 +280,14 @@ def test_the_cookie_is_found_among_several_lines(started: World, invoke: Invoke)
 )
 @pytest.mark.parametrize("header", ["Cookie", "cookie", "COOKIE"])
 def test_no_neighbour_hides_the_cookie(started: World, invoke: Invoke, lines: list[str], header: str) -> None:
-    assert invoke("oauth_callback", with_cookies(*lines, header=header))["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", with_cookies(*lines, header=header))["statusCode"] == HTTPStatus.SEE_OTHER
     del started
 
 
 @pytest.mark.parametrize("many", [None, {}, {"Cookie": []}, {"Cookie": None}])
 def test_the_single_header_is_enough(started: World, invoke: Invoke, many: dict[str, Any] | None) -> None:
     event = with_cookies(f"a=b; {NAME}={VALUE}", header="cookie") | {"multiValueHeaders": many}
-    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.SEE_OTHER
     del started
 
 
@@ -267,16 +323,16 @@ def code_of(answer: dict[str, Any]) -> str:
     return page(answer).partition("Reference: ")[2].partition(" / ")[0]
 
 
-def is_open(world: World) -> bool:
+def is_open(world: World, *, exchanges: int = 0) -> bool:
     (request,) = world.consents.requests.values()
-    return request.phase is RequestPhase.OPEN and "exchange_code" not in world.xero.calls[2:]
+    return request.phase is RequestPhase.OPEN and world.xero.calls[2:].count("exchange_code") == exchanges
 
 
 def test_an_error_given_twice_exchanges_nothing(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", sample_event("oauth_callback/callback_with_an_error_twice"))
     assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "callback_malformed")
     assert is_open(started)
-    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.SEE_OTHER
 
 
 @pytest.mark.parametrize(
@@ -327,7 +383,7 @@ def test_an_empty_parameter_is_one_left_out(
 
 def test_an_empty_error_is_none(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", with_query(state=[STATE], code=[CODE], error=[""], iss=[""]))
-    assert answer["statusCode"] == HTTPStatus.OK
+    assert answer["statusCode"] == HTTPStatus.SEE_OTHER
     assert started.credential().status == "connected"
 
 
@@ -338,14 +394,14 @@ def test_a_query_in_its_single_form_is_read_whole(started: World, invoke: Invoke
         "queryStringParameters": {"state": STATE, "code": code, "scope": None},
         "multiValueQueryStringParameters": None,
     }
-    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.SEE_OTHER
 
 
 def test_another_issuer_s_answer_is_not_used(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", sample_event("oauth_callback/callback_of_another_issuer"))
     assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "wrong_issuer")
     assert is_open(started)
-    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.SEE_OTHER
 
 
 @pytest.mark.parametrize(
@@ -369,7 +425,7 @@ def test_an_issuer_is_compared_letter_by_letter(
 
 def test_the_issuer_that_was_asked_may_name_itself(started: World, invoke: Invoke) -> None:
     event = with_query(state=[STATE], code=[CODE], iss=["https://identity.xero.test"])
-    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.SEE_OTHER
     del started
 
 

@@ -49,6 +49,11 @@ class Callback:
     error_description: str | None
     bindings: Callable[[str], BrowserBinding | None] = field(repr=False)
 
+    @property
+    def consent_id(self) -> str:
+        """Where the registry keeps the request, and what the page of the consent is named for."""
+        return digest(self.state or "")
+
 
 @dataclass(frozen=True, slots=True)
 class CompleteConsent:

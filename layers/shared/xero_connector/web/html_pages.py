@@ -87,6 +87,8 @@ def resolver(
 
     def refuse(refusal: ConsentRefused) -> Response[str]:
         report(refusal)
+        if refusal.consent_id is not None:
+            return see_consent(refusal.consent_id)
         return HtmlPages(console_url()).refused(refusal, reference=reference(app), up=_up(app))
 
     def refuse_as(of_a_consent: Refusal, otherwise: Refusal) -> Response[str]:
@@ -110,6 +112,19 @@ def resolver(
 def reference(app: APIGatewayRestResolver) -> str:
     """Return the request id, by which the log lines of this request can be found."""
     return str(app.current_event.request_context.request_id)
+
+
+def see_consent(consent_id: str) -> Response[str]:
+    """Send a browser from the callback to the page of its consent (RFC 9110 §15.4.4).
+
+    The address is relative to /oAuth2CallBack, so that it is right behind a custom domain and behind a stage.
+    """
+    return Response(
+        status_code=int(HTTPStatus.SEE_OTHER),
+        content_type="text/html; charset=utf-8",
+        body="",
+        headers={**HEADERS, "Location": f"consent/{consent_id}"},
+    )
 
 
 def _up(app: APIGatewayRestResolver) -> str:
