@@ -195,6 +195,28 @@ def test_an_answer_that_waits_for_the_vault_has_arrived_and_is_connected_later(
     assert visit.look() == SHOWN
 
 
+def test_organisations_that_came_and_went_are_told_as_they_are_now(world: World, visit: Visit) -> None:
+    visit.call_back()
+    for tenants in ((ELECTRO_LAND,), BOTH):
+        world.registry.save(world.credential().reaching(tenants))
+        assert visit.look() == replace(SHOWN, tenants=tenants)
+
+
+def test_where_all_organisations_were_removed_since_none_was_never_chosen(world: World, visit: Visit) -> None:
+    visit.call_back()
+    world.registry.save(world.credential().reaching(()))
+    told = visit.told()
+    assert (told.code, told.can_retry) == ("organisations_removed", True)
+    world.registry.save(replace(world.credential(), tenants_pending=True))
+    assert visit.look() == Connected((), tenants_pending=True, repeated=True)
+
+
+def test_a_consent_for_no_organisation_stays_one(world: World, visit: Visit) -> None:
+    world.xero.organisations = ()
+    visit.call_back()
+    assert visit.look() == Connected((), tenants_pending=False, repeated=True)
+
+
 def test_a_degraded_connection_is_one(world: World, visit: Visit) -> None:
     visit.call_back()
     world.xero.failures.append(FailureKind.UNAVAILABLE)

@@ -312,6 +312,14 @@ consent_cut_off = Refusal(
     detail="It is not known yet what became of this consent.",
     hint="Reload this page in a few minutes. If it says the same then, start again.",
 )
+# A user can remove organisations on Xero's page "Connected apps".
+organisations_removed = Refusal(
+    code="organisations_removed",
+    status=HTTPStatus.GONE,
+    title="No organisation is connected any more",
+    detail="Xero was connected with this consent, but its organisations have been removed at Xero since.",
+    hint="To connect an organisation again, start again and tick it.",
+)
 # The grant of this consent is dead.
 connection_lost = Refusal(
     code="connection_lost",

@@ -53,7 +53,7 @@ class ShowConsent:
         """The credential comes first: the schedule may have finished what the callback could not."""
         credential = self._alive(request)
         if credential is not None and credential.grant_consent == request.state_hash:
-            return _of_its_grant(credential)
+            return _of_its_grant(credential, request)
         if credential is not None and _waits(credential, request):
             return Connected((), tenants_pending=True, repeated=True, stored=False)
         match request.phase:
@@ -77,10 +77,12 @@ class ShowConsent:
         return None if credential is None or request.created_at < credential.created_at else credential
 
 
-def _of_its_grant(credential: Credential) -> Connected:
+def _of_its_grant(credential: Credential, request: AuthorizationRequest) -> Connected:
     if credential.status in _NO_LONGER:
         refusal = _NO_LONGER[credential.status]
         raise refusal()
+    if request.tenants and not credential.tenants and not credential.tenants_pending:
+        raise consent_refusals.organisations_removed()
     return Connected(credential.tenants, credential.tenants_pending, repeated=True)
 
 
