@@ -28,7 +28,7 @@ def connect(ticket: str) -> Response[str]:
         content_type="text/html; charset=utf-8",
         body="",
         headers={**html_pages.HEADERS, "Location": started.authorization_url},
-        cookies=[browser_cookie.binding_cookie(started.browser)],
+        cookies=browser_cookie.cookies(app, started.browser),
     )
 
 

@@ -309,6 +309,37 @@ def test_what_only_looks_like_the_cookie_is_none(started: World, invoke: Invoke,
     assert started.credential().status == "validated"
 
 
+def open_with(invoke: Invoke, cookies: list[str]) -> list[str]:
+    event = CONNECT | {"headers": {}, "multiValueHeaders": {"Cookie": ["; ".join(cookies)]}}
+    cookies_set: list[str] = invoke("oauth_callback", event)["multiValueHeaders"]["Set-Cookie"]
+    assert cookies_set[0].startswith(f"{NAME}=")
+    return cookies_set[1:]
+
+
+OF_OTHER_CONSENTS = [f"__Host-connect-{number:016x}={VALUE}" for number in range(25)]
+
+
+def test_a_browser_of_many_consents_loses_its_oldest_cookies(started: World, invoke: Invoke) -> None:
+    removed = open_with(invoke, ["a=1", *OF_OTHER_CONSENTS[:10], f"{NAME}={VALUE}", *OF_OTHER_CONSENTS[10:]])
+    assert [cookie.partition("=")[0] for cookie in removed] == [
+        cookie.partition("=")[0] for cookie in OF_OTHER_CONSENTS[:6]
+    ]
+    for cookie in removed:
+        attributes = cookie.split("; ")
+        assert attributes[0].endswith("=")
+        assert {"Path=/", "Secure", "HttpOnly", "Max-Age=0"} <= set(attributes)
+    del started
+
+
+def test_a_browser_of_few_consents_keeps_its_cookies(started: World, invoke: Invoke) -> None:
+    odd = [f"__Host-connect-{name}=1" for name in ("", "\ud800", "é" * 16, "0" * 15, "0" * 17, "A" * 16)]
+    others = [*OF_OTHER_CONSENTS[:19], "a=1", "session=2", "__Host-other=3", *odd]
+    assert open_with(invoke, others) == []
+    assert open_with(invoke, [*others, f"{NAME}={VALUE}"]) == []
+    assert len(open_with(invoke, [*others, OF_OTHER_CONSENTS[20]])) == 1
+    del started
+
+
 # The query
 
 
