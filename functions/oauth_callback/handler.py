@@ -1,5 +1,6 @@
-"""The public pages: the connect link, and the redirect back from Xero."""
+"""The public pages: the connect link, the redirect back from Xero, and what became of a consent."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -28,22 +29,25 @@ def connect(ticket: str) -> Response[str]:
         content_type=CONTENT_TYPE,
         body="",
         headers={**consent_pages.REDIRECT_HEADERS, "Location": started.authorization_url},
-        cookies=[browser_cookie.binding_cookie(started.browser)],
+        cookies=browser_cookie.cookies(app, started.browser),
     )
 
 
 @app.get("/oAuth2CallBack")
 def callback() -> Response[str]:
-    """Receive a browser back from Xero."""
+    """Receive a browser back from Xero, and send it on to an address without a code and a state."""
     response = read_callback(app, issuer=application().settings.xero_identity_url)
-    connected = application().complete_consent(response)
-    pages = consent_pages.ConsentPages(application().settings.console_url, accepted_language(app))
-    return pages.connected(
-        connected.tenants,
-        pending=connected.tenants_pending,
-        stored=connected.stored,
-        reference=consent_pages.reference(app),
-    )
+    application().complete_consent(response)
+    return consent_pages.see_consent(response.consent_id)
+
+
+@app.get("/consent/<consent_id>")
+def consent(consent_id: str) -> Response[str]:
+    """Show what became of a consent to the browser that gave it; looking at it consumes nothing."""
+    bindings = partial(browser_cookie.read_binding, app)
+    connected = application().show_consent(path_segment(consent_id), bindings=bindings)
+    pages = consent_pages.ConsentPages(application().settings.console_url, accepted_language(app), root="../")
+    return pages.connected(connected, reference=consent_pages.reference(app))
 
 
 @flushing(observer, invocation)

@@ -3,6 +3,7 @@
 import json
 import sys
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from local.stack.domain_events import DomainEventSubscriber
 from local.stack.journey import Journey, XeroApp
@@ -13,6 +14,7 @@ from local.stack.progress import Progress, print_progress
 SCHEDULE_WITHIN_SECONDS = 130  # the schedule comes once a minute: the next tick, or the one after
 EVENTS_WITHIN_SECONDS = 10
 _SHOWN = 6
+_SHOWN_OF_A_PATH = 20
 
 
 class DemoError(Exception):
@@ -73,15 +75,21 @@ class Demo:
             page.status_code == 200 and "Demo Company (UK)" in page.text and "Electro Land" in page.text,
             "the page names Demo Company (UK) and Electro Land",
         )
+        self._check(
+            not {"code", "state"} & parse_qs(urlsplit(page.url).query).keys(),
+            f"its address, {urlsplit(page.url).path[:_SHOWN_OF_A_PATH]}…, holds neither a code nor a state",
+        )
         first = journey.tokens(app)
         self._check(first["generation"] == 1, f"secret {journey.credential(app)['token_secret']['name']}:")
         self._show(json.dumps(_masked_tokens(first), indent=2, ensure_ascii=False))
 
-        self._tell("Opening the callback again shows the same page and exchanges nothing")
+        self._tell("Opening the callback again leads to the same page and exchanges nothing")
         before = len(journey.simulator("GET", "journal").json())
         again = journey.call_back(browser, callback)
         asked = len(journey.simulator("GET", "journal").json()) - before
-        self._check("Electro Land" in again.text and asked == 0, f"{asked} requests to Xero")
+        self._check(
+            again.url == page.url and "Electro Land" in again.text and asked == 0, f"{asked} requests to Xero"
+        )
 
         self._tell("Twenty minutes later (the registry's clock is moved) the schedule refreshes the tokens")
         journey.make_due(app)

@@ -4,8 +4,9 @@ import json
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import requests
 
@@ -104,7 +105,16 @@ class Journey:
         return callback_url
 
     def call_back(self, browser: LoopbackSession, callback_url: str) -> requests.Response:
-        """Open the callback's address."""
+        """Open the callback's address, and go on to the page of the consent if it leads there."""
+        answer = self.answer_to_callback(browser, callback_url)
+        if answer.status_code != HTTPStatus.SEE_OTHER:
+            return answer
+        page = urljoin(callback_url, answer.headers["Location"])
+        return browser.get(page, allow_redirects=False, timeout=_TIMEOUT_SECONDS)
+
+    @staticmethod
+    def answer_to_callback(browser: LoopbackSession, callback_url: str) -> requests.Response:
+        """Open the callback's address, and go no further."""
         return browser.get(callback_url, allow_redirects=False, timeout=_TIMEOUT_SECONDS)
 
     def connect(self, app: XeroApp) -> requests.Response:

@@ -139,6 +139,11 @@ class Browser:
             "multiValueQueryStringParameters": {name: [value] for name, value in parameters.items()},
         }
         answer = self.invoke("oauth_callback", self._with_cookies(event))
+        if answer["statusCode"] == HTTPStatus.SEE_OTHER:
+            consent_id = answer["multiValueHeaders"]["Location"][0].removeprefix("consent/")
+            event = sample_event("oauth_callback/consent")
+            event |= {"path": f"/consent/{consent_id}", "pathParameters": {"consent_id": consent_id}}
+            answer = self.invoke("oauth_callback", self._with_cookies(event))
         return Page(answer["statusCode"], answer["body"])
 
     def go_through(self, connect_url: str, *, decision: str = "allow") -> Page:

@@ -1,4 +1,4 @@
-"""The guide of the setup page, followed word by word at the simulator's developer portal, which is modelled on Xero's.
+"""The guide of the setup page, followed word by word at the simulator's developer portal, a model of Xero's.
 
 A step whose control is not there is a `LookupError`.
 """

@@ -57,7 +57,7 @@ def test_invalid_grant_for_a_code_stores_nothing_and_the_link_stays_good(
     assert phases(world) == [RequestPhase.FAILED]
     assert admin.history(pair.client_id) == history
     assert published(world) == ["CredentialValidated"]
-    assert browser.come_back(location).outcome == (HTTPStatus.BAD_REQUEST, "state_used")
+    assert_code_refused(browser.come_back(location))
     assert browser.go_through(link).status == HTTPStatus.OK
     assert admin.look_up(pair.client_id).outcome == (HTTPStatus.OK, "connected")
 

@@ -1,6 +1,7 @@
 """The pages as people see them: a real browser, without JavaScript, on a phone."""
 
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
@@ -60,8 +61,8 @@ def test_a_person_connects_an_organisation(journey: Journey, app: XeroApp, conte
     expect(page.get_by_role("heading", name="Xero is connected")).to_be_visible()
     expect(page.get_by_role("listitem")).to_have_text(["Électro & <b>Land</b>"])
     assert_readable(page)
-    hosts = (journey.stack.description.callback_url, journey.stack.description.xero_url)
-    assert all(url.startswith(hosts) for url in foreign)
+    ours = journey.stack.description.callback_url.removesuffix("oAuth2CallBack")
+    assert all(url.startswith((ours, journey.stack.description.xero_url)) for url in foreign)
 
     page.reload()
     expect(page.get_by_role("listitem")).to_have_text(["Électro & <b>Land</b>"])
@@ -73,6 +74,75 @@ def test_a_person_connects_an_organisation(journey: Journey, app: XeroApp, conte
         assert cookie["secure"]
         assert cookie["sameSite"] == "Lax"
         assert cookie["path"] == "/"
+
+
+def addresses(page: Page) -> list[str]:
+    """What the back and forward buttons of this tab lead to."""
+    history = page.context.new_cdp_session(page).send("Page.getNavigationHistory")
+    return [entry["url"] for entry in history["entries"]]
+
+
+def assert_nothing_is_left_behind(page: Page, callback_url: str, code_and_state: dict[str, list[str]]) -> None:
+    """Neither the address bar nor the history of this tab holds the callback, a code, or a state on our host."""
+    host = urlsplit(callback_url).netloc
+    ours = [address for address in addresses(page) if urlsplit(address).netloc == host]
+    assert ours
+    assert page.url == ours[-1]
+    assert all(urlsplit(address).path.rpartition("/")[0].endswith("/consent") for address in ours), ours
+    assert not [address for address in ours if "?" in address]
+    for secret in (code_and_state["code"][0], code_and_state["state"][0]):
+        assert not any(secret in address for address in ours)
+    # At Xero's own pages the state is Xero's affair. The code is nowhere.
+    assert not any(code_and_state["code"][0] in address for address in addresses(page))
+
+
+@pytest.mark.parametrize("outcome", ["connected", "refused"])
+def test_neither_address_bar_nor_history_holds_a_code_or_a_state(
+    journey: Journey, app: XeroApp, context: BrowserContext, outcome: str
+) -> None:
+    page = context.new_page()
+    callbacks: list[str] = []
+    callback_url = journey.stack.description.callback_url
+    page.on("request", lambda request: callbacks.append(request.url) if "code=" in request.url else None)
+    log_in(page, journey.connect_url(app))
+    if outcome == "refused":
+        journey.simulator("POST", "id_token", {"fault": "wrong_nonce", "times": 1})
+    page.get_by_role("button", name="Allow").click()
+    title = "Xero is connected" if outcome == "connected" else "This consent was not completed"
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    assert_readable(page)
+    (callback,) = callbacks
+    assert callback.startswith(callback_url)
+    brought = parse_qs(urlsplit(callback).query)
+    assert_nothing_is_left_behind(page, callback_url, brought)
+
+    # Back to Xero's page, and forward again: the page is where it was, and nothing was exchanged once more.
+    page.go_back()
+    assert page.url.startswith(journey.stack.description.xero_url)
+    page.go_forward()
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    assert_nothing_is_left_behind(page, callback_url, brought)
+    assert len(callbacks) == 1
+
+    # Who kept the callback's address and opens it later comes to the same page.
+    here = page.url
+    page.goto(callback)
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    assert page.url == here
+    assert_nothing_is_left_behind(page, callback_url, brought)
+
+
+def test_a_code_that_brought_nothing_leads_to_another_try(
+    journey: Journey, app: XeroApp, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    log_in(page, journey.connect_url(app))
+    journey.simulator("POST", "id_token", {"fault": "wrong_nonce", "times": 1})
+    page.get_by_role("button", name="Allow").click()
+    expect(page.get_by_role("heading", name="This consent was not completed")).to_be_visible()
+    page.get_by_role("link", name="Try again").click()
+    page.get_by_role("button", name="Allow").click()
+    expect(page.get_by_role("heading", name="Xero is connected")).to_be_visible()
 
 
 def test_a_person_cancels_and_tries_again(journey: Journey, app: XeroApp, context: BrowserContext) -> None:
@@ -95,9 +165,13 @@ def test_two_tabs_with_the_same_link_both_work(journey: Journey, app: XeroApp, c
     expect(first.get_by_role("heading", name="Xero is connected")).to_be_visible()
     second.get_by_role("button", name="Allow").click()
     expect(second.get_by_role("heading", name="Xero is connected")).to_be_visible()
+    first.reload()
+    expect(first.get_by_role("heading", name="Xero was connected")).to_be_visible()
+    expect(first.get_by_text("A later consent has taken its place.")).to_be_visible()
+    assert_readable(first)
 
 
-def test_the_callback_in_another_browser_is_refused(
+def test_the_page_of_a_consent_in_another_browser_shows_nothing(
     journey: Journey, app: XeroApp, chromium: Browser, context: BrowserContext
 ) -> None:
     page = context.new_page()
@@ -108,8 +182,8 @@ def test_the_callback_in_another_browser_is_refused(
     try:
         theirs = stranger.new_page()
         theirs.goto(page.url)
-        expect(theirs.get_by_role("heading", name="Xero was not connected")).to_be_visible()
-        expect(theirs.get_by_text("another browser")).to_be_visible()
+        expect(theirs.get_by_role("heading", name="This page belongs to another browser")).to_be_visible()
+        expect(theirs.get_by_role("listitem")).to_have_count(0)
         assert_readable(theirs)
     finally:
         stranger.close()

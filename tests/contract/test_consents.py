@@ -78,6 +78,14 @@ def test_a_request_through_its_life(consents: Consents) -> None:
     assert found.tenants == (DEMO_COMPANY, ELECTRO_LAND)
 
 
+@pytest.mark.parametrize("refusal", [None, "code_refused"])
+def test_a_request_that_failed_keeps_why(consents: Consents, refusal: str | None) -> None:
+    consents.add_request(a_request(HASH))
+    failed = consents.save_request(a_request(HASH).claimed(NOON).failed(refusal))
+    assert consents.get_request(HASH) == failed
+    assert (failed.phase, failed.refusal) == (RequestPhase.FAILED, refusal)
+
+
 def test_of_two_claims_one_succeeds(consents: Consents) -> None:
     consents.add_request(a_request(HASH))
     first = consents.save_request(a_request(HASH).claimed(NOON))

@@ -91,6 +91,7 @@ requests = st.builds(
     expires_at=moments,
     claimed_at=st.none() | moments,
     tenants=all_tenants,
+    refusal=st.none() | texts,
 )
 tickets = st.builds(ConnectTicket, ticket_hash=texts, client_id=texts, created_at=moments, expires_at=moments)
 
@@ -121,6 +122,12 @@ def test_an_entry_of_the_audit_trail(entries: tuple[HistoryEntry, ...], publishe
 def test_an_authorization_request(request: AuthorizationRequest) -> None:
     wire = items.to_wire(items.request_to_item(request))
     assert items.request_from_item(items.from_wire(wire)) == request
+
+
+def test_a_request_of_an_earlier_release_is_read() -> None:
+    item = items.from_wire(items.to_wire(items.request_to_item(a_request().failed("code_refused"))))
+    assert item.pop("refusal") == "code_refused"
+    assert items.request_from_item(item) == a_request().failed()
 
 
 @given(tickets)
@@ -195,12 +202,13 @@ def test_a_credential_stays_in_its_shard_from_release_to_release() -> None:
     assert [items.shard_of(name, 8) for name in ("A", "B", "C")] == ["0", "5", "5"]
 
 
-def test_what_expires_is_kept_a_day_longer_to_say_so() -> None:
-    for item in (
-        items.ticket_to_item(a_ticket(expires_at=NOON)),
-        items.request_to_item(a_request(expires_at=NOON)),
-    ):
-        assert item["ttl"] == int(NOON.timestamp()) + 86_400
+def test_a_connect_link_is_kept_a_day_longer_to_say_that_it_expired() -> None:
+    assert items.ticket_to_item(a_ticket(expires_at=NOON))["ttl"] == int(NOON.timestamp()) + 86_400
+
+
+def test_a_request_is_kept_for_a_week_after_its_callback_could_come() -> None:
+    item = items.request_to_item(a_request(created_at=NOON, expires_at=NOON + timedelta(hours=1)))
+    assert item["ttl"] == int(NOON.timestamp()) + 3_600 + 7 * 86_400
 
 
 def test_numbers_are_decimals_on_the_wire() -> None:

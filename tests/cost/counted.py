@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tests.doubles.capacity import Consumed, size
-from tests.fakes.world import SETTINGS
+from tests.fakes.world import ADMIN, SETTINGS
 from tests.prove.units import organisations
 from tests.prove.world import World
 from tests.prove.xero import InProcessXero
@@ -60,8 +60,15 @@ class CountedWorld:
         self._application = self._world.application(self._pass)
 
     def join(self) -> Counted:
-        """Submit a pair, make a link, consent, and come back."""
-        return self._count(lambda: self._world.connect(self._application))
+        """Submit a pair, make a link, consent, come back, and see the page of the consent."""
+
+        def joins() -> None:
+            self._application.submit_credential(self._world.submission(), submitted_by=ADMIN)
+            callback = self._world.start_consent(self._application)
+            self._application.complete_consent(callback)
+            self._application.show_consent(callback.consent_id, bindings=callback.bindings)
+
+        return self._count(joins)
 
     def rest(self) -> tuple[Counted, Counted]:
         """Run the schedule where nothing is due: with the count of the fleet, every five minutes, and without."""

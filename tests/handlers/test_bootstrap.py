@@ -111,7 +111,7 @@ def submit(
 
 
 def consent(connect_url: str) -> dict[str, Any]:
-    """Walk a user from a connect link to the answer to the callback."""
+    """Walk a user from a connect link to the page of the consent."""
     event = sample_event("oauth_callback/connect")
     event["pathParameters"]["ticket"] = connect_url.rsplit("/", 1)[1]
     event["path"] = urlsplit(connect_url).path
@@ -126,7 +126,12 @@ def consent(connect_url: str) -> dict[str, Any]:
     }
     cookie = opened["multiValueHeaders"]["Set-Cookie"][0].split(";")[0]
     event["headers"]["Cookie"], event["multiValueHeaders"]["Cookie"] = cookie, [cookie]
-    return invoke("oauth_callback", event)
+    called_back = invoke("oauth_callback", event)
+    assert called_back["statusCode"] == 303
+    page = sample_event("oauth_callback/consent")
+    page["path"] = f"/{called_back['multiValueHeaders']['Location'][0]}"
+    page["headers"]["Cookie"], page["multiValueHeaders"]["Cookie"] = cookie, [cookie]
+    return invoke("oauth_callback", page)
 
 
 def refresh(client_id: str) -> dict[str, Any]:

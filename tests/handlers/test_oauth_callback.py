@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -9,9 +10,12 @@ from tests.handlers.conftest import Event, Invoke, sample_event
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase, digest
 from xero_connector.domain.errors import IllegalMove, StoreUnavailable
 from xero_connector.domain.tenant import Tenant
+from xero_connector.domain.token_endpoint import FailureKind
+from xero_connector.web.consent_pages import REDIRECT_HEADERS as HEADERS
 
 CONNECT = sample_event("oauth_callback/connect")
 CALLBACK = sample_event("oauth_callback/callback")
+CONSENT = sample_event("oauth_callback/consent")
 TICKET: str = CONNECT["pathParameters"]["ticket"]
 STATE: str = CALLBACK["queryStringParameters"]["state"]
 CODE: str = CALLBACK["queryStringParameters"]["code"]
@@ -59,6 +63,18 @@ def page(answer: dict[str, Any]) -> str:
     return body
 
 
+def follow(answer: dict[str, Any]) -> str:
+    """Where a callback leads: its answer gives nothing away, and has every protection that a page has."""
+    assert (answer["statusCode"], answer["body"]) == (HTTPStatus.SEE_OTHER, "")
+    headers = answer["multiValueHeaders"]
+    assert {name: headers[name] for name in HEADERS} == {name: [value] for name, value in HEADERS.items()}
+    assert "Set-Cookie" not in headers
+    for secret in (STATE, CODE, BINDING, TICKET):
+        assert secret not in json.dumps(headers)
+    (location,) = headers["Location"]
+    return str(location)
+
+
 def test_opening_the_link_sends_the_browser_to_xero_with_a_cookie(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", CONNECT)
     assert answer["statusCode"] == HTTPStatus.FOUND
@@ -67,7 +83,7 @@ def test_opening_the_link_sends_the_browser_to_xero_with_a_cookie(started: World
     assert headers["Cache-Control"] == ["no-store"]
     (cookie,) = headers["Set-Cookie"]
     assert cookie.startswith("__Host-connect-")
-    for attribute in ("Path=/", "HttpOnly", "Secure", "SameSite=Lax", "Max-Age=90000"):
+    for attribute in ("Path=/", "HttpOnly", "Secure", "SameSite=Lax", "Max-Age=608400"):
         assert attribute in cookie.split("; ")
     assert len(started.consents.requests) == 2
 
@@ -81,18 +97,58 @@ def test_opening_it_again_keeps_the_cookie_of_the_first_tab(started: World, invo
 
 
 def test_the_way_back_connects_and_names_the_organisations(started: World, invoke: Invoke) -> None:
-    answer = invoke("oauth_callback", CALLBACK)
-    assert answer["statusCode"] == HTTPStatus.OK
-    body = page(answer)
+    follow(invoke("oauth_callback", CALLBACK))
+    body = page(invoke("oauth_callback", CONSENT))
     assert "Demo Company (UK)" in body
     assert "Electro Land" in body
     assert started.credential().status == "connected"
 
 
-def test_the_way_back_twice_shows_the_same_and_exchanges_nothing(started: World, invoke: Invoke) -> None:
-    first = page(invoke("oauth_callback", CALLBACK))
+@pytest.mark.parametrize("trouble", ["none", "organisations", "vault"])
+def test_the_way_back_leads_to_the_page_of_the_consent(
+    started: World, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreUnavailable("PutSecretValue", "ThrottlingException")
+
+    started.xero.connections_down = trouble == "organisations"
+    if trouble == "vault":
+        monkeypatch.setattr(started.vault, "put_tokens", full)
+    assert follow(invoke("oauth_callback", CALLBACK)) == f"consent/{digest(STATE)}"
+
+
+def test_a_code_that_brought_nothing_leads_to_the_page_that_says_why(started: World, invoke: Invoke) -> None:
+    started.xero.failures.append(FailureKind.INVALID_GRANT)
+    for _ in range(2):
+        assert follow(invoke("oauth_callback", CALLBACK)) == f"consent/{digest(STATE)}"
+        answer = invoke("oauth_callback", CONSENT)
+        assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "code_refused")
+        assert f'href="../connect/{TICKET}"' in page(answer)
+        started.advance(20 * 3600)
+    assert started.xero.calls.count("exchange_code") == 3  # two of the proof
+
+
+@pytest.mark.parametrize("kind", [FailureKind.THROTTLED, FailureKind.INVALID_CLIENT])
+def test_where_the_same_callback_can_be_opened_again_its_address_stays(
+    started: World, invoke: Invoke, kind: FailureKind
+) -> None:
+    started.xero.failures.append(kind)
+    assert "reload" in page(invoke("oauth_callback", CALLBACK)) or kind is FailureKind.INVALID_CLIENT
+    assert is_open(started, exchanges=1)
+
+
+def test_a_consent_that_ended_without_an_exchange_is_told_at_once(started: World, invoke: Invoke) -> None:
+    invoke("oauth_callback", sample_event("oauth_callback/callback_denied"))
+    answer = invoke("oauth_callback", CALLBACK)
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "state_used")
+    del started
+
+
+def test_the_way_back_twice_leads_to_the_same_page_and_exchanges_nothing(started: World, invoke: Invoke) -> None:
+    first = invoke("oauth_callback", CALLBACK)
     calls = list(started.xero.calls)
-    assert page(invoke("oauth_callback", CALLBACK)) == first
+    started.advance(20 * 3600)
+    assert follow(invoke("oauth_callback", CALLBACK)) == follow(first)
     assert started.xero.calls == calls
 
 
@@ -105,7 +161,8 @@ def test_an_organisation_cannot_put_markup_on_the_page(started: World, invoke: I
             connection_id="c",
         ),
     )
-    body = page(invoke("oauth_callback", CALLBACK))
+    invoke("oauth_callback", CALLBACK)
+    body = page(invoke("oauth_callback", CONSENT))
     assert "<img" not in body
     assert "&lt;img src=x" in body
 
@@ -115,7 +172,7 @@ def test_another_browser_is_refused_and_spends_nothing(started: World, invoke: I
     assert answer["statusCode"] == HTTPStatus.FORBIDDEN
     assert "another browser" in page(answer)
     assert "exchange_code" not in started.xero.calls[2:]
-    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.SEE_OTHER
 
 
 def test_a_denied_consent_offers_another_try(started: World, invoke: Invoke) -> None:
@@ -202,7 +259,7 @@ OF_OTHERS = [
 
 def test_the_cookie_is_found_among_several_lines(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", sample_event("oauth_callback/callback_with_cookies_in_several_lines"))
-    assert answer["statusCode"] == HTTPStatus.OK
+    assert answer["statusCode"] == HTTPStatus.SEE_OTHER
     assert started.credential().status == "connected"
 
 
@@ -223,14 +280,14 @@ def test_the_cookie_is_found_among_several_lines(started: World, invoke: Invoke)
 )
 @pytest.mark.parametrize("header", ["Cookie", "cookie", "COOKIE"])
 def test_no_neighbour_hides_the_cookie(started: World, invoke: Invoke, lines: list[str], header: str) -> None:
-    assert invoke("oauth_callback", with_cookies(*lines, header=header))["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", with_cookies(*lines, header=header))["statusCode"] == HTTPStatus.SEE_OTHER
     del started
 
 
 @pytest.mark.parametrize("many", [None, {}, {"Cookie": []}, {"Cookie": None}])
 def test_the_single_header_is_enough(started: World, invoke: Invoke, many: dict[str, Any] | None) -> None:
     event = with_cookies(f"a=b; {NAME}={VALUE}", header="cookie") | {"multiValueHeaders": many}
-    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.SEE_OTHER
     del started
 
 
@@ -252,6 +309,37 @@ def test_what_only_looks_like_the_cookie_is_none(started: World, invoke: Invoke,
     assert started.credential().status == "validated"
 
 
+def open_with(invoke: Invoke, cookies: list[str]) -> list[str]:
+    event = CONNECT | {"headers": {}, "multiValueHeaders": {"Cookie": ["; ".join(cookies)]}}
+    cookies_set: list[str] = invoke("oauth_callback", event)["multiValueHeaders"]["Set-Cookie"]
+    assert cookies_set[0].startswith(f"{NAME}=")
+    return cookies_set[1:]
+
+
+OF_OTHER_CONSENTS = [f"__Host-connect-{number:016x}={VALUE}" for number in range(25)]
+
+
+def test_a_browser_of_many_consents_loses_its_oldest_cookies(started: World, invoke: Invoke) -> None:
+    removed = open_with(invoke, ["a=1", *OF_OTHER_CONSENTS[:10], f"{NAME}={VALUE}", *OF_OTHER_CONSENTS[10:]])
+    assert [cookie.partition("=")[0] for cookie in removed] == [
+        cookie.partition("=")[0] for cookie in OF_OTHER_CONSENTS[:6]
+    ]
+    for cookie in removed:
+        attributes = cookie.split("; ")
+        assert attributes[0].endswith("=")
+        assert {"Path=/", "Secure", "HttpOnly", "Max-Age=0"} <= set(attributes)
+    del started
+
+
+def test_a_browser_of_few_consents_keeps_its_cookies(started: World, invoke: Invoke) -> None:
+    odd = [f"__Host-connect-{name}=1" for name in ("", "\ud800", "é" * 16, "0" * 15, "0" * 17, "A" * 16)]
+    others = [*OF_OTHER_CONSENTS[:19], "a=1", "session=2", "__Host-other=3", *odd]
+    assert open_with(invoke, others) == []
+    assert open_with(invoke, [*others, f"{NAME}={VALUE}"]) == []
+    assert len(open_with(invoke, [*others, OF_OTHER_CONSENTS[20]])) == 1
+    del started
+
+
 # The query
 
 
@@ -266,16 +354,16 @@ def code_of(answer: dict[str, Any]) -> str:
     return page(answer).partition("Reference: ")[2].partition(" / ")[0]
 
 
-def is_open(world: World) -> bool:
+def is_open(world: World, *, exchanges: int = 0) -> bool:
     (request,) = world.consents.requests.values()
-    return request.phase is RequestPhase.OPEN and "exchange_code" not in world.xero.calls[2:]
+    return request.phase is RequestPhase.OPEN and world.xero.calls[2:].count("exchange_code") == exchanges
 
 
 def test_an_error_given_twice_exchanges_nothing(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", sample_event("oauth_callback/callback_with_an_error_twice"))
     assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "callback_malformed")
     assert is_open(started)
-    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.SEE_OTHER
 
 
 @pytest.mark.parametrize(
@@ -326,7 +414,7 @@ def test_an_empty_parameter_is_one_left_out(
 
 def test_an_empty_error_is_none(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", with_query(state=[STATE], code=[CODE], error=[""], iss=[""]))
-    assert answer["statusCode"] == HTTPStatus.OK
+    assert answer["statusCode"] == HTTPStatus.SEE_OTHER
     assert started.credential().status == "connected"
 
 
@@ -337,14 +425,14 @@ def test_a_query_in_its_single_form_is_read_whole(started: World, invoke: Invoke
         "queryStringParameters": {"state": STATE, "code": code, "scope": None},
         "multiValueQueryStringParameters": None,
     }
-    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.SEE_OTHER
 
 
 def test_another_issuer_s_answer_is_not_used(started: World, invoke: Invoke) -> None:
     answer = invoke("oauth_callback", sample_event("oauth_callback/callback_of_another_issuer"))
     assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.BAD_REQUEST, "wrong_issuer")
     assert is_open(started)
-    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", CALLBACK)["statusCode"] == HTTPStatus.SEE_OTHER
 
 
 @pytest.mark.parametrize(
@@ -368,7 +456,7 @@ def test_an_issuer_is_compared_letter_by_letter(
 
 def test_the_issuer_that_was_asked_may_name_itself(started: World, invoke: Invoke) -> None:
     event = with_query(state=[STATE], code=[CODE], iss=["https://identity.xero.test"])
-    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.SEE_OTHER
     del started
 
 
@@ -408,3 +496,79 @@ def test_a_ticket_that_was_encoded_on_its_way_is_read(started: World, invoke: In
     event = CONNECT | {"path": f"/connect/{TICKET.replace('-', '%2D').replace('_', '%5f')}"}
     assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.FOUND
     del started
+
+
+# The page of a consent
+
+
+def test_the_page_of_a_consent_names_its_organisations_in_its_browser(started: World, invoke: Invoke) -> None:
+    invoke("oauth_callback", CALLBACK)
+    answer = invoke("oauth_callback", CONSENT)
+    assert answer["statusCode"] == HTTPStatus.OK
+    assert "Demo Company (UK)" in page(answer)
+    assert "Electro Land" in page(answer)
+    del started
+
+
+def test_the_page_of_a_consent_names_nothing_in_another_browser(started: World, invoke: Invoke) -> None:
+    invoke("oauth_callback", CALLBACK)
+    answer = invoke("oauth_callback", sample_event("oauth_callback/consent_in_another_browser"))
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.FORBIDDEN, "wrong_browser")
+    assert "Demo Company" not in page(answer)
+    assert TICKET not in page(answer)
+    assert "not connected" not in page(answer)
+    del started
+
+
+def test_the_page_of_a_consent_can_be_loaded_again_and_again(started: World, invoke: Invoke) -> None:
+    invoke("oauth_callback", CALLBACK)
+    calls, requests = list(started.xero.calls), dict(started.consents.requests)
+    first = page(invoke("oauth_callback", CONSENT))
+    started.advance(20 * 3600)
+    assert page(invoke("oauth_callback", CONSENT)) == first
+    assert (started.xero.calls, started.consents.requests) == (calls, requests)
+
+
+def test_another_try_is_offered_from_where_the_page_of_a_consent_is(started: World, invoke: Invoke) -> None:
+    answer = invoke("oauth_callback", CONSENT)
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.CONFLICT, "consent_unfinished")
+    assert f'href="../connect/{TICKET}"' in page(answer)
+    del started
+
+
+@pytest.mark.parametrize(
+    "consent_id", ["x", "..", "0" * 64, "A" * 64, "A" * 4_000, 'A"', "A\\B", "<script>", "é”"]
+)
+def test_a_made_up_consent_is_not_known(started: World, invoke: Invoke, consent_id: str) -> None:
+    event = CONSENT | {"path": f"/consent/{consent_id}", "pathParameters": {"consent_id": consent_id}}
+    answer = invoke("oauth_callback", event)
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.NOT_FOUND, "consent_unknown")
+    assert "Try again" not in page(answer)
+    del started
+
+
+def test_a_consent_s_id_that_was_encoded_on_its_way_is_read(started: World, invoke: Invoke) -> None:
+    invoke("oauth_callback", CALLBACK)
+    consent_id: str = CONSENT["pathParameters"]["consent_id"]
+    event = CONSENT | {"path": f"/consent/%{ord(consent_id[0]):02x}{consent_id[1:]}"}
+    assert invoke("oauth_callback", event)["statusCode"] == HTTPStatus.OK
+    del started
+
+
+@pytest.mark.parametrize("part", ["registry", "consents"])
+def test_an_outage_of_our_own_asks_nobody_to_start_again(
+    started: World, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def down(_: str) -> None:
+        raise StoreUnavailable("GetItem", "ServiceUnavailable")
+
+    invoke("oauth_callback", CALLBACK)
+    monkeypatch.setattr(getattr(started, part), "get" if part == "registry" else "get_request", down)
+    answer = invoke("oauth_callback", CONSENT)
+    assert (answer["statusCode"], code_of(answer)) == (HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable")
+    assert "reload this page" in page(answer)
+    assert "tart again" not in page(answer)
+
+
+def test_the_sample_page_is_that_of_the_sample_callback() -> None:
+    assert CONSENT["pathParameters"] == {"consent_id": digest(STATE)}

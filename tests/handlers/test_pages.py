@@ -3,6 +3,7 @@ import pytest
 from xero_connector.domain import consent_refusals
 from xero_connector.domain.errors import ConsentRefused, StoreUnavailable
 from xero_connector.domain.tenant import Tenant
+from xero_connector.services.exchange_code import Connected
 from xero_connector.web.consent_pages import ConsentPages
 
 PAGES = ConsentPages(console_url=None, language="en")
@@ -12,9 +13,10 @@ def organisation(name: str) -> Tenant:
     return Tenant(tenant_id="t", tenant_name=name, tenant_type="ORGANISATION", connection_id="c")
 
 
-def connected(*names: str, pending: bool = False, stored: bool = True) -> str:
+def connected(*names: str, pending: bool = False, stored: bool = True, replaced: bool = False) -> str:
     organisations = tuple(organisation(name) for name in names)
-    answer = PAGES.connected(organisations, pending=pending, reference="1", stored=stored)
+    what = Connected(organisations, pending, repeated=True, stored=stored, replaced=replaced)
+    answer = PAGES.connected(what, reference="1")
     assert answer.status_code == 200
     body = answer.body
     assert isinstance(body, str)
@@ -38,6 +40,16 @@ def test_a_consent_that_is_kept_but_not_stored_yet_needs_nothing_more() -> None:
     assert "Electro Land" not in body
 
 
+def test_a_consent_that_a_later_one_replaced_is_told_in_the_past() -> None:
+    body = connected("Electro Land", replaced=True)
+    assert "Xero was connected" in body
+    assert "Electro Land" in body
+    assert "A later consent" in body
+    assert "is connected</h1>" not in body
+    assert "can now work with" not in body
+    assert "<ul>" not in connected(replaced=True)
+
+
 @pytest.mark.parametrize("name", ["", "\ud800", "\u202eevil", "x" * 10_000, "<b>&", "日本"])
 def test_an_organisation_of_any_name_is_listed_beside_the_others(name: str) -> None:
     body = connected(name, "Electro Land")
@@ -58,6 +70,16 @@ def test_an_organisation_of_any_name_is_listed_beside_the_others(name: str) -> N
         consent_refusals.refresh_token_missing(),
         consent_refusals.callback_malformed(),
         consent_refusals.wrong_issuer(),
+        consent_refusals.wrong_browser(),
+        consent_refusals.code_refused(),
+        consent_refusals.exchange_unanswered(),
+        consent_refusals.id_token_refused(),
+        consent_refusals.redirect_uri_refused(),
+        consent_refusals.consent_unknown(),
+        consent_refusals.shown_elsewhere(),
+        consent_refusals.consent_unfinished(),
+        consent_refusals.consent_cut_off(),
+        consent_refusals.consent_not_looked_up(),
         consent_refusals.ticket_unknown(),
         consent_refusals.ticket_expired(),
         consent_refusals.not_connectable(),
@@ -79,3 +101,21 @@ def test_a_consent_without_a_refresh_token_leaves_what_was_there() -> None:
     assert "continues to work" in body
     assert "offline_access" in body
     assert "administrator" in body
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        consent_refusals.busy,
+        consent_refusals.code_refused,
+        consent_refusals.exchange_unanswered,
+        consent_refusals.id_token_refused,
+        consent_refusals.redirect_uri_refused,
+        consent_refusals.shown_elsewhere,
+        consent_refusals.state_used,
+        consent_refusals.store_unavailable,
+    ],
+    ids=lambda refusal: refusal.key,
+)
+def test_where_a_connection_may_exist_no_page_says_that_there_is_none(refusal: consent_refusals.Refusal) -> None:
+    assert "was not connected" not in refused(refusal())

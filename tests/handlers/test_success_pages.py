@@ -54,6 +54,15 @@ class Visitor:
             "queryStringParameters": query,
             "multiValueQueryStringParameters": {name: [value] for name, value in query.items()},
         }
+        answer = self.invoke("oauth_callback", self._with_cookies(event))
+        if answer["statusCode"] != HTTPStatus.SEE_OTHER:
+            return answer
+        return self.look(answer["multiValueHeaders"]["Location"][0].removeprefix("consent/"))
+
+    def look(self, consent_id: str) -> dict[str, Any]:
+        """Open the page of a consent."""
+        event = sample_event("oauth_callback/consent")
+        event |= {"path": f"/consent/{consent_id}", "pathParameters": {"consent_id": consent_id}}
         return self.invoke("oauth_callback", self._with_cookies(event))
 
     def _with_cookies(self, event: Event) -> Event:

@@ -49,6 +49,7 @@ def _table(results: dict[str, Any]) -> str:
             ("  grants lost", str(found["grants_lost"]), "0"),
             ("  secrets lost", str(found["secrets_lost"]), "0"),
             ("  stuck", str(found["stuck"]), "0"),
+            ("  pages of a consent that say what is not so", str(found["pages_untrue"]), "0"),
             ("  consents to repeat (answer died with the process)", str(found["consents_to_repeat"]), ""),
             *_trail(found),
             ("  events delivered again", f"{found['events_repeated']:,}", ""),

@@ -17,7 +17,7 @@ from tests.prove.world import ADMIN, CrashPoint, Life, World
 from tests.prove.xero import InProcessXero
 from xero_connector.application import Application
 from xero_connector.domain.credential import IntegrationType
-from xero_connector.domain.errors import ConnectorError
+from xero_connector.domain.errors import ConnectorError, ConsentRefused
 from xero_connector.domain.refresh_policy import TENANTS_RECHECK
 from xero_connector.domain.status import Status
 from xero_connector.use_cases.complete_consent import Callback
@@ -54,6 +54,7 @@ class Verdict:
     grants_lost: int = 0
     secrets_lost: int = 0
     stuck: int = 0
+    pages_untrue: int = 0
     consents_to_repeat: int = 0
 
 
@@ -262,13 +263,17 @@ class Consent(_OfAnApp):
         world = recovery.world
         stored = len(world.stored_tokens()) > self._stored_before
         exchanged = world.xero.accepted("authorization_code") > self._accepted_before
+        self._look(world)
         if self.reload_first:
             self._reload(recovery)
+            self._look(world)
         recovery.sweep_until_quiet()
+        self._look(world)
         if (stored or self.again) and not _connected(world):
             self._verdict.grants_lost = 1
         if not self.reload_first:
             self._reload(recovery)
+            self._look(world)
         if exchanged and not stored:
             # The only copy of the answer died with the process: no program can get it back.
             self._verdict.consents_to_repeat = 1
@@ -280,9 +285,23 @@ class Consent(_OfAnApp):
         recovery.sweep_until_quiet()
 
     def judge(self, world: World) -> Verdict:
+        self._look(world)
         if not _alive(world):
             self._verdict.stuck = 1
         return self._verdict
+
+    def _look(self, world: World) -> None:
+        """Open the page of the consent: it tells a connection exactly where there is one, of this consent."""
+        callback = self._callback
+        assert callback is not None
+        app = world.application(lambda _, effect: effect())
+        try:
+            shown = app.show_consent(callback.consent_id, bindings=callback.bindings)
+            told = shown.stored and not shown.replaced
+        except ConsentRefused:
+            told = False
+        if told != (_connected(world) and world.credential.grant_consent == callback.consent_id):
+            self._verdict.pages_untrue = 1
 
     def _reload(self, recovery: Recovery) -> None:
         recovery.world.clock.advance(61)
@@ -570,6 +589,7 @@ class CrashFigures:
     grants_lost: int = 0
     secrets_lost: int = 0
     stuck: int = 0
+    pages_untrue: int = 0
     consents_to_repeat: int = 0
     broken: Broken = field(default_factory=Broken)
     status_changes: int = 0
@@ -579,7 +599,7 @@ class CrashFigures:
 
     @property
     def passed(self) -> bool:
-        return self.grants_lost == self.secrets_lost == self.stuck == 0 and not self.broken
+        return self.grants_lost == self.secrets_lost == self.stuck == self.pages_untrue == 0 and not self.broken
 
     def add(self, todo: Run, ran: Ran) -> None:
         verdict, trail = ran.verdict, ran.trail
@@ -587,12 +607,14 @@ class CrashFigures:
         self.grants_lost += verdict.grants_lost
         self.secrets_lost += verdict.secrets_lost
         self.stuck += verdict.stuck
+        self.pages_untrue += verdict.pages_untrue
         self.consents_to_repeat += verdict.consents_to_repeat
         self.broken.add(trail.broken)
         self.status_changes += trail.status_changes
         self.events_published += trail.events_published
         self.events_repeated += trail.events_repeated
-        if verdict.grants_lost or verdict.secrets_lost or verdict.stuck or trail.broken:
+        harm = verdict.grants_lost or verdict.secrets_lost or verdict.stuck or verdict.pages_untrue
+        if harm or trail.broken:
             self.failures.append(f"{todo}: {verdict}, {trail.broken}")
 
     def as_dict(self) -> dict[str, Any]:
@@ -602,6 +624,7 @@ class CrashFigures:
             "grants_lost": self.grants_lost,
             "secrets_lost": self.secrets_lost,
             "stuck": self.stuck,
+            "pages_untrue": self.pages_untrue,
             "consents_to_repeat": self.consents_to_repeat,
             **asdict(self.broken),
             "status_changes": self.status_changes,

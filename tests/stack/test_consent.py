@@ -1,9 +1,10 @@
 """The connect link and the callback of the deployed stack, as browsers and attackers meet them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 import requests
@@ -12,6 +13,8 @@ from local.stack import LoopbackSession
 from local.stack.journey import Journey, XeroApp
 
 pytestmark = pytest.mark.stack
+
+TIMEOUT = 35
 
 
 @pytest.fixture
@@ -99,6 +102,45 @@ def test_the_request_to_xero_carries_what_it_must(
     for name, length in (("state", 43), ("nonce", 43), ("code_challenge", 43)):
         assert len(query[name]) == length
     assert "offline_access" in query["scope"].split()
+
+
+def test_the_callback_leads_to_an_address_without_a_code_and_a_state(
+    journey: Journey, app: XeroApp, browser: LoopbackSession
+) -> None:
+    callback_url = journey.consent(browser, journey.connect_url(app))
+    answer = journey.answer_to_callback(browser, callback_url)
+    state = parse_qs(urlsplit(callback_url).query)["state"][0]
+    assert (answer.status_code, answer.text) == (HTTPStatus.SEE_OTHER, "")
+    assert answer.headers["Location"] == f"consent/{sha256(state.encode()).hexdigest()}"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    page = journey.call_back(browser, callback_url)
+    assert_page(page, HTTPStatus.OK, "Electro Land")
+    assert page.url == urljoin(callback_url, answer.headers["Location"])
+    assert "?" not in page.url
+
+
+def test_the_page_of_a_consent_is_this_browser_s_and_can_be_loaded_again(
+    journey: Journey, app: XeroApp, browser: LoopbackSession
+) -> None:
+    page = journey.call_back(browser, journey.consent(browser, journey.connect_url(app)))
+    before = journey.credential(app)
+    for _ in range(2):
+        assert_page(browser.get(page.url, timeout=TIMEOUT), HTTPStatus.OK, "Electro Land")
+        stranger = journey.stack.browser().get(page.url, timeout=TIMEOUT)
+        assert_page(stranger, HTTPStatus.FORBIDDEN, "another browser")
+        assert "Electro Land" not in stranger.text
+    # API Gateway has no such method: a scanner that asks for the headers reaches nothing.
+    assert browser.head(page.url, timeout=TIMEOUT).status_code == HTTPStatus.FORBIDDEN
+    assert journey.credential(app) == before
+
+
+def test_the_page_of_a_consent_says_when_the_credential_was_disconnected_since(
+    journey: Journey, app: XeroApp, browser: LoopbackSession
+) -> None:
+    page = journey.call_back(browser, journey.consent(browser, journey.connect_url(app)))
+    journey.admin.delete(f"/credentials/{app.client_id}").raise_for_status()
+    assert_page(browser.get(page.url, timeout=TIMEOUT), HTTPStatus.GONE, "disconnected since")
 
 
 def test_a_callback_twice_shows_the_same_and_exchanges_nothing(
@@ -209,6 +251,9 @@ def test_while_xero_is_down_the_user_is_told_to_start_again_and_can(
     journey.simulator("POST", "faults", {"endpoint": "token", "kind": "status", "status": 503})
     page = journey.call_back(browser, callback_url)
     assert_page(page, HTTPStatus.SERVICE_UNAVAILABLE, "Try again")
+    # From the page of the consent, the button leads to the same link.
+    (link,) = re.findall(r'href="([^"]+)">Try again', page.text)
+    assert urljoin(page.url, link) == connect_url
     page = journey.call_back(browser, journey.consent(browser, connect_url))
     assert_page(page, HTTPStatus.OK, "Electro Land")
 

@@ -60,7 +60,7 @@ def test_the_admin_policy_opens_every_admin_route(
     assert answer.status_code not in {403, 500, 502, 504}, answer.text
 
 
-@pytest.mark.parametrize("path", ["/connect/no-such-ticket", "/oAuth2CallBack"])
+@pytest.mark.parametrize("path", ["/connect/no-such-ticket", "/oAuth2CallBack", "/consent/no-such-consent"])
 def test_a_public_page_needs_no_signature(local_stack: LocalStack, path: str) -> None:
     address = local_stack.description.callback_url.removesuffix("/oAuth2CallBack") + path
     answer = local_stack.browser().get(address, timeout=30)
@@ -104,6 +104,7 @@ def test_the_limits_of_the_public_pages_hang_on_the_stage_and_it_is_not_traced(l
         "*/*": 20,
         "~1connect~1{ticket}/GET": 50,
         "~1oAuth2CallBack/GET": 50,
+        "~1consent~1{consent_id}/GET": 50,
     }
     assert not stage["tracingEnabled"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.template.transformed import Deployed
 
-PUBLIC = {("/connect/{ticket}", "GET"), ("/oAuth2CallBack", "GET")}
+PUBLIC = {("/connect/{ticket}", "GET"), ("/oAuth2CallBack", "GET"), ("/consent/{consent_id}", "GET")}
 
 
 def only(kind: str) -> Mapping[str, Any]:

@@ -68,6 +68,7 @@ from xero_connector.use_cases.read_history import ReadHistory
 from xero_connector.use_cases.refresh_now import RefreshNow
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
 from xero_connector.use_cases.revalidate_credential import RevalidateCredential
+from xero_connector.use_cases.show_consent import ShowConsent
 from xero_connector.use_cases.start_consent import StartConsent
 from xero_connector.use_cases.submit_credential import SubmitCredential
 from xero_connector.use_cases.sweep_due_credentials import SweepDueCredentials
@@ -249,6 +250,7 @@ class Application:
             clock,
             observer,
         )
+        self.show_consent = ShowConsent(registry, ports.consents, clock)
         self.sweep_due_credentials = SweepDueCredentials(
             registry,
             self.refresh_credential,

@@ -3,6 +3,7 @@ from http import HTTPStatus
 import pytest
 
 from xero_connector.domain import consent_refusals
+from xero_connector.domain.consent_refusals import Refusal
 from xero_connector.domain.errors import ConsentRefused, RowUnreadable, SecretNotVisible, StoreUnavailable
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
 
@@ -67,6 +68,33 @@ def test_each_row_has_the_key_that_it_is_named_for() -> None:
     rows = {name: row for name, row in vars(consent_refusals).items() if isinstance(row, consent_refusals.Refusal)}
     assert rows
     assert {row.key: row().key for row in rows.values()} == {name: name for name in rows}
+
+
+# Requests in the registry hold these keys: one that goes is a page that no longer says why.
+KEPT = [
+    ("code_refused", consent_refusals.code_refused),
+    ("exchange_unanswered", consent_refusals.exchange_unanswered),
+    ("id_token_refused", consent_refusals.id_token_refused),
+    ("redirect_uri_refused", consent_refusals.redirect_uri_refused),
+    ("refresh_token_missing", consent_refusals.refresh_token_missing),
+    ("state_used", consent_refusals.state_used),
+]
+
+
+@pytest.mark.parametrize(("name", "refusal"), KEPT)
+def test_a_refusal_is_found_again_by_its_key(name: str, refusal: Refusal) -> None:
+    assert consent_refusals.kept_key(refusal) == name
+    assert consent_refusals.kept(name) is refusal
+
+
+@pytest.mark.parametrize("name", [None, "", "of_a_later_release", "busy", "\ud800"])
+def test_without_a_key_that_is_known_a_consent_has_ended(name: str | None) -> None:
+    assert consent_refusals.kept(name) is consent_refusals.state_used
+
+
+@pytest.mark.parametrize("kind", sorted(set(FailureKind) - {FailureKind.INVALID_CLIENT}))
+def test_every_failure_after_which_a_code_is_spent_has_a_name(kind: FailureKind) -> None:
+    assert consent_refusals.kept_key(consent_refusals.exchange_failed(TokenEndpointFailure(kind)))
 
 
 def test_each_refusal_is_a_new_error() -> None:

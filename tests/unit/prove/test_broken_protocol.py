@@ -39,6 +39,7 @@ from xero_connector.services.store_tokens import StoreTokens
 from xero_connector.services.vault_gate import VaultGate
 from xero_connector.use_cases import submit_credential
 from xero_connector.use_cases.replace_client_secret import ReplaceClientSecret
+from xero_connector.use_cases.show_consent import ShowConsent
 
 pytestmark = pytest.mark.prove
 
@@ -124,6 +125,12 @@ def test_commit_before_put_loses_grants() -> None:
 def test_no_roll_forward_loses_grants() -> None:
     with mock.patch.object(AdoptTokens, "consent", return_value=None):
         assert crashes("first consent, sweep first").grants_lost > 0
+
+
+def test_a_page_that_knows_the_request_alone_tells_what_is_not_so() -> None:
+    assert crashes("first consent, sweep first").pages_untrue == 0
+    with mock.patch.object(ShowConsent, "_alive", return_value=None):
+        assert crashes("first consent, sweep first").pages_untrue > 0
 
 
 def test_a_swap_that_commits_before_it_puts_loses_secrets() -> None:

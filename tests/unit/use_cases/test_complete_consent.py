@@ -9,7 +9,7 @@ from tests.fakes.world import ADMIN, CLIENT_ID, NOON, SETTINGS, World
 from tests.fakes.xero import DEMO_COMPANY, ELECTRO_LAND, GRANTED
 from xero_connector.domain.checks import CheckResult
 from xero_connector.domain.consent import BrowserBinding, RequestPhase, digest, new_token
-from xero_connector.domain.errors import ConsentRefused
+from xero_connector.domain.errors import ConsentRefused, StoreUnavailable
 from xero_connector.domain.status import CONSENTABLE, Status
 from xero_connector.domain.token_endpoint import INCONCLUSIVE, FailureKind
 from xero_connector.services.exchange_code import Connected
@@ -40,6 +40,10 @@ class Visit:
         return self.world.consents.requests[digest(self.state)].phase
 
     @property
+    def kept_refusal(self) -> str | None:
+        return self.world.consents.requests[digest(self.state)].refusal
+
+    @property
     def exchanges(self) -> int:
         return self.world.xero.calls.count("exchange_code")
 
@@ -50,6 +54,10 @@ def refusal(call: Callable[[], object]) -> ConsentRefused:
     assert refused.value.detail
     assert refused.value.key
     return refused.value
+
+
+def unavailable() -> None:
+    raise StoreUnavailable("PutItem", "ServiceUnavailable")
 
 
 def hold_lease(world: World, *, seconds: float) -> None:
@@ -374,6 +382,50 @@ def test_xero_refuses_the_code(world: World, visit: Visit) -> None:
     assert refused.code == "code_refused"
     assert refused.ticket == visit.browser.ticket
     assert world.credential().status is Status.VALIDATED
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        (FailureKind.INVALID_GRANT, "code_refused"),
+        (FailureKind.UNAUTHORIZED_CLIENT, "redirect_uri_refused"),
+        (FailureKind.UNAVAILABLE, "exchange_unanswered"),
+    ],
+)
+def test_why_a_presented_code_brought_nothing_is_told_again(visit: Visit, kind: FailureKind, kept: str) -> None:
+    visit.world.xero.failures.append(kind)
+    first = visit.refused()
+    assert (visit.kept_refusal, first.consent_id) == (kept, digest(visit.state))
+    visit.world.advance(20 * 3600)
+    again = visit.refused()
+    assert (again.code, again.detail, again.consent_id) == (first.code, first.detail, first.consent_id)
+    assert again.ticket == visit.browser.ticket
+    assert visit.exchanges == 1
+
+
+def test_a_consent_that_ended_without_an_exchange_keeps_no_reason(visit: Visit) -> None:
+    assert visit.refused(code=None, error="access_denied").consent_id is None
+    assert visit.kept_refusal is None
+    again = visit.refused()
+    assert (again.code, again.consent_id) == ("state_used", None)
+
+
+def test_where_the_callback_may_be_opened_again_its_address_stays(visit: Visit) -> None:
+    visit.world.xero.failures.extend([FailureKind.THROTTLED, FailureKind.INVALID_CLIENT])
+    assert [visit.refused().consent_id, visit.refused().consent_id] == [None, None]
+    assert visit.phase is RequestPhase.OPEN
+
+
+@pytest.mark.parametrize("trouble", ["store", "time"])
+def test_a_reason_that_could_not_be_written_down_is_told_at_once(visit: Visit, trouble: str) -> None:
+    world = visit.world
+    world.xero.failures.append(FailureKind.INVALID_GRANT)
+    if trouble == "store":
+        step_in(world.consents, "save_request", skip=1, before=unavailable)
+    else:
+        step_in(world.xero, "exchange_code", before=lambda: world.pause(24.5))
+    refused = visit.refused()
+    assert (refused.code, refused.consent_id) == ("code_refused", None)
 
 
 def test_xero_refuses_the_pair(world: World, visit: Visit) -> None:

@@ -23,7 +23,12 @@ from uuid import UUID
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from xero_connector.adapters.item_members import Members
-from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket, RequestPhase
+from xero_connector.domain.consent import (
+    AUTHORIZATION_REQUEST_KEPT,
+    AuthorizationRequest,
+    ConnectTicket,
+    RequestPhase,
+)
 from xero_connector.domain.errors import RowUnreadable
 from xero_connector.domain.history import Action, HistoryEntry
 from xero_connector.domain.tenant import tenants_from
@@ -183,7 +188,8 @@ def ticket_to_item(ticket: ConnectTicket) -> Item:
         "client_id": ticket.client_id,
         "created_at": ticket.created_at.isoformat(),
         "expires_at": ticket.expires_at.isoformat(),
-        "ttl": _time_to_live(ticket.expires_at),
+        # A day longer than it is good for: an expired link can then say that it expired.
+        "ttl": epoch(ticket.expires_at) + 86_400,
     }
 
 
@@ -212,7 +218,8 @@ def request_to_item(request: AuthorizationRequest) -> Item:
         "claimed_at": written(request.claimed_at),
         "tenants": [tenant.to_dict() for tenant in request.tenants],
         "tenants_pending": request.tenants_pending,
-        "ttl": _time_to_live(request.expires_at),
+        "refusal": request.refusal,
+        "ttl": epoch(request.created_at + AUTHORIZATION_REQUEST_KEPT),
     }
 
 
@@ -231,17 +238,13 @@ def request_from_item(item: Item) -> AuthorizationRequest:
         claimed_at=members.moment_or_none("claimed_at"),
         tenants=tenants_from(item.get("tenants")),
         tenants_pending=members.flag("tenants_pending"),
+        refusal=members.text_or_none("refusal"),
     )
 
 
 def epoch(moment: datetime) -> int:
     """Return whole epoch seconds, as the due index and the TTL take them."""
     return floor(moment.timestamp())
-
-
-def _time_to_live(expires_at: datetime) -> int:
-    # A day longer than it is good for: an expired link can then say that it expired.
-    return epoch(expires_at) + 86_400
 
 
 def written(moment: datetime | None) -> str | None:

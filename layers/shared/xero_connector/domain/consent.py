@@ -16,12 +16,14 @@ from xero_connector.domain.tenant import Tenant
 
 AUTHORIZATION_REQUEST_LIFETIME = timedelta(hours=1)
 """Long enough to find the phone that Xero's two-step login asks for."""
-AUTHORIZATION_REQUEST_KEPT = AUTHORIZATION_REQUEST_LIFETIME + timedelta(days=1)
-"""How long a page that is loaded again still says what became of its consent."""
+AUTHORIZATION_REQUEST_KEPT = AUTHORIZATION_REQUEST_LIFETIME + timedelta(days=7)
+"""How long browser and registry keep a request, so that its page still says what became of the consent."""
 CLAIM_LIFETIME = timedelta(seconds=60)
 """Longer than a callback can run: after this its process is gone, and a reload may go on."""
 _TOKEN_BYTES = 32
 _TOKEN_LENGTH = 43
+_DIGEST_LENGTH = 64
+_DIGITS = frozenset("0123456789abcdef")
 
 
 def new_token() -> str:
@@ -37,6 +39,11 @@ def is_token(text: str) -> bool:
 def digest(token: str) -> str:
     """Return the hash under which the registry keeps a ticket, a state or a binding."""
     return sha256(token.encode()).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text has the form of `digest`."""
+    return len(text) == _DIGEST_LENGTH and set(text) <= _DIGITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +67,10 @@ class RequestPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest:
-    """One trip of one browser to Xero and back (RFC 6749 §4.1.1), under the hash of its state."""
+    """One trip of one browser to Xero and back (RFC 6749 §4.1.1), under the hash of its state.
+
+    `refusal` is the name of the refusal with which it failed, None where no code was presented to Xero.
+    """
 
     state_hash: str
     revision: int = 0
@@ -73,6 +83,7 @@ class AuthorizationRequest:
     claimed_at: datetime | None = None
     tenants: tuple[Tenant, ...] = ()
     tenants_pending: bool = False
+    refusal: str | None = None
 
     def is_bound_to(self, binding: str) -> bool:
         """Whether the browser that shows this binding is the one that started the request."""
@@ -94,9 +105,9 @@ class AuthorizationRequest:
         """Give a claim back: nothing came of it at Xero."""
         return replace(self, phase=RequestPhase.OPEN, claimed_at=None)
 
-    def failed(self) -> "AuthorizationRequest":
-        """End without a grant."""
-        return replace(self, phase=RequestPhase.FAILED)
+    def failed(self, refusal: str | None = None) -> "AuthorizationRequest":
+        """End without a grant; the name of the refusal is kept for the page of the consent."""
+        return replace(self, phase=RequestPhase.FAILED, refusal=refusal)
 
     def completed(self, tenants: tuple[Tenant, ...], *, pending: bool) -> "AuthorizationRequest":
         """End with a grant; the organisations are kept for a callback that comes twice."""

@@ -34,10 +34,15 @@ class Refusal:
     detail: str
     can_retry: bool = True
 
-    def __call__(self) -> ConsentRefused:
-        """Return a new error of this row."""
+    def __call__(self, *, consent_id: str | None = None) -> ConsentRefused:
+        """Return a new error of this row; `consent_id` where the page of that consent shows it."""
         return ConsentRefused(
-            self.detail, key=self.key, code=self.code, status=self.status, can_retry=self.can_retry
+            self.detail,
+            key=self.key,
+            code=self.code,
+            status=self.status,
+            can_retry=self.can_retry,
+            consent_id=consent_id,
         )
 
 
@@ -246,6 +251,74 @@ refresh_token_missing = Refusal(
     "work.",
 )
 
+# --- the page of a consent ---------------------------------------------------------------------------------------
+
+# There is no such request, or it has been removed since.
+consent_unknown = Refusal(
+    key="consent_unknown",
+    code="consent_unknown",
+    status=HTTPStatus.NOT_FOUND,
+    detail="What became of this consent is not known here.",
+    can_retry=False,
+)
+shown_elsewhere = Refusal(
+    key="shown_elsewhere",
+    code="wrong_browser",
+    status=HTTPStatus.FORBIDDEN,
+    detail="The page of this consent belongs to another browser, or its cookie is missing.",
+    can_retry=False,
+)
+consent_unfinished = Refusal(
+    key="consent_unfinished",
+    code="consent_unfinished",
+    status=HTTPStatus.CONFLICT,
+    detail="This consent was started, but it is not completed.",
+)
+# Its callback was cut off. The schedule finds what it stored, if it stored anything.
+consent_cut_off = Refusal(
+    key="consent_cut_off",
+    code="consent_unfinished",
+    status=HTTPStatus.CONFLICT,
+    detail="It is not known yet what became of this consent.",
+)
+# A user can remove organisations on Xero's page "Connected apps".
+organisations_removed = Refusal(
+    key="organisations_removed",
+    code="organisations_removed",
+    status=HTTPStatus.GONE,
+    detail="The organisations of this consent have been removed at Xero since.",
+)
+# The grant of this consent is dead.
+connection_lost = Refusal(
+    key="connection_lost",
+    code="connection_lost",
+    status=HTTPStatus.GONE,
+    detail="The grant of this consent has been lost since.",
+)
+# The grant of this consent may live, but the pair is refused.
+connection_interrupted = Refusal(
+    key="connection_interrupted",
+    code="connection_interrupted",
+    status=HTTPStatus.CONFLICT,
+    detail="The client secret of the Xero app no longer works.",
+    can_retry=False,
+)
+connection_ended = Refusal(
+    key="connection_ended",
+    code="connection_ended",
+    status=HTTPStatus.GONE,
+    detail="The connection of this consent has been disconnected since.",
+    can_retry=False,
+)
+# A store failed while the page was looked up.
+consent_not_looked_up = Refusal(
+    key="consent_not_looked_up",
+    code=STORE_UNAVAILABLE,
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    detail="What became of this consent cannot be looked up at the moment.",
+    can_retry=False,
+)
+
 # --- from what Xero said to a row --------------------------------------------------------------------------------
 
 _WRONG_SCOPES = "requested wrong apps scopes"
@@ -292,6 +365,32 @@ def postponed(reason: StoreUnavailable | TokenEndpointFailure) -> ConsentRefused
     return store_postponed() if isinstance(reason, StoreUnavailable) else xero_postponed()
 
 
-def exchange_failed(failure: TokenEndpointFailure) -> ConsentRefused:
-    """Return the refusal for a code that did not become a token."""
-    return _BY_FAILURE.get(failure.kind, code_refused)()
+def exchange_failed(failure: TokenEndpointFailure) -> Refusal:
+    """Return the row for a code that did not become a token."""
+    return _BY_FAILURE.get(failure.kind, code_refused)
+
+
+# --- from a request that ended to a row --------------------------------------------------------------------------
+
+# Requests keep these keys, and no words: a key that is there stays.
+_AFTER_THE_CODE_WAS_PRESENTED: Mapping[str, Refusal] = {
+    row.key: row
+    for row in (
+        code_refused,
+        exchange_unanswered,
+        id_token_refused,
+        redirect_uri_refused,
+        refresh_token_missing,
+        state_used,
+    )
+}
+
+
+def kept_key(refusal: Refusal) -> str:
+    """Return the key under which a request keeps the refusal that it ended with."""
+    return _AFTER_THE_CODE_WAS_PRESENTED[refusal.key].key
+
+
+def kept(key: str | None) -> Refusal:
+    """Return the row that a request kept; without a key that is known, all that is told is that it ended."""
+    return _AFTER_THE_CODE_WAS_PRESENTED.get(key or "", state_used)

@@ -97,17 +97,27 @@ class ConsentRefused(ConnectorError):
     """A consent cannot go on (see `consent_refusals`); `can_retry` if opening the connect link again can help.
 
     `key` names the words of its page. `ticket` is that of the connect link, None where this browser does not hold
-    it.
+    it. `consent_id` names the consent whose page shows this refusal from now on, None where only the present
+    answer does.
     """
 
     def __init__(
-        self, detail: str, *, key: str, code: str, status: HTTPStatus, can_retry: bool, ticket: str | None = None
+        self,
+        detail: str,
+        *,
+        key: str,
+        code: str,
+        status: HTTPStatus,
+        can_retry: bool,
+        ticket: str | None = None,
+        consent_id: str | None = None,
     ) -> None:
         super().__init__(detail, code=code)
         self.key = key
         self.status = status
         self.can_retry = can_retry
         self.ticket = ticket
+        self.consent_id = consent_id
 
     def offering(self, ticket: str) -> "ConsentRefused":
         """Return the same refusal for the page of a browser that holds a ticket."""
@@ -118,6 +128,7 @@ class ConsentRefused(ConnectorError):
             status=self.status,
             can_retry=self.can_retry,
             ticket=ticket,
+            consent_id=self.consent_id,
         )
 
 

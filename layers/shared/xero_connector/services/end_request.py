@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from xero_connector.domain import consent_refusals
 from xero_connector.domain.consent import AuthorizationRequest
-from xero_connector.domain.errors import RevisionConflict, StoreUnavailable
+from xero_connector.domain.consent_refusals import Refusal
+from xero_connector.domain.errors import ConsentRefused, RevisionConflict, StoreUnavailable
 from xero_connector.domain.ports import Clock, Consents, Deadline, Observer
 from xero_connector.domain.time_budget import TIME_TO_END_A_REQUEST
 
@@ -17,10 +19,13 @@ class EndRequest:
     deadline: Deadline
     observer: Observer
 
-    def __call__(self, request: AuthorizationRequest) -> None:
-        """Write down where a request stands, if there is time: a reload of the callback learns it anyway."""
+    def __call__(self, request: AuthorizationRequest) -> bool:
+        """Write down where a request stands, if there is time: a reload of the callback learns it anyway.
+
+        Return whether it is written.
+        """
         if self.deadline() - self.clock() < TIME_TO_END_A_REQUEST:
-            return
+            return False
         try:
             self.consents.save_request(request)
         except RevisionConflict:
@@ -29,3 +34,11 @@ class EndRequest:
         except StoreUnavailable as unavailable:
             # What counts is stored or given back; the claim runs out, and a reload finds out.
             self.observer.warning("consent_not_marked", client_id=request.client_id, detail=unavailable.detail)
+        else:
+            return True
+        return False
+
+    def refused(self, claimed: AuthorizationRequest, refusal: Refusal) -> ConsentRefused:
+        """End a request whose code was presented to Xero; its page shows why, if that is written down."""
+        written = self(claimed.failed(consent_refusals.kept_key(refusal)))
+        return refusal(consent_id=claimed.state_hash if written else None)

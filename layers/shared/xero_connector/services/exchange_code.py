@@ -1,6 +1,6 @@
 """Exchange the code of a consent, and keep what it brings whatever happens next."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from xero_connector.domain import consent_refusals
@@ -30,13 +30,16 @@ _PAUSE = 1.0
 class Connected:
     """The organisations of this consent; `repeated` if it was complete already.
 
-    Without `stored` the answer of Xero is kept safe, and the schedule completes the connection.
+    Without `stored` the answer of Xero is kept safe, and the schedule completes the connection. With `replaced` a
+    later consent has taken its place. `ticket` is that of the connect link, where this browser holds it.
     """
 
     tenants: tuple[Tenant, ...]
     tenants_pending: bool
     repeated: bool
     stored: bool = True
+    replaced: bool = False
+    ticket: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,7 @@ class ExchangeCode:
             return Connected((), tenants_pending=True, repeated=False, stored=False)
         if credential.grant_consent != claimed.state_hash:
             # The lease was overtaken: a disconnect ends what this consent brought.
-            self.end_request(claimed.failed())
-            raise consent_refusals.state_used()
+            raise self.end_request.refused(claimed, consent_refusals.state_used)
         self.end_request(claimed.completed(credential.tenants, pending=credential.tenants_pending))
         self.observer.count("CredentialConnected")
         self.observer.event(

@@ -96,30 +96,30 @@ class FailConsent:
         else:
             # The code is dead, and no grant came of it.
             lease.unsettled = False
-        # Xero looks at the client before the code: a code that came with a refused pair is still good.
-        client_refused = failure.kind is FailureKind.INVALID_CLIENT
-        self.end_request(claimed.reopened() if client_refused else claimed.failed())
-        return consent_refusals.exchange_failed(failure)
+        refusal = consent_refusals.exchange_failed(failure)
+        if failure.kind is FailureKind.INVALID_CLIENT:
+            # Xero looks at the client before the code: a code that came with a refused pair is still good.
+            self.end_request(claimed.reopened())
+            return refusal()
+        return self.end_request.refused(claimed, refusal)
 
     def unverified(
         self, lease: HeldLease, claimed: AuthorizationRequest, answer: TokenAnswer, refused: IdTokenRefused
     ) -> ConsentRefused:
         """Do not use an answer of which it is not known whose consent it is."""
         self._leave_behind(lease, claimed, answer)
-        self.end_request(claimed.failed())
         self.observer.count("IdTokenRefused")
         self.observer.warning("id_token_refused", client_id=lease.credential.client_id, reason=refused.code)
-        return consent_refusals.id_token_refused()
+        return self.end_request.refused(claimed, consent_refusals.id_token_refused)
 
     def without_refresh_token(
         self, lease: HeldLease, claimed: AuthorizationRequest, answer: TokenAnswer
     ) -> ConsentRefused:
         """Do not let a grant that cannot be kept alive take the place of one that is."""
         self._leave_behind(lease, claimed, answer)
-        self.end_request(claimed.failed())
         credential = lease.credential
         self.observer.warning("refresh_token_missing", client_id=credential.client_id, status=credential.status)
-        return consent_refusals.refresh_token_missing()
+        return self.end_request.refused(claimed, consent_refusals.refresh_token_missing)
 
     def _leave_behind(self, lease: HeldLease, claimed: AuthorizationRequest, answer: TokenAnswer | None) -> None:
         """Note a grant that may live at Xero; a disconnect ends it, or says that it could not."""

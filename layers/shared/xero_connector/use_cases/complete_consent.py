@@ -49,6 +49,11 @@ class Callback:
     error_description: str | None
     bindings: Callable[[str], BrowserBinding | None] = field(repr=False)
 
+    @property
+    def consent_id(self) -> str:
+        """Where the registry keeps the request, and what the page of the consent is named for."""
+        return digest(self.state or "")
+
 
 @dataclass(frozen=True, slots=True)
 class CompleteConsent:
@@ -99,7 +104,8 @@ class CompleteConsent:
         if request.phase is RequestPhase.COMPLETED:
             return Connected(request.tenants, request.tenants_pending, repeated=True)
         if request.phase is RequestPhase.FAILED:
-            raise consent_refusals.state_used()
+            ended_with = consent_refusals.kept(request.refusal)
+            raise ended_with(consent_id=request.state_hash if request.refusal is not None else None)
         now = self.clock()
         if request.is_claimed(now):
             raise consent_refusals.busy()

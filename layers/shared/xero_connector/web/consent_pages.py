@@ -8,10 +8,11 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from xero_connector.domain import consent_refusals, errors
+from xero_connector.domain.consent_refusals import Refusal
 from xero_connector.domain.errors import ConnectorError, ConsentRefused
-from xero_connector.domain.tenant import Tenant
+from xero_connector.services.exchange_code import Connected
 from xero_connector.web.pages import catalogue, protection
-from xero_connector.web.pages.respond import Page, accepted_language, respond
+from xero_connector.web.pages.respond import CONTENT_TYPE, Page, accepted_language, respond
 
 REDIRECT_HEADERS = protection.headers()
 """What an answer that only leads on has to carry."""
@@ -28,6 +29,8 @@ _RELOADED = frozenset(
     row.key
     for row in (
         consent_refusals.busy,
+        consent_refusals.consent_cut_off,
+        consent_refusals.consent_not_looked_up,
         consent_refusals.store_postponed,
         consent_refusals.store_unavailable,
         consent_refusals.throttled,
@@ -49,14 +52,24 @@ def resolver(
 
     def refuse(refusal: ConsentRefused) -> Response[str]:
         report(refusal)
-        return ConsentPages(console_url(), accepted_language(app)).refused(refusal, reference=reference(app))
+        if refusal.consent_id is not None:
+            return see_consent(refusal.consent_id)
+        pages = ConsentPages(console_url(), accepted_language(app), root=_root(app))
+        return pages.refused(refusal, reference=reference(app))
+
+    def refuse_as(of_a_consent: Refusal, otherwise: Refusal) -> Response[str]:
+        shows_a_consent = app.current_event.resource.startswith("/consent/")
+        return refuse(of_a_consent() if shows_a_consent else otherwise())
 
     def unavailable(error: ConnectorError) -> Response[str]:
         report(error)
-        return refuse(consent_refusals.store_unavailable())
+        return refuse_as(consent_refusals.consent_not_looked_up, consent_refusals.store_unavailable)
+
+    def damaged(_: Exception) -> Response[str]:
+        return refuse_as(consent_refusals.consent_unknown, consent_refusals.ticket_unknown)
 
     # A damaged link may have characters that match no route.
-    app.not_found(lambda _: refuse(consent_refusals.ticket_unknown()))
+    app.not_found(damaged)
     app.exception_handler(ConsentRefused)(refuse)
     app.exception_handler(_OUTAGES)(unavailable)
     return app
@@ -65,6 +78,24 @@ def resolver(
 def reference(app: APIGatewayRestResolver) -> str:
     """Return the request id, by which the log lines of this request can be found."""
     return str(app.current_event.request_context.request_id)
+
+
+def see_consent(consent_id: str) -> Response[str]:
+    """Send a browser from the callback to the page of its consent (RFC 9110 §15.4.4).
+
+    The address is relative to /oAuth2CallBack, so that it is right behind a custom domain and behind a stage.
+    """
+    return Response(
+        status_code=int(HTTPStatus.SEE_OTHER),
+        content_type=CONTENT_TYPE,
+        body="",
+        headers={**REDIRECT_HEADERS, "Location": f"consent/{consent_id}"},
+    )
+
+
+def _root(app: APIGatewayRestResolver) -> str:
+    """Return what leads a relative link to the root of the routes, behind a custom domain and behind a stage."""
+    return "../" * app.current_event.resource.removeprefix("/").count("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +110,16 @@ class ConsentPages:
     language: str
     root: str = ""
 
-    def connected(
-        self,
-        tenants: tuple[Tenant, ...],
-        *,
-        pending: bool,
-        reference: str,
-        stored: bool = True,
-        ticket: str | None = None,
-    ) -> Response[str]:
-        """List the organisations that are connected; without `stored`, say that the connection is being made.
-
-        `ticket` is that of the connect link, if this browser holds it: to choose an organisation after all.
-        """
-        if stored and not tenants and not pending:
-            return self._without_organisation(ticket, reference)
-        texts = "consent.connected" if tenants else "consent.unlisted"
-        if not stored:
-            texts = "consent.kept"
+    def connected(self, connected: Connected, *, reference: str) -> Response[str]:
+        """List the organisations that are connected, or say how far the connection has come."""
+        texts = _texts(connected)
+        if texts == "consent.no_organisation":
+            return self._without_organisation(connected.ticket, reference)
         values: dict[str, Any] = {
             "texts": texts,
-            "organisations": [tenant.tenant_name for tenant in tenants] if stored else [],
+            "organisations": [tenant.tenant_name for tenant in connected.tenants] if connected.stored else [],
         }
-        kind = "good" if stored else "wait"
+        kind = "good" if connected.stored else "wait"
         return self._page("connected.html", HTTPStatus.OK, texts, values, reference, kind=kind)
 
     def refused(self, refusal: ConsentRefused, *, reference: str) -> Response[str]:
@@ -153,6 +171,16 @@ class ConsentPages:
             "reference": reference,
         }
         return respond(Page(template=template, status=status, values={**shown, **values}, polls=polls), words)
+
+
+def _texts(connected: Connected) -> str:
+    if connected.replaced:
+        return "consent.replaced"
+    if not connected.stored:
+        return "consent.kept"
+    if connected.tenants:
+        return "consent.connected"
+    return "consent.unlisted" if connected.tenants_pending else "consent.no_organisation"
 
 
 def _way(href: str, text: str) -> dict[str, str]:
