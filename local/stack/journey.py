@@ -1,6 +1,7 @@
 """The main job, step by step, as people do it: what the demo narrates and the stack tests check."""
 
 import json
+import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from local.xero_simulator.user import XeroUser
 
 _TIMEOUT_SECONDS = 35
 _POLL_SECONDS = 1.0
+_TOKEN = re.compile(r'name="token" value="([^"]+)"')
+_CONNECT = re.compile(r'href="(\.\./connect/[A-Za-z0-9_-]+)"')
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Journey:
     stack: LocalStack
     seen: set[str] = field(default_factory=set, repr=False)
     """Every secret value that was seen: none of them may be in a log."""
+    setup_link_ids: dict[str, str] = field(default_factory=dict, repr=False)
+    """By the address of the link."""
 
     @property
     def admin(self) -> AdminClient:
@@ -70,6 +75,50 @@ class Journey:
         )
         self._see_ticket(answer.json().get("connect_url"))
         return answer
+
+    def setup_url(self, **wish: object) -> str:
+        """Make a setup link as the admin."""
+        answer = self.admin.post("/setup-links", wish)
+        answer.raise_for_status()
+        url: str = answer.json()["setup_url"]
+        self.setup_link_ids[url] = answer.json()["setup_link_id"]
+        self._see_ticket(url)
+        return url
+
+    def open_setup(self, browser: LoopbackSession, setup_url: str) -> requests.Response:
+        """Open a setup link."""
+        page = browser.get(setup_url, allow_redirects=False, timeout=_TIMEOUT_SECONDS)
+        for cookie in browser.cookies:
+            self._see(*(cookie.value or "").split("."))
+        return page
+
+    def hand_over(
+        self, browser: LoopbackSession, setup_url: str, app: XeroApp, *, integration_type: str = "web_app"
+    ) -> requests.Response:
+        """Fill in the form behind a setup link and send it, as a browser does; returns where it leads."""
+        token = _TOKEN.search(self.open_setup(browser, setup_url).text)
+        if token is None:
+            raise LookupError("the page has no form")
+        self._see(token[1], app.client_secret)
+        typed = {
+            "client_id": app.client_id,
+            "client_secret": app.client_secret or "",
+            "integration_type": integration_type,
+            "token": token[1],
+        }
+        sent = browser.post(setup_url, data=typed, allow_redirects=False, timeout=_TIMEOUT_SECONDS)
+        if sent.status_code != HTTPStatus.SEE_OTHER:
+            return sent
+        return self.open_setup(browser, urljoin(setup_url, sent.headers["Location"]))
+
+    def connect_url_of(self, page: requests.Response) -> str:
+        """Where the button of a setup page leads to consent."""
+        link = _CONNECT.search(page.text)
+        if link is None:
+            raise LookupError("the page leads to no consent")
+        url: str = urljoin(page.url, link[1])
+        self._see_ticket(url)
+        return url
 
     def connect_url(self, app: XeroApp) -> str:
         """Make a new connect link."""
