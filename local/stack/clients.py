@@ -137,7 +137,7 @@ class LogEvent:
 
 
 def read_logs(stack: StackDescription) -> list[LogEvent]:
-    """Everything the three functions wrote, oldest first.
+    """Everything the functions wrote, oldest first.
 
     A line appears when the invocation that wrote it has ended.
     """
@@ -145,6 +145,7 @@ def read_logs(stack: StackDescription) -> list[LogEvent]:
     names = {
         "credential_api": stack.functions.credential_api,
         "oauth_callback": stack.functions.oauth_callback,
+        "setup_page": stack.functions.setup_page,
         "token_refresh": stack.functions.token_refresh,
     }
     events = []

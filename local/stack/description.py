@@ -19,6 +19,7 @@ class FunctionNames:
 
     credential_api: str
     oauth_callback: str
+    setup_page: str
     token_refresh: str
 
 

@@ -228,6 +228,7 @@ class LocalStack:
             functions=FunctionNames(
                 credential_api=self.outputs["CredentialApiFunction"],
                 oauth_callback=self.outputs["OAuthCallbackFunction"],
+                setup_page=self.outputs["SetupPageFunction"],
                 token_refresh=self.outputs["TokenRefreshFunction"],
             ),
         )

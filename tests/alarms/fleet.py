@@ -27,6 +27,7 @@ TICK = sample_event("token_refresh/tick")
 LOGICAL_IDS = {
     "credential_api": "CredentialApi",
     "oauth_callback": "OAuthCallback",
+    "setup_page": "SetupPage",
     "token_refresh": "TokenRefresh",
 }
 DRIVEN: dict[str, str] = {}

@@ -23,7 +23,7 @@ FILLINGS = {
     "Callbacks": {"connected", "repeated", "refused", "failed"},
     "XeroLatency": {"token", "connections", "authorize", "keys"},
 }
-SERVICES = {"credential_api", "oauth_callback", "token_refresh"}
+SERVICES = {"credential_api", "oauth_callback", "setup_page", "token_refresh"}
 
 
 def dashboard(**parameters: str) -> dict[str, Any]:

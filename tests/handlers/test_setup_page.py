@@ -267,7 +267,6 @@ def test_the_cookie_of_another_link_is_none_of_this_one(world: World, invoke: In
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [
-        ("", {}, HTTPStatus.BAD_REQUEST),
         ("client_id", {}, HTTPStatus.BAD_REQUEST),
         ("client_id=a&client_id=b", {}, HTTPStatus.BAD_REQUEST),
         ("client_id=a&more=b", {}, HTTPStatus.BAD_REQUEST),

@@ -82,6 +82,7 @@ class Existing:
     def __init__(self, journey: Journey) -> None:
         self.answers: list[tuple[Key, requests.Response]] = []
         self.apps: list[XeroApp] = []
+        self.setup_link_ids: list[str] = []
         self._journey = journey
         self._submit(self._app())
         connected, custom, refused, ended = self._app(), self._app("custom_connection"), self._app(), self._app()
@@ -102,7 +103,9 @@ class Existing:
         self._ask("POST", "/connect-link", connected)
         self._ask("PUT", "/secret", connected, {"client_secret": connected.client_secret})
         self._keep(("GET", "/credentials"), journey.admin.get("/credentials"))
-        self.secrets = {app.client_secret or "" for app in self.apps}
+        self._ask("POST", "/setup-link", refused, {"expires_in_days": 3})
+        tickets = self._make_setup_links()
+        self.secrets = {app.client_secret or "" for app in self.apps} | tickets
         for app in (connected, custom):
             name = f"{journey.stack.description.secret_prefix}/{app.client_id}/tokens"
             secret = journey.stack.aws("secretsmanager").get_secret_value(SecretId=name)
@@ -115,6 +118,19 @@ class Existing:
 
     def _submit(self, app: XeroApp, **fields: object) -> None:
         self._keep(("POST", "/credentials"), self._journey.submit(app, **fields))
+
+    def _make_setup_links(self) -> set[str]:
+        """Make two; returns their tickets, which no other answer may have."""
+        admin, tickets = self._journey.admin, set()
+        for label in ("Electro Land", None):
+            made = admin.request("POST", "/setup-links", {"label": label})
+            made.raise_for_status()
+            self.setup_link_ids.append(made.json()["setup_link_id"])
+            tickets.add(made.json()["setup_url"].rpartition("/")[2])
+        path = "/setup-links/{setup_link_id}"
+        self._keep(("GET", "/setup-links"), admin.get("/setup-links"))
+        self._keep(("GET", path), admin.get(path.format(setup_link_id=self.setup_link_ids[0])))
+        return tickets
 
     def _ask(self, method: str, route: str, app: XeroApp, body: object = None) -> None:
         answer = self._journey.admin.request(method, f"/credentials/{app.client_id}{route}", body)
@@ -194,6 +210,7 @@ def test_every_answer_is_as_described(
     local_stack: LocalStack, existing: Existing, examples: Mapping[Key, st.SearchStrategy[Any]], key: Key
 ) -> None:
     session, apps = local_stack.browser(), itertools.cycle(existing.apps)
+    setup_link_ids = itertools.cycle(existing.setup_link_ids)
     auth = None if operations()[key].is_public else signed(local_stack.description)
     answered: list[int] = []
 
@@ -208,7 +225,7 @@ def test_every_answer_is_as_described(
     def ask(pair: tuple[tuple[schemathesis.Case[Any], bool], ...]) -> None:
         for case, is_about_an_existing_one in pair:
             if is_about_an_existing_one:
-                name(case, next(apps))
+                name(case, next(apps), next(setup_link_ids))
             time.sleep(PAUSE_SECONDS)
             answer = case.call(
                 base_url=local_stack.description.api_url,
@@ -229,8 +246,10 @@ def test_every_answer_is_as_described(
     assert len(answered) > PAIRS_OF_EXAMPLES
 
 
-def name(case: schemathesis.Case[Any], app: XeroApp) -> None:
-    """Make a request be about a credential that there is, with the secret that it has."""
+def name(case: schemathesis.Case[Any], app: XeroApp, setup_link_id: str) -> None:
+    """Make a request be about a credential or a link that there is, with the secret that it has."""
+    if "setup_link_id" in case.path_parameters:
+        case.path_parameters["setup_link_id"] = setup_link_id
     if "client_id" in case.path_parameters:
         case.path_parameters["client_id"] = app.client_id
     for field, value in (("client_id", app.client_id), ("client_secret", app.client_secret)):
@@ -278,6 +297,11 @@ def send(
         ("GET /credentials?limit=1e9", {}),
         ("GET /credentials?status=validated&status=connected", {}),
         ("GET /credentials?next_token=%FF", {}),
+        ("GET /setup-links?state=open&state=used", {}),
+        ("GET /setup-links?next_token=WyJBIl0", {}),
+        ("GET /setup-links/%00", {}),
+        ("DELETE /setup-links/..%2Fcredentials", {}),
+        ("POST /setup-links", {"data": b'{"expires_in_days": 1e400}'}),
         (f"GET {A_PATH}/history?next_token=WzEsMF0", {}),
         ("POST /credentials", {"data": b"\xff\xfe"}),
         ("POST /credentials", {"data": b"\x00" * 100}),
@@ -317,7 +341,7 @@ def test_an_admin_route_refuses_what_is_not_rightly_signed(
     }[signer]
     auth = None if credentials is None else Signed(credentials, told.region)
     method, path = key
-    path = path.format(client_id=existing.apps[0].client_id)
+    path = path.format(client_id=existing.apps[0].client_id, setup_link_id=existing.setup_link_ids[0])
     answer = send(local_stack, method, path, auth=auth, data=b"{}")
     assert answer.status_code == HTTPStatus.FORBIDDEN, answer.text
     assert leaks(answer.text, existing.secrets) == []

@@ -26,7 +26,9 @@ def handler(event, context):
     return refused[0] if refused else "allowed"
 """
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
-FUNCTIONS = ["credential_api", "oauth_callback", "token_refresh"]
+FUNCTIONS = ["credential_api", "oauth_callback", "setup_page", "token_refresh"]
+SERVE_TOKENS = ["credential_api", "oauth_callback", "token_refresh"]
+"""Those that write tokens: the setup page does not even read them."""
 
 type Attempt = tuple[str, str, dict[str, Any]]
 
@@ -172,7 +174,6 @@ def attempt(journey: Journey, probe: str, what: Attempt) -> str:
     [(function, what) for function in FUNCTIONS for what in NEVER]
     + [
         ("credential_api", QUERY_DUE),
-        ("credential_api", GET_ITEM),
         ("oauth_callback", BATCH_GET),
         ("oauth_callback", QUERY_LIST),
         ("oauth_callback", CREATE_CLIENT),
@@ -181,6 +182,15 @@ def attempt(journey: Journey, probe: str, what: Attempt) -> str:
         ("oauth_callback", DELETE_ITEM),
         ("oauth_callback", TRANSACT_DELETE),
         ("oauth_callback", QUERY_DUE),
+        ("setup_page", GET_CLIENT),
+        ("setup_page", GET_TOKENS),
+        ("setup_page", PUT_TOKENS),
+        ("setup_page", CREATE_TOKENS),
+        ("setup_page", RESTORE_TOKENS),
+        ("setup_page", DELETE_TOKENS),
+        ("setup_page", BATCH_GET),
+        ("setup_page", QUERY_LIST),
+        ("setup_page", QUERY_DUE),
         ("token_refresh", BATCH_GET),
         ("token_refresh", CREATE_CLIENT),
         ("token_refresh", PUT_CLIENT),
@@ -197,23 +207,22 @@ def test_a_function_is_denied_what_its_role_lacks(
 
 @pytest.mark.parametrize(
     ("function", "what"),
-    [
-        (function, what)
-        for function in FUNCTIONS
-        for what in (PUT_EVENT, TRANSACT_PUT, QUERY_CREDENTIAL, CREATE_TOKENS, RESTORE_TOKENS)
-    ]
+    [(function, what) for function in FUNCTIONS for what in (PUT_EVENT, TRANSACT_PUT, QUERY_CREDENTIAL, GET_ITEM)]
+    + [(function, what) for function in SERVE_TOKENS for what in (CREATE_TOKENS, RESTORE_TOKENS)]
     + [
         ("credential_api", GET_CLIENT),
         ("credential_api", BATCH_GET),
         ("credential_api", QUERY_LIST),
         ("oauth_callback", GET_CLIENT),
-        ("oauth_callback", GET_ITEM),
         ("oauth_callback", RESTORE_CLIENT),
         ("oauth_callback", PUT_TOKENS),
         ("oauth_callback", GET_TOKENS),
         ("token_refresh", QUERY_DUE),
         ("token_refresh", QUERY_LIST),
-        ("token_refresh", GET_ITEM),
+        ("setup_page", CREATE_CLIENT),
+        ("setup_page", PUT_CLIENT),
+        ("setup_page", RESTORE_CLIENT),
+        ("setup_page", DELETE_ITEM),
         ("token_refresh", GET_TOKENS),
         ("token_refresh", PUT_TOKENS),
         ("token_refresh", RESTORE_CLIENT),

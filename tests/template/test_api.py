@@ -6,7 +6,13 @@ from typing import Any
 
 from tests.template.transformed import Deployed
 
-PUBLIC = {("/connect/{ticket}", "GET"), ("/oAuth2CallBack", "GET"), ("/consent/{consent_id}", "GET")}
+PAGES = {
+    ("/connect/{ticket}", "GET"),
+    ("/oAuth2CallBack", "GET"),
+    ("/consent/{consent_id}", "GET"),
+    ("/setup/{ticket}", "GET"),
+}
+FORM = ("/setup/{ticket}", "POST")
 
 
 def only(kind: str) -> Mapping[str, Any]:
@@ -38,9 +44,9 @@ def test_every_setting_of_the_stage_is_for_a_method_that_exists() -> None:
 
 
 def test_the_public_pages_have_limits_of_their_own_and_all_else_has_the_general_one() -> None:
-    assert methods() >= PUBLIC
+    assert methods() >= {*PAGES, FORM}
     limits = {method: setting["ThrottlingRateLimit"] for method, setting in settings().items()}
-    assert limits == {("/*", "*"): 20, **dict.fromkeys(PUBLIC, 50)}
+    assert limits == {("/*", "*"): 20, **dict.fromkeys(PAGES, 50), FORM: 10}
 
 
 def test_the_api_writes_no_segment_into_traces() -> None:
@@ -66,4 +72,4 @@ def test_a_function_behind_the_api_ends_before_the_api_gives_up_even_after_a_col
     functions = Deployed.of({}).of_type("AWS::Lambda::Function")
     behind = {name: properties["Timeout"] for name, properties in functions.items() if name != "TokenRefresh"}
     # API Gateway waits 29 s (AWS, "Quotas for REST APIs"); that leaves a cold start four.
-    assert behind == {"CredentialApi": 25, "OAuthCallback": 25}
+    assert behind == {"CredentialApi": 25, "OAuthCallback": 25, "SetupPage": 25}

@@ -14,9 +14,11 @@ DOMAIN = {
     "CertificateArn": f"arn:aws:acm:us-east-1:123456789012:certificate/{'0' * 8}",
     "HostedZoneId": "Z0123456789ABCDEFGHIJ",
 }
+WEB_ACL = f"arn:aws:wafv2:us-east-1:123456789012:regional/webacl/pages/{'0' * 8}-0000-0000-0000-{'0' * 12}"
 VAULT_KEY = f"arn:aws:kms:us-east-1:123456789012:key/{'0' * 8}-0000-0000-0000-{'0' * 12}"
 CHOICES: dict[str, list[dict[str, str]]] = {
     "domain": [{}, DOMAIN],
+    "firewall": [{}, {"WebAclArn": WEB_ACL}],
     "alarms": [
         {},
         {"Environment": "prod", "AlarmEmail": "ops@example.com"},

@@ -6,7 +6,7 @@ import pytest
 
 from tests.template.transformed import Deployed, nodes, packaged, source, transform
 
-FUNCTIONS = {"CredentialApi", "OAuthCallback", "TokenRefresh"}
+FUNCTIONS = {"CredentialApi", "OAuthCallback", "SetupPage", "TokenRefresh"}
 
 
 def versions(template: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -65,7 +65,7 @@ def test_the_same_again_makes_none() -> None:
 
 def test_the_layer_says_what_it_is_and_not_what_it_was_made_for() -> None:
     (layer,) = Deployed.of({}).of_type("AWS::Lambda::LayerVersion").values()
-    assert layer["Description"] == "The code that the three functions share, and their dependencies"
+    assert layer["Description"] == "The code that the functions share, and their dependencies"
 
 
 def test_everything_calls_the_alias() -> None:
@@ -83,7 +83,7 @@ def test_everything_calls_the_alias() -> None:
     permitted = {
         permission["FunctionName"]["Ref"] for permission in deployed.of_type("AWS::Lambda::Permission").values()
     }
-    assert permitted == {"CredentialApiAliaslive", "OAuthCallbackAliaslive"}
+    assert permitted == {"CredentialApiAliaslive", "OAuthCallbackAliaslive", "SetupPageAliaslive"}
     called = {
         part["Fn::Sub"][0]
         for part in nodes(deployed.resources["Api"]["Properties"]["Body"])
@@ -120,4 +120,4 @@ def test_concurrency_is_reserved_for_the_refresh_alone_and_only_if_asked_for(
 ) -> None:
     functions = Deployed.of(parameters).of_type("AWS::Lambda::Function")
     found = {name: one.get("ReservedConcurrentExecutions") for name, one in functions.items()}
-    assert found == {"CredentialApi": None, "OAuthCallback": None, "TokenRefresh": reserved}
+    assert found == {"CredentialApi": None, "OAuthCallback": None, "SetupPage": None, "TokenRefresh": reserved}

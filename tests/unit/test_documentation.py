@@ -9,23 +9,25 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from xero_connector.domain import consent_refusals, setup_refusals
-from xero_connector.domain.consent_refusals import Refusal
+from xero_connector.domain import consent_refusals, setup_link, setup_refusals
 from xero_connector.domain.events import iso_time
 from xero_connector.domain.history import EVENTS
 from xero_connector.domain.proof import Verdict
 from xero_connector.domain.refresh_policy import REACTIONS, retry_at
 from xero_connector.domain.scopes import GRANULAR_SCOPES
+from xero_connector.domain.setup_view import TryProblem
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
 from xero_connector.services.refresh_turn import Outcome
 from xero_connector.web.pages.catalogue import SHIPPED, keys
+from xero_connector.web.setup_form import LARGEST_FORM
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/shared/xero_connector"
@@ -244,9 +246,12 @@ def test_every_error_code_that_is_explained_is_one_of_the_source() -> None:
     assert explained_codes() <= given
 
 
-def test_the_table_of_pages_is_that_of_the_consent_refusals() -> None:
-    refusals = [value for value in vars(consent_refusals).values() if isinstance(value, Refusal)]
-    described = [(row[0], names(row[1])) for row in table("docs/api.md", "### Pages")]
+@pytest.mark.parametrize(
+    ("heading", "source"), [("### Pages", consent_refusals), ("### Setup pages", setup_refusals)]
+)
+def test_the_table_of_pages_is_that_of_the_refusals(heading: str, source: ModuleType) -> None:
+    refusals = [value for value in vars(source).values() if isinstance(value, source.Refusal)]
+    described = [(row[0], names(row[1])) for row in table("docs/api.md", heading)]
     assert len(described) == len({code for _, [code] in described})
     assert {(status, code) for status, [code] in described} == {
         (str(int(refusal.status)), refusal.code) for refusal in refusals
@@ -257,6 +262,37 @@ def test_the_table_of_setup_pages_is_that_of_the_setup_refusals() -> None:
     refusals = [value for value in vars(setup_refusals).values() if isinstance(value, setup_refusals.Refusal)]
     described = [(row[0], names(row[1])[0]) for row in table("docs/api.md", "### Setup pages")]
     assert sorted(described) == sorted((str(int(row.status)), row.code) for row in refusals)
+
+
+def test_the_problems_of_a_try_are_those_of_the_source_and_the_same_ones_count() -> None:
+    described = {
+        name: row[2]
+        for row in table("docs/api.md", "### What the page says about a try")
+        for name in names(row[0])
+    }
+    files = ("domain/setup_try.py", "use_cases/hand_over_pair.py")
+    source = "".join((PACKAGE / file).read_text() for file in files)
+    given = {str(TryProblem[name]) for name in re.findall(r"TryProblem\.([A-Z_]+)", source)}
+    assert set(described) == given
+    assert {name for name, counts in described.items() if counts == "yes"} == {
+        str(one) for one in setup_link.REFUSALS
+    }
+
+
+def test_the_limits_of_a_setup_link_are_those_of_the_source() -> None:
+    limits = section("docs/api.md", "## Setup links")
+    window = setup_link.TRIES_WINDOW // A_MINUTE
+    assert (
+        f"**{setup_link.MOST_TRIES} tries in {window} minutes and {setup_link.MOST_REFUSALS} refused pairs"
+        in limits
+    )
+    assert f"**{setup_link.MOST_TRIES_OF_AN_ADDRESS} tries in an hour for one IP address**" in limits
+    assert f"removes a link {setup_link.KEPT_AFTER_EXPIRY.days} days after it expired" in limits
+    days = f"a whole number from {setup_link.SHORTEST_LIFETIME.days} to {setup_link.LONGEST_LIFETIME.days}"
+    assert f"{days}; {setup_link.DEFAULT_LIFETIME.days} by default" in limits
+    assert f"`POST /setup/{{ticket}}`: the form of that page, at most {LARGEST_FORM:,} bytes" in text_of(
+        "docs/api.md"
+    )
 
 
 # --- metrics, log messages, alarms, parameters -------------------------------------------------------------------
@@ -375,9 +411,13 @@ def test_the_limits_of_a_retry_after_are_those_of_the_policy() -> None:
 FUNCTIONS = {
     "CredentialApiRole": "credential_api",
     "OAuthCallbackRole": "oauth_callback",
+    "SetupPageRole": "setup_page",
     "TokenRefreshRole": "token_refresh",
 }
-ALL_THREE = "all three"
+SEVERAL = {
+    "all four": set(FUNCTIONS.values()),
+    "all but setup_page": set(FUNCTIONS.values()) - {"setup_page"},
+}
 RESOURCES = {
     "Registry": "Registry",
     "ListCredentials": "Registry, index `credentials`",
@@ -407,7 +447,7 @@ def permissions_of_the_template() -> set[tuple[str, str, str]]:
 def test_the_table_of_permissions_is_that_of_the_template() -> None:
     described = set()
     for function, action, resource, _ in table("docs/permissions.md", "## Functions"):
-        for one in FUNCTIONS.values() if function == ALL_THREE else [function]:
+        for one in SEVERAL.get(function, {function}):
             described.add((one, action.strip("`"), resource))
     assert described == permissions_of_the_template()
 

@@ -38,12 +38,12 @@ def _lifetime(fields: Mapping[str, object]) -> timedelta:
     days = fields.get("expires_in_days")
     if days is None:
         return DEFAULT_LIFETIME
-    # A truth value is a number to Python, and none to JSON.
-    if isinstance(days, bool) or not isinstance(days, int):
+    # A truth value is a number to Python, and none to JSON; 7.0 is a whole number to both.
+    if isinstance(days, bool) or not isinstance(days, int | float):
         raise _malformed_days()
-    if not SHORTEST_LIFETIME.days <= days <= LONGEST_LIFETIME.days:
+    if not SHORTEST_LIFETIME.days <= days <= LONGEST_LIFETIME.days or days != int(days):
         raise _malformed_days()
-    return timedelta(days=days)
+    return timedelta(days=int(days))
 
 
 def _malformed_days() -> MalformedRequest:
