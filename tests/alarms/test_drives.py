@@ -8,12 +8,13 @@ import pytest
 
 from tests.alarms.fleet import Fleet, drives
 from tests.fakes.interruptions import die
-from tests.handlers.conftest import sample_event
+from tests.handlers.conftest import Event, sample_event
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.token_endpoint import FailureKind
 
 LIST = sample_event("credential_api/list")
 CALLBACK = sample_event("oauth_callback/callback")
+SETUP_PAGE = sample_event("setup_page/show")
 
 
 def unavailable(*_: object, **__: object) -> None:
@@ -27,11 +28,18 @@ def break_down(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, store: str, call: 
 # --- requests ----------------------------------------------------------------------------------------------------
 
 
-@drives("CredentialApiErrors", "OAuthCallbackErrors", "RequestsFail")
-@pytest.mark.parametrize("function", ["credential_api", "oauth_callback"])
-def test_a_function_that_fails(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
-    alarm = {"credential_api": "CredentialApiErrors", "oauth_callback": "OAuthCallbackErrors"}[function]
-    event = {"credential_api": LIST, "oauth_callback": CALLBACK}[function]
+@drives("CredentialApiErrors", "OAuthCallbackErrors", "SetupPageErrors", "RequestsFail")
+@pytest.mark.parametrize(
+    ("function", "event", "alarm"),
+    [
+        ("credential_api", LIST, "CredentialApiErrors"),
+        ("oauth_callback", CALLBACK, "OAuthCallbackErrors"),
+        ("setup_page", SETUP_PAGE, "SetupPageErrors"),
+    ],
+)
+def test_a_function_that_fails(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, function: str, event: Event, alarm: str
+) -> None:
     fleet.request(function, event)
     fleet.run(5)
     assert fleet.on == set()
@@ -45,8 +53,8 @@ def test_a_function_that_fails(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, fu
     assert fleet.on == set()
 
 
-@drives("CredentialApiThrottles", "OAuthCallbackThrottles")
-@pytest.mark.parametrize("function", ["CredentialApi", "OAuthCallback"])
+@drives("CredentialApiThrottles", "OAuthCallbackThrottles", "SetupPageThrottles")
+@pytest.mark.parametrize("function", ["CredentialApi", "OAuthCallback", "SetupPage"])
 def test_lambda_turns_requests_away(fleet: Fleet, function: str) -> None:
     fleet.put("AWS/Lambda", "Throttles", {"FunctionName": function}, 1)
     fleet.run(5)

@@ -15,6 +15,7 @@ def test_in_ordinary_weather_nothing_rings(fleet: Fleet) -> None:
         fleet.run(30)
         fleet.request("credential_api", sample_event("credential_api/list"))
         fleet.request("oauth_callback", sample_event("oauth_callback/callback"))
+        fleet.request("setup_page", sample_event("setup_page/show"))
     assert fleet.board.rang == []
     assert fleet.board.notices == []
 

@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
+from schemathesis.core import NotSet
 
 from functions.credential_api.handler import app as credential_api
 from functions.oauth_callback.handler import app as oauth_callback
+from functions.setup_page.handler import app as setup_page
 from tests.handlers.openapi_document import (
     METHODS,
     PROBLEM_JSON,
@@ -33,16 +35,21 @@ from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import MalformedRequest
 from xero_connector.domain.history import Action
 from xero_connector.domain.scopes import MOST_SCOPES, REQUIRED_SCOPES
+from xero_connector.domain.setup_link import DEFAULT_LIFETIME, LONGEST_LIFETIME, SHORTEST_LIFETIME, LinkState
+from xero_connector.domain.setup_view import Purpose
 from xero_connector.domain.status import Status
 from xero_connector.domain.submission import LONGEST_LABEL, LONGEST_SECRET, parse_client_id
 from xero_connector.web.rest_requests import DEFAULT_LIMIT, LARGEST_BODY, LARGEST_LIMIT
+from xero_connector.web.setup_form import LARGEST_FORM
+from xero_connector.web.setup_link_body import parse_healing_link, parse_setup_link
 from xero_connector.web.submission_body import parse_secret_body, parse_submission
 
 ROOT = Path(__file__).parents[2]
 API_MD = (ROOT / "docs/api.md").read_text()
 ADMIN_ERRORS = API_MD.partition("\n## Errors\n")[2].partition("\n### Pages\n")[0]
-PAGES = API_MD.partition("\n### Pages\n")[2].partition("\n### ")[0]
+PAGES = "".join(API_MD.partition(f"\n### {name}\n")[2].partition("\n### ")[0] for name in ("Pages", "Setup pages"))
 SUBMISSION = "#/components/schemas/Submission"
+LINK_WISH = "#/components/schemas/SetupLinkWish"
 PAIR = {"client_id": "0123456789ABCDEF0123456789ABCDEF", "client_secret": "not-a-real-one"}
 CUSTOM = {**PAIR, "integration_type": "custom_connection"}
 
@@ -80,7 +87,7 @@ def routes(app: APIGatewayRestResolver) -> set[tuple[str, str]]:
 
 def test_every_route_of_the_handlers_is_described_and_no_other() -> None:
     public = {key for key, operation in operations().items() if operation.is_public}
-    assert routes(oauth_callback) == public
+    assert routes(oauth_callback) | routes(setup_page) == public
     assert routes(credential_api) == set(operations()) - public
 
 
@@ -92,8 +99,10 @@ def test_every_route_of_the_handlers_is_described_and_no_other() -> None:
         (schema("Check")["properties"]["result"]["enum"], list(CheckResult)),
         (schema("HistoryEntry")["properties"]["action"]["enum"], list(Action)),
         (list(schema("Checks")["properties"]), list(UNCHECKED)),
+        (schema("SetupLinkState")["enum"], list(LinkState)),
+        (schema("SetupLinkFields")["properties"]["purpose"]["enum"], list(Purpose)),
     ],
-    ids=["status", "integration type", "check", "action", "checks"],
+    ids=["status", "integration type", "check", "action", "checks", "state of a link", "purpose of a link"],
 )
 def test_what_can_be_told_apart_is_what_the_domain_knows(described: list[str], known: list[str]) -> None:
     assert described == [str(value) for value in known]
@@ -102,16 +111,20 @@ def test_what_can_be_told_apart_is_what_the_domain_knows(described: list[str], k
 def test_limits_are_those_of_the_code() -> None:
     limit = document()["components"]["parameters"]["Limit"]["schema"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, LARGEST_LIMIT, DEFAULT_LIMIT)
-    for name in ("WebAppSubmission", "CustomConnectionSubmission"):
-        scopes = schema(name)["properties"]["scopes"]
-        assert (scopes["minItems"], scopes["maxItems"]) == (1, MOST_SCOPES)
+    for name in ("WebAppScopes", "CustomConnectionScopes"):
+        assert (schema(name)["minItems"], schema(name)["maxItems"]) == (1, MOST_SCOPES)
     assert schema("Label")["maxLength"] == LONGEST_LABEL
     assert schema("ClientSecret")["pattern"].endswith(f"{{1,{LONGEST_SECRET}}}$")
-    required = schema("WebAppSubmission")["properties"]["scopes"]["allOf"]
+    required = schema("WebAppScopes")["allOf"]
     assert {rule["contains"]["const"] for rule in required if "contains" in rule} == set(REQUIRED_SCOPES)
     for operation in operations().values():
         if "requestBody" in operation.content:
-            assert f"{LARGEST_BODY:,} bytes" in operation.content["requestBody"]["description"]
+            largest = LARGEST_FORM if operation.is_public else LARGEST_BODY
+            assert f"{largest:,} bytes" in operation.content["requestBody"]["description"]
+    days = schema("ExpiresInDays")
+    assert (days["minimum"], days["maximum"], days["default"]) == tuple(
+        lifetime.days for lifetime in (SHORTEST_LIFETIME, LONGEST_LIFETIME, DEFAULT_LIFETIME)
+    )
 
 
 def test_every_error_is_explained_in_the_api_document_and_the_other_way_round() -> None:
@@ -219,20 +232,22 @@ def test_nothing_is_described_without_a_reference_to_it() -> None:
 # --- requests: what the document allows is accepted, and what it forbids is refused ------------------------------
 
 
-def is_allowed(body: object) -> bool:
-    valid: bool = validator(SUBMISSION).is_valid(body)
+def is_allowed(body: object, pointer: str = SUBMISSION) -> bool:
+    valid: bool = validator(pointer).is_valid(body)
     return valid
 
 
-def refusal(body: object) -> str | None:
+def refusal(body: object, parse: Callable[[object], object] = parse_submission) -> str | None:
     try:
-        parse_submission(body)
+        parse(body)
     except MalformedRequest as refused:
         return refused.code
     return None
 
 
-OPERATION = schemathesis.openapi.from_dict(document())["/credentials"]["POST"]
+ROUTES = schemathesis.openapi.from_dict(document())
+OPERATION = ROUTES["/credentials"]["POST"]
+LINK = ROUTES["/setup-links"]["POST"]
 FEW = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
@@ -251,6 +266,54 @@ def test_a_body_beyond_the_schema_is_refused(case: schemathesis.Case[Any]) -> No
     if not isinstance(case.body, bytes):
         body = _with_plain_label(_trimmed(case.body))
         assert (refusal(body) is None) == is_allowed(body)
+
+
+@FEW
+@given(case=LINK.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE))
+def test_a_wish_for_a_setup_link_of_the_schema_is_accepted(case: schemathesis.Case[Any]) -> None:
+    # Without a body the wish is for the defaults.
+    body = _with_plain_label(case.body) if isinstance(case.body, dict) else {}
+    assert is_allowed(body, LINK_WISH)
+    assert refusal(body, parse_setup_link) is None
+
+
+@FEW
+@given(case=LINK.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
+def test_a_wish_for_a_setup_link_beyond_the_schema_is_refused(case: schemathesis.Case[Any]) -> None:
+    if not isinstance(case.body, bytes | NotSet):
+        body = _with_plain_label(case.body)
+        assert (refusal(body, parse_setup_link) is None) == is_allowed(body, LINK_WISH)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, None),
+        ({"label": None, "integration_type": None, "scopes": None, "expires_in_days": None}, None),
+        ({"expires_in_days": 1}, None),
+        ({"expires_in_days": 30.0}, None),
+        ({"integration_type": "custom_connection", "scopes": ["accounting.contacts"]}, None),
+        ({"expires_in_days": 0}, "malformed_expires_in_days"),
+        ({"expires_in_days": 31}, "malformed_expires_in_days"),
+        ({"expires_in_days": 1.5}, "malformed_expires_in_days"),
+        ({"expires_in_days": "7"}, "malformed_expires_in_days"),
+        ({"expires_in_days": True}, "malformed_expires_in_days"),
+        ({"scopes": ["accounting.contacts"]}, "missing_scope"),
+        ({"integration_type": "custom_connection", "scopes": ["openid"]}, "forbidden_scope"),
+        ({"integration_type": "mobile_app"}, "malformed_integration_type"),
+        ({"label": "\x00"}, "malformed_label"),
+        ({"client_id": "A"}, "unknown_field"),
+        ([], "malformed_request"),
+    ],
+)
+def test_both_draw_the_same_line_for_a_setup_link(body: object, code: str | None) -> None:
+    assert is_allowed(body, LINK_WISH) == (code is None)
+    assert refusal(body, parse_setup_link) == code
+
+
+@pytest.mark.parametrize("body", [{}, {"expires_in_days": 30}, {"expires_in_days": 31}, {"label": "x"}, []])
+def test_both_draw_the_same_line_for_a_healing_link(body: object) -> None:
+    assert is_allowed(body, "#/components/schemas/HealingLinkWish") == (refusal(body, parse_healing_link) is None)
 
 
 def _with_plain_label(body: Any) -> Any:  # noqa: ANN401 - whatever JSON there is
