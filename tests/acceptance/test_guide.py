@@ -1,6 +1,6 @@
-"""The guide of the setup page, followed word by word at the simulator's developer portal, a model of Xero's.
+"""The guide of the setup page, followed word by word at the simulator's developer portal.
 
-A step whose control is not there is a `LookupError`.
+The portal is modelled on Xero's. A step whose control is not there is a `LookupError`.
 """
 
 from collections.abc import Callable, Iterator
