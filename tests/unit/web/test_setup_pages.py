@@ -238,7 +238,7 @@ def test_a_problem_stands_beside_its_field_and_on_top(problem: TryProblem, field
     summary = shown.one("section", role="alert")
     assert (summary["tabindex"], "autofocus" in summary.attributes) == ("-1", True)
     assert "This did not work yet" in summary.text
-    assert len(summary.text.split()) > 12
+    assert len(summary.text.split()) > 8
     assert shown.one("title").text.startswith("Error: ")
     assert bool(fields) == any(href.removeprefix("#") in fields for href in hrefs(shown))
 
@@ -278,6 +278,13 @@ def test_after_too_many_tries_the_page_says_when_to_come_back() -> None:
     moments = [one for one in summary.all("time") if one["datetime"] == "2026-12-07T12:00:00Z"]
     assert NOON.hour == 12
     assert "2026-12-07, 12:00 UTC" in {one.text for one in moments}
+
+
+@pytest.mark.parametrize("problem", TryProblem)
+def test_the_secret_is_asked_for_again_where_that_can_help_at_once(problem: TryProblem) -> None:
+    summary = page(a_view(last_try=a_try(problem))).one("section", role="alert").text
+    no_use = {"mobile_app", "credential_exists", "in_progress", "too_many_tries"}
+    assert ("Enter the secret again" in summary) == (problem not in no_use)
 
 
 def test_a_wrong_redirect_uri_is_shown_again_with_what_to_press() -> None:

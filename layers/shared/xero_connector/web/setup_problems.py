@@ -30,18 +30,26 @@ _IS_REALLY = {
     TryProblem.MOBILE_APP: IntegrationType.WEB_APP,
 }
 """What to choose the next time."""
+_OF_NO_USE_NOW = frozenset(
+    {TryProblem.MOBILE_APP, TryProblem.CREDENTIAL_EXISTS, TryProblem.IN_PROGRESS, TryProblem.TOO_MANY_TRIES}
+)
+"""Where entering the secret again at once would not help."""
 _LONGEST_TYPED = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Keys of the catalogue and what fills them in; `typed` is the client ID that goes back into the form."""
+    """Keys of the catalogue and what fills them in; `typed` is the client ID that goes back into the form.
+
+    `again` if entering the secret again can help at once.
+    """
 
     name: TryProblem
     what: str
     todo: str
     fields: tuple[str, ...]
     typed: str
+    again: bool
     integration_type: IntegrationType | None
     values: Mapping[str, object] = field(default_factory=dict)
 
@@ -58,6 +66,7 @@ def problem_of(view: SetupView) -> Problem | None:
         todo=f"{texts}.todo",
         fields=_FIELDS.get(tried.problem, ()),
         typed=tried.client_id[:_LONGEST_TYPED],
+        again=tried.problem not in _OF_NO_USE_NOW,
         integration_type=_IS_REALLY.get(tried.problem, tried.integration_type),
         values={} if tried.again_at is None else {"time": tried.again_at},
     )
