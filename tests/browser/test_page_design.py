@@ -17,6 +17,7 @@ from xero_connector.domain.checks import CheckResult
 from xero_connector.domain.consent_refusals import Refusal
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.setup_view import SetupView, Stage, TryProblem
+from xero_connector.services.exchange_code import Connected
 from xero_connector.web.consent_pages import ConsentPages
 from xero_connector.web.setup_pages import SetupPages
 
@@ -36,14 +37,19 @@ def setup(view: SetupView, chosen: IntegrationType | None = None) -> Response[st
     return SetupPages(CONSOLE, "en").page(view, token="form-token", reference="request-1", chosen=chosen)
 
 
+def connected(*names: str, pending: bool = False, stored: bool = True, replaced: bool = False) -> Connected:
+    return Connected(tenants(*names), pending, repeated=False, stored=stored, replaced=replaced, ticket=TICKET)
+
+
 def every_page() -> dict[str, Response[str]]:
     """Every page that there is, by name."""
     consent, pages = ConsentPages(CONSOLE, "en"), SetupPages(CONSOLE, "en")
     found = {
-        "connected": consent.connected(tenants("Electro Land", "x" * 255), pending=False, reference="1"),
-        "kept": consent.connected((), pending=True, stored=False, reference="1"),
-        "unlisted": consent.connected((), pending=True, reference="1"),
-        "no-organisation": consent.connected((), pending=False, reference="1", ticket=TICKET),
+        "connected": consent.connected(connected("Electro Land", "x" * 255), reference="1"),
+        "kept": consent.connected(connected(pending=True, stored=False), reference="1"),
+        "unlisted": consent.connected(connected(pending=True), reference="1"),
+        "no-organisation": consent.connected(connected(), reference="1"),
+        "replaced": consent.connected(connected("Electro Land", replaced=True), reference="1"),
     }
     for name, row in vars(consent_refusals).items():
         if isinstance(row, Refusal):
