@@ -24,7 +24,7 @@ BROWSER = "b" * 64
 
 
 def refused(link: SetupLink, problem: TryProblem = TryProblem.SECRET_WRONG) -> SetupLink:
-    return link.claimed(CLIENT_ID, NOON).tried(BROWSER, a_try(problem).result)
+    return link.claimed(CLIENT_ID, NOON).tried(BROWSER, a_try(problem).result, NOON)
 
 
 def test_the_id_is_a_part_of_the_ticket_s_hash() -> None:
@@ -73,7 +73,14 @@ def test_a_link_lives_to_the_moment_in_which_it_expires() -> None:
 def test_only_a_refused_pair_counts_against_a_link(problem: TryProblem) -> None:
     link = refused(a_setup_link(), problem)
     assert (link.refusals, link.refused_in_a_row) == ((1, 1) if problem in REFUSALS else (0, 0))
-    assert link.claim is None
+    assert link.takes_claim(NOON)
+
+
+def test_a_pair_that_may_have_been_kept_stays_to_be_looked_at() -> None:
+    claim = refused(a_setup_link(), TryProblem.UNAVAILABLE).claim
+    assert claim is not None
+    assert (claim.client_id, claim.until) == (CLIENT_ID, NOON)
+    assert refused(a_setup_link(), TryProblem.SECRET_WRONG).claim is None
 
 
 def test_a_link_begins_to_fail_once() -> None:

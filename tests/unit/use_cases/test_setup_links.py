@@ -1,5 +1,6 @@
 """Setup links, as admins make and follow them and as customers use them."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,14 @@ from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, NOON, SETTINGS, W
 from xero_connector.domain.checks import AuthorizeFinding, CheckResult
 from xero_connector.domain.consent import new_token
 from xero_connector.domain.credential import IntegrationType
-from xero_connector.domain.errors import Conflict, MalformedRequest, NotFound, SetupRefused, StoreUnavailable
+from xero_connector.domain.errors import (
+    Conflict,
+    MalformedRequest,
+    NotFound,
+    RevisionConflict,
+    SetupRefused,
+    StoreUnavailable,
+)
 from xero_connector.domain.history import Action
 from xero_connector.domain.setup_link import (
     CLAIM_LIFETIME,
@@ -611,20 +619,28 @@ def test_a_store_that_is_away_loses_nothing(world: World, answers: int) -> None:
     assert visitor.sends().stage is Stage.CONSENT
 
 
-def test_an_answer_that_is_lost_counts_as_used_once_the_credential_is_there(world: World) -> None:
+@pytest.mark.parametrize("comes_back", ["to look", "to send again"])
+def test_where_every_answer_was_lost_the_pair_that_was_kept_is_found(world: World, comes_back: str) -> None:
     known_to_xero(world)
     visitor = customer(world)
-    create = world.registry.create
+    create, get = world.registry.create, world.registry.get
 
     def lost(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the fake's
-        create(*args, **kwargs)
+        with suppress(RevisionConflict):
+            create(*args, **kwargs)
         raise StoreUnavailable("TransactWriteItems", "ReadTimeoutError")
 
     world.registry.create = lost  # type: ignore[method-assign]
-    visitor.sends()
+    form = SetupForm(client_id=CLIENT_ID, client_secret=CLIENT_SECRET, integration_type="web_app")
+    world.app.hand_over_pair(
+        visitor.ticket, form, Sender(browser_hash="browser-1", address_hash="a", has_current_form=True)
+    )
     world.registry.create = create  # type: ignore[method-assign]
-    assert visitor.opens().stage in {Stage.CONSENT, Stage.PAIR}
-    assert visitor.sends().stage is Stage.CONSENT
+    assert get(CLIENT_ID) is not None
+    assert visitor.link.used_at is None
+    view = visitor.opens() if comes_back == "to look" else visitor.sends()
+    assert view.stage is Stage.CONSENT
+    assert (visitor.link.state(world.now), visitor.link.refusals) == (LinkState.USED, 0)
 
 
 # Withdrawn and expired

@@ -185,12 +185,16 @@ class SetupLink:
             tries_since=now if began_anew else self.tries_since,
         )
 
-    def tried(self, browser_hash: str, result: Try) -> "SetupLink":
-        """End a try that led nowhere; only a refusal counts against the link."""
+    def tried(self, browser_hash: str, result: Try, now: datetime) -> "SetupLink":
+        """End a try that led nowhere; only a refusal counts against the link.
+
+        Where a store did not answer, the pair may have been kept: its claim ends, but stays to be looked at.
+        """
         refused = result.problem in REFUSALS
+        claim = self.claim if result.problem is TryProblem.UNAVAILABLE else None
         return replace(
             self,
-            claim=None,
+            claim=None if claim is None else replace(claim, until=now),
             last_try=BrowsersTry(browser_hash=browser_hash, result=result),
             refusals=self.refusals + refused,
             refused_in_a_row=self.refused_in_a_row + refused,

@@ -107,7 +107,7 @@ class HandOverPair:
         if (refused := self._not_now(link, sender)) is not None:
             self._tell(link, sender, typed.result(*refused))
             return
-        if not self._claim(link, pair.client_id):
+        if not self._claim(link, pair.client_id, healed=healed):
             self._tell(link, sender, typed.result(TryProblem.IN_PROGRESS))
             return
         self._try(link, pair, integration_type, sender, typed, healed=healed)
@@ -130,13 +130,13 @@ class HandOverPair:
             return TryProblem.TOO_MANY_TRIES, now + _ADDRESS_WINDOW
         return None
 
-    def _claim(self, link: SetupLink, client_id: str) -> bool:
+    def _claim(self, link: SetupLink, client_id: str, *, healed: str | None) -> bool:
         now = self.clock()
         claimed = False
 
         def claim(link: SetupLink) -> SetupLink:
             nonlocal claimed
-            claimed = link.takes_claim(now)
+            claimed = link.takes_claim(now) and link.client_id == healed
             return link.claimed(client_id, now) if claimed else link
 
         self.change_setup_link(link.setup_link_id, claim)
@@ -166,13 +166,21 @@ class HandOverPair:
                 )
         except _FAILURES as failure:
             result = typed.result(problem_of(failure), failure=failure)
+            if result.problem is TryProblem.CREDENTIAL_EXISTS and self._is_by_this_link(pair.client_id, link_id):
+                # An earlier try kept the pair, and its answer was lost.
+                self.change_setup_link(link_id, lambda link: link.used(pair.client_id, self.clock()))
+                return
             self.observer.event("setup_link_tried", setup_link_id=link_id, problem=result.problem)
             if result.problem is TryProblem.UNAVAILABLE:
                 self.observer.warning("setup_link_unavailable", setup_link_id=link_id, detail=failure.detail)
-            self.change_setup_link(link_id, lambda link: link.tried(sender.browser_hash, result))
+            self.change_setup_link(link_id, lambda link: link.tried(sender.browser_hash, result, self.clock()))
             return
         self.observer.count("SetupLinksUsed")
         self.change_setup_link(link_id, lambda link: link.used(pair.client_id, self.clock()))
+
+    def _is_by_this_link(self, client_id: str, setup_link_id: str) -> bool:
+        credential = self.registry.get(client_id)
+        return credential is not None and credential.setup_link_id == setup_link_id
 
     def _tell(self, link: SetupLink, sender: Sender, result: Try) -> None:
         self.observer.event("setup_link_tried", setup_link_id=link.setup_link_id, problem=result.problem)
