@@ -365,6 +365,12 @@ def test_what_would_end_on_xero_s_error_page_is_corrected_first(stage: Stage) ->
     assert shown.text.index("not right yet") < shown.text.index("What Xero said")
 
 
+def test_what_is_to_be_corrected_comes_first_among_the_checks() -> None:
+    found = page(a_view(Stage.CONSENT, checks=checks(scopes=CheckResult.FAIL, pair=CheckResult.UNKNOWN)))
+    results = [one["class"] for one in found.all("li") if "class" in one.attributes]
+    assert results == ["fail", "pass", "unknown"]
+
+
 def test_a_connected_page_names_the_organisations_and_leads_to_the_console() -> None:
     shown = page(a_view(Stage.CONNECTED))
     assert re.findall(r"<li>.*?<bdi>(.*?)</bdi></li>", shown.html) == ["Electro Land", "Demo Company (UK)"]

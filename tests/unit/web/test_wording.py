@@ -48,6 +48,11 @@ def test_any_text_can_be_shown(value: str) -> None:
     assert all(ord(one) >= ord(" ") for one in shown)
 
 
+@pytest.mark.parametrize("unshowable", ["\x00", "\x1b", "\x7f", "\x85", "\ud800"])
+def test_what_no_page_can_hold_is_replaced(unshowable: str) -> None:
+    assert plain(f"a{unshowable}b") == "a\ufffdb"
+
+
 def test_a_long_text_is_shortened_with_an_ellipsis() -> None:
     assert plain("x" * 10_000, 10) == "x" * 9 + "…"
     assert plain("x" * 10, 10) == "x" * 10

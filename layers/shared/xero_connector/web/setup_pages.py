@@ -21,7 +21,13 @@ from xero_connector.web.setup_problems import Problem, problem_of
 _LOOKS_AGAIN: Mapping[Stage, int] = {Stage.WAITING: 60, Stage.CONNECTING: 30}
 """Seconds after which a page looks again by itself."""
 _CHECKS = ("redirect_uri", "scopes", "pair")
-_OUTCOMES = {"connected": "good", "unlisted": "good", "without_organisation": "note", "ended": "note"}
+_OUTCOMES = {
+    "connected": "good",
+    "unlisted": "good",
+    "without_organisation": "note",
+    "ended": "note",
+    "reauthorize": "note",
+}
 _FOR_NOW = HTTPStatus.SERVICE_UNAVAILABLE
 _OF_THE_FORM = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 
@@ -155,7 +161,7 @@ def _consent(words: Catalogue, view: SetupView) -> _Shown:
         "checks": [(name, check.result) for name, check in checks],
         "type": kind,
         **_wrong(words, view, failed),
-        "kind": "wait" if failed else "good",
+        "kind": "wait" if failed else _OUTCOMES.get(view.stage, "good"),
     }
     texts = f"setup.{view.stage}"
     if failed:
