@@ -244,6 +244,14 @@ class Journey:
             time.sleep(_POLL_SECONDS)
         raise TimeoutError(f"generation {generation} did not arrive within {seconds} seconds")
 
+    def wait_for_status(self, app: XeroApp, status: str, *, seconds: float) -> None:
+        """Wait until a credential has a status, or raise `TimeoutError`."""
+        give_up_at = time.monotonic() + seconds
+        while self.credential(app)["status"] != status:
+            if time.monotonic() >= give_up_at:
+                raise TimeoutError(f"the status {status} did not come within {seconds} seconds")
+            time.sleep(_POLL_SECONDS)
+
     def organisations(self, access_token: str) -> list[str]:
         """Ask Xero with an access token which organisations it reaches."""
         with requests.Session() as session:

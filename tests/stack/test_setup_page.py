@@ -49,7 +49,7 @@ def test_a_custom_connection_is_connected_by_the_next_run(journey: Journey) -> N
     app = journey.create_app("custom_connection", organisations=["Electro Land"])
     setup_url = journey.setup_url(integration_type="custom_connection")
     journey.hand_over(journey.stack.browser(), setup_url, app, integration_type="custom_connection")
-    journey.wait_for_generation(app, 1, seconds=130)
+    journey.wait_for_status(app, "connected", seconds=130)
     assert "Electro Land" in journey.open_setup(journey.stack.browser(), setup_url).text
 
 
