@@ -16,6 +16,7 @@ from xero_connector.domain.ports import (
     Observer,
     Pause,
     Registry,
+    Runs,
     Seal,
     TokenEndpoint,
     Vault,
@@ -48,6 +49,7 @@ from xero_connector.services.refresh_credential import RefreshCredential
 from xero_connector.services.report_refresh import ReportRefresh
 from xero_connector.services.report_sweep import ReportSweep
 from xero_connector.services.store_tokens import StoreTokens
+from xero_connector.services.take_over import TakeOver
 from xero_connector.services.users_grants import UsersGrants
 from xero_connector.services.validate_pending import ValidatePending
 from xero_connector.settings import Settings
@@ -71,6 +73,7 @@ class Ports:
     consents: Consents
     history: History
     fleet: Fleet
+    runs: Runs
     vault: Vault
     event_bus: EventBus
     token_endpoint: TokenEndpoint
@@ -214,6 +217,7 @@ class Application:
             self.disconnect_credential,
             publish_events,
             CountFleet(ports.fleet, clock, observer),
+            TakeOver(ports.runs, clock, ports.pause),
             clock,
             ReportSweep(observer),
             pace,
