@@ -70,6 +70,8 @@ class Fleet:
         self.board = board_of(stack)
         self.refused: dict[str, FailureKind] = {}
         """Whom Xero does not give tokens, and why."""
+        self.ticks: list[Event] = [TICK]
+        """What the schedules ask for each minute."""
         self.counted: Callable[[], int | None] | None = lambda: len(self.world.registry.rows)
         """What stands in for the count of the fleet that a run makes; None for that count itself."""
         self._function = ""
@@ -107,7 +109,8 @@ class Fleet:
         """Have the schedule tick each minute, and the alarms look."""
         for _ in range(minutes):
             began = self.world.now
-            self.call("token_refresh", TICK)
+            for tick in self.ticks:
+                self.call("token_refresh", tick)
             self._count_the_fleet()
             self._next_minute((began + timedelta(minutes=1) - self.world.now).total_seconds(), look=look)
 

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.alarms.fleet import Fleet, drives
+from tests.alarms.cloudformation import Stack
+from tests.alarms.fleet import Fleet, board_of, drives
 from tests.fakes.interruptions import die
 from tests.handlers.conftest import Event, sample_event
 from xero_connector.domain.errors import StoreUnavailable
+from xero_connector.domain.ports import Due
 from xero_connector.domain.token_endpoint import FailureKind
 
 LIST = sample_event("credential_api/list")
@@ -184,7 +186,7 @@ def test_there_is_more_work_than_a_run_can_do(deployed: Fleet, monkeypatch: pyte
     deployed.run(20, look=False)
     due = deployed.world.registry.due
 
-    def longest_overdue(*, shard: str, now: datetime, limit: int) -> Sequence[str]:
+    def longest_overdue(*, shard: str, now: datetime, limit: int) -> Sequence[Due]:
         return due(shard=shard, now=now - timedelta(seconds=200), limit=limit)
 
     with monkeypatch.context() as patched:
@@ -205,6 +207,23 @@ def test_no_run_comes_to_its_end(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) 
     assert fleet.on == set()
 
 
+@pytest.mark.parametrize("number", ["2", "4"])
+def test_one_of_several_schedules_stands_still(fleet: Fleet, number: str) -> None:
+    stack = Stack(RefreshSchedules=number, AlarmEmail="ops@example.com")
+    fleet.board = board_of(stack)
+    ticks: list[Event] = [{"shards": [str(shard)]} for shard in range(int(number))]
+    fleet.ticks = ticks
+    fleet.run(10, look=False)
+    fleet.run(20)
+    assert "SweepsCutOff" not in fleet.on
+    fleet.ticks = ticks[:-1]
+    fleet.run(10)
+    assert "SweepsCutOff" in fleet.on
+    fleet.ticks = ticks
+    fleet.run(10)
+    assert "SweepsCutOff" not in fleet.on
+
+
 @drives("TicksFailing")
 def test_one_tick_fails_and_that_is_over_soon(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
@@ -219,10 +238,10 @@ def test_one_tick_fails_and_that_is_over_soon(fleet: Fleet, monkeypatch: pytest.
 @drives("FleetUncounted")
 def test_nobody_counts_the_fleet(fleet: Fleet) -> None:
     fleet.counted = lambda: None
-    fleet.run(15)
+    fleet.run(30)
     assert fleet.on == {"FleetUncounted", "RefreshSuffers"}
     fleet.counted = lambda: 12
-    fleet.run(10)
+    fleet.run(15)
     assert fleet.on == set()
 
 

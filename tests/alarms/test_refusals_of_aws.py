@@ -21,11 +21,11 @@ from local.xero_simulator.server import XeroSimulator
 from tests.alarms.cloudformation import Stack
 from tests.alarms.cloudwatch import Metrics
 from tests.alarms.fleet import TICK, board_of, drives
+from tests.fakes.in_turn import work_in_turn
 from tests.fakes.world import NOON
 from tests.handlers.test_bootstrap import PREFIX, environment, simulator, start_afresh, submit
 from xero_connector import bootstrap
 from xero_connector.domain.errors import StoreUnavailable
-from xero_connector.use_cases import sweep_due_credentials
 
 __all__ = ["environment", "simulator"]  # fixtures: moto's account with what the template creates, and Xero
 
@@ -111,9 +111,9 @@ def deployment(
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
     monkeypatch.setattr(bootstrap, "time", SimpleNamespace(sleep=lambda _: None))
     # Moto copies a table while other threads write to it.
-    monkeypatch.setattr(sweep_due_credentials, "WIDEST", 1)
     start_afresh()
-    yield deployment
+    with work_in_turn():
+        yield deployment
     boto3.DEFAULT_SESSION = None
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from local.stack.progress import print_progress
 from tests.benchmarks.artefact import CHECKOUT
 from tests.benchmarks.bench import Bench
-from tests.benchmarks.measures import Figure, measure_all
+from tests.benchmarks.figure import Figure
+from tests.benchmarks.measures import measure_all
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self, override
 
 from tests.benchmarks.artefact import CHECKOUT, Artefact, build, python
+from tests.template.transformed import Deployed
 
 _CONTENDER = Path(__file__).with_name("contender.py")
 CLIENT_CORE, SERVER_CORE = 0, (os.cpu_count() or 1) - 1
@@ -66,6 +67,12 @@ class Bench(AbstractContextManager["Bench"]):
         """Refreshes a second that the template allows a sweep."""
         return int(self.artefact.environment("token_refresh")["TOKEN_WRITES_PER_SECOND"])
 
+    @property
+    def timeout(self) -> int:
+        """Seconds that the template gives a run of the schedule."""
+        seconds: int = Deployed.of({}).resources["TokenRefresh"]["Properties"]["Timeout"]
+        return seconds
+
     def tell(self, path: str, **body: Any) -> Any:  # noqa: ANN401 - JSON
         """Ask the servers' control."""
         request = urllib.request.Request(  # noqa: S310 - loopback
@@ -92,7 +99,7 @@ class Bench(AbstractContextManager["Bench"]):
             env={"PATH": os.defpath, "LANG": "C.UTF-8"},
             capture_output=True,
             check=False,
-            timeout=300,
+            timeout=600,
         )
         if done.returncode:
             raise RuntimeError(done.stderr.decode()[-4000:])

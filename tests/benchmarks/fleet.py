@@ -22,7 +22,7 @@ from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.tokens import ClientPair, TokenSet, TokensSecret
 from xero_connector.domain.version_allowance import VersionAllowance
 
-TABLE, BUS, PREFIX, SHARDS = "registry", "events", "oneenterprise/xero", 8
+TABLE, BUS, PREFIX, SHARDS = "registry", "events", "oneenterprise/xero", 4
 KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000001"
 SCOPE = "offline_access openid accounting.contacts"
 _LIFETIME = timedelta(minutes=30)

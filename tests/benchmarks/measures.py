@@ -1,33 +1,19 @@
 """What is measured, in the artefact: several times, and interleaved with its yardstick."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from statistics import median
 from typing import Any
 
 from tests.benchmarks.bench import Bench, Step
-from tests.benchmarks.fleet import PREFIX, SHARDS
+from tests.benchmarks.figure import Figure
+from tests.benchmarks.fleet import PREFIX
+from tests.benchmarks.requests import api_request
+from tests.benchmarks.sweep_measures import TICK, measure_sweep, tick
 
-TICK: Mapping[str, Any] = {"shards": [str(shard) for shard in range(SHARDS)]}
-TICK_SECONDS = 58
 WARM_UP = 20
 """Refreshes before the ones that are counted: imports, connections, data keys."""
 BARE_THREADS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One figure with its unit, the repetitions that it is the median of, and what it was made from."""
-
-    value: float
-    unit: str
-    repetitions: Sequence[float] = ()
-    parts: Mapping[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, repetitions: Sequence[float], unit: str, **parts: float) -> "Figure":
-        return cls(median(repetitions), unit, tuple(repetitions), parts)
 
 
 def _client_ids(count: int, prefix: str) -> list[str]:
@@ -35,10 +21,6 @@ def _client_ids(count: int, prefix: str) -> list[str]:
         prefix + sha256(f"{prefix}{number}".encode()).hexdigest()[len(prefix) : 32].upper()
         for number in range(count)
     ]
-
-
-def _tick() -> Step:
-    return {"do": "invoke", "event": TICK, "seconds": TICK_SECONDS}
 
 
 def refresh_cpu(bench: Bench, *, tls: bool, repetitions: int, refreshes: int = 300) -> Figure:
@@ -49,9 +31,9 @@ def refresh_cpu(bench: Bench, *, tls: bool, repetitions: int, refreshes: int = 3
         steps = [
             bench.telling("/reset"),
             bench.telling("/seed", count=WARM_UP),
-            _tick(),
+            tick(bench),
             bench.telling("/seed", count=refreshes, prefix="AB"),
-            _tick(),
+            tick(bench),
         ]
         swept = bench.run("token_refresh", steps, tls=tls)[1]
         if swept.answer != {"refreshed": refreshes}:
@@ -66,67 +48,26 @@ def refresh_cpu(bench: Bench, *, tls: bool, repetitions: int, refreshes: int = 3
 
 
 def calls_of_a_refresh(bench: Bench, *, refreshes: int = 200) -> Mapping[str, Figure]:
-    """AWS calls of a refresh, and the queries of a sweep that finds nothing due."""
-    bench.run(
-        "token_refresh", [bench.telling("/reset"), bench.telling("/seed", count=refreshes), _tick()], tls=False
-    )
-    calls: dict[str, int] = bench.tell("/calls")["calls"]
-    calls.pop("token")
-    steps = [bench.telling("/reset"), bench.telling("/seed", count=5, due_in_seconds=600), _tick()]
+    """AWS calls of a refresh, and the write units that they take."""
+    steps = [bench.telling("/reset"), bench.telling("/seed", count=refreshes), tick(bench)]
     bench.run("token_refresh", steps, tls=False)
-    idle: dict[str, int] = bench.tell("/calls")["calls"]
+    counted = bench.tell("/calls")
+    calls: dict[str, int] = counted["calls"]
+    calls.pop("token")
     per_refresh = {name: count / refreshes for name, count in sorted(calls.items())}
     return {
         "aws_calls_per_refresh": Figure(sum(calls.values()) / refreshes, "calls", parts=per_refresh),
-        "idle_sweep_queries": Figure(
-            idle.get("Query", 0), "queries", parts={name: float(count) for name, count in sorted(idle.items())}
-        ),
-    }
-
-
-def capacity_of_a_tick(bench: Bench, *, due: int = 3000) -> Mapping[str, Figure]:
-    """How many of 3,000 due credentials one tick refreshes on one core over TLS, Xero answering in 150 ms."""
-    steps = [bench.telling("/reset", xero_seconds=0.15), bench.telling("/seed", count=due), _tick()]
-    (tick,) = bench.run("token_refresh", steps)
-    refreshed = float(tick.answer.get("refreshed", 0))
-    return {
-        "sweep_capacity_per_tick_tls": Figure(
-            refreshed, "refreshes", parts={"seconds": tick.seconds, "cpu_seconds": tick.cpu}
-        ),
-        "sweep_efficiency": Figure(
-            refreshed / tick.seconds / bench.pace, "of the pace", parts={"per_second": refreshed / tick.seconds}
+        "dynamodb_write_units_per_refresh": Figure(
+            counted["write_units"] / refreshes, "units", parts={"read_units": counted["read_units"] / refreshes}
         ),
     }
 
 
 _FIRST_EVENTS: Mapping[str, Callable[[], Any]] = {
     "token_refresh": lambda: TICK,
-    "credential_api": lambda: _request("GET", "/credentials"),
-    "oauth_callback": lambda: _request("GET", "/oAuth2CallBack"),
+    "credential_api": lambda: api_request("GET", "/credentials"),
+    "oauth_callback": lambda: api_request("GET", "/oAuth2CallBack"),
 }
-
-
-def _request(method: str, path: str) -> Mapping[str, Any]:
-    return {
-        "resource": path,
-        "path": path,
-        "httpMethod": method,
-        "headers": {"Host": "localhost"},
-        "multiValueHeaders": {"Host": ["localhost"]},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "pathParameters": None,
-        "body": None,
-        "isBase64Encoded": False,
-        "requestContext": {
-            "requestId": "00000000-0000-0000-0000-000000000001",
-            "resourcePath": path,
-            "httpMethod": method,
-            "path": f"/v1{path}",
-            "stage": "v1",
-            "identity": {"userArn": "arn:aws:iam::123456789012:user/admin", "sourceIp": "127.0.0.1"},
-        },
-    }
 
 
 def cold_start(bench: Bench, function: str, *, repetitions: int) -> Figure:
@@ -162,5 +103,4 @@ def measure_all(bench: Bench, *, repetitions: int, say: Callable[[str], object])
     for function in _FIRST_EVENTS:
         say(f"cold start of {function}")
         figures[f"cold_start_ratio_{function}"] = cold_start(bench, function, repetitions=repetitions)
-    say("capacity of a tick")
-    return {**figures, **capacity_of_a_tick(bench)}
+    return {**figures, **measure_sweep(bench, say)}

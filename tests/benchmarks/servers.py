@@ -7,7 +7,8 @@ Prints one line of JSON with the addresses, and serves until its standard input 
 than the real ones: they are here to be fast, the same for every contender, and strict about nothing.
 
 Both are served over plain HTTP and over TLS. `POST /seed` makes credentials that are due, `/reset` removes
-everything and sets the latencies, `/calls` counts the calls since the last `/seed` or `/reset`.
+everything and sets the latencies, `/calls` counts the calls since the last `/seed` or `/reset`, and `/lap` has it
+tell how many there were since the lap before.
 """
 
 import base64
@@ -29,6 +30,7 @@ from botocore.exceptions import ClientError
 
 from tests.benchmarks.certificates import Certificates, make_certificates
 from tests.benchmarks.fleet import BUS, KEY_ARN, TABLE, Fleet, access_token
+from tests.doubles.capacity import Consumed
 from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.eventbridge import StrictEventBridge
 from tests.doubles.kms import StrictKms
@@ -60,6 +62,10 @@ def utc_now() -> datetime:
     return datetime.now(tz=UTC)
 
 
+class GrantIsDead(Exception):
+    """The refresh token is not accepted."""
+
+
 class Backend:
     """AWS and Xero, the latencies of their answers in seconds, and the calls that they had."""
 
@@ -71,13 +77,15 @@ class Backend:
         self.aws_seconds = float(latencies.get("aws_seconds", 0))
         self.xero_seconds = float(latencies.get("xero_seconds", 0))
         self.slow_seconds = float(latencies.get("slow_seconds", 0))
-        """How long Xero takes to answer for an app whose client ID begins with `SLOW`."""
+        """How long Xero takes to answer where the client ID begins with `510E`; with `DEAD` the grant is dead."""
         self.dynamodb = StrictDynamoDB(utc_now, table_name=TABLE)
         self.secrets_manager = StrictSecretsManager(utc_now)
         self.kms = StrictKms(KEY_ARN)
         self.events = StrictEventBridge(BUS)
         self.calls: Counter[str] = Counter()
         self.answered: list[tuple[float, str]] = []
+        self.laps: list[Counter[str]] = []
+        self._began: float | None = None
         self._serial = 0
         return {}
 
@@ -85,12 +93,29 @@ class Backend:
         with self._lock:
             fleet = Fleet(self.dynamodb, self.secrets_manager, utc_now)
             fleet.connect(**order)
+            self.dynamodb.consumed = Consumed()
             self.calls.clear()
             self.answered.clear()
+            self._began = None
+            return {}
+
+    def lap(self, _: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            self.laps.append(Counter(self.calls))
+            self.calls.clear()
+            self.dynamodb.consumed = Consumed()
             return {}
 
     def counted(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"calls": dict(self.calls), "answered": self.answered}
+        """Tell the calls, the units of DynamoDB, and when Xero answered whom, in seconds since the first call."""
+        consumed = self.dynamodb.consumed
+        return {
+            "calls": dict(self.calls),
+            "laps": self.laps,
+            "answered": [(at - (self._began or at), client_id) for at, client_id in self.answered],
+            "read_units": consumed.reads,
+            "write_units": consumed.write_units,
+        }
 
     def aws(self, target: str, body: dict[str, Any]) -> dict[str, Any]:
         service, _, operation = target.partition(".")
@@ -106,6 +131,7 @@ class Backend:
         if self.aws_seconds:
             time.sleep(self.aws_seconds)
         with self._lock:
+            self._began = self._began or time.time()
             self.calls[operation] += 1
             answer: dict[str, Any] = getattr(double, _OPERATIONS[operation])(**body)
         return {
@@ -115,7 +141,9 @@ class Backend:
 
     def token(self, authorization: str, form: dict[str, str]) -> dict[str, Any]:
         client_id = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[0]
-        time.sleep(self.slow_seconds if client_id.startswith("SLOW") else self.xero_seconds)
+        time.sleep(self.slow_seconds if client_id.startswith("510E") else self.xero_seconds)
+        if client_id.startswith("DEAD"):
+            raise GrantIsDead
         with self._lock:
             self._serial += 1
             self.calls["token"] += 1
@@ -147,6 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = self.backend.token(self.headers["Authorization"], dict(parse_qsl(content.decode())))
             else:
                 answer = self.control[self.path](json.loads(content or b"{}"))
+        except GrantIsDead:
+            status, answer = 400, {"error": "invalid_grant"}
         except ClientError as refused:
             status, answer = 400, {"__type": refused.response["Error"]["Code"], "message": "refused"}
         body = json.dumps(answer, default=str).encode()
@@ -173,7 +203,7 @@ class _Server(ThreadingHTTPServer):
 
 def serve(backend: Backend, certificates: Certificates | None) -> int:
     """Serve in the background and return the port."""
-    control = {"/seed": backend.seed, "/reset": backend.reset, "/calls": backend.counted}
+    control = {"/seed": backend.seed, "/reset": backend.reset, "/calls": backend.counted, "/lap": backend.lap}
     handler = type("Handler", (_Handler,), {"backend": backend, "control": control})
     server = _Server((HOST, 0), handler)
     if certificates is not None:

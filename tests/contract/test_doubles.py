@@ -17,6 +17,7 @@ from tests.doubles.eventbridge import StrictEventBridge
 from tests.doubles.faults import MESSAGE, AwsFault
 from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.builders import a_credential
+from tests.fakes.due import due_in
 from tests.fakes.world import CLIENT_ID, NOON
 from xero_connector.adapters.aws_errors import error_code
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
@@ -42,7 +43,7 @@ def registry(strict_dynamodb: StrictDynamoDB) -> DynamoDBRegistry:
 
 @pytest.fixture
 def history(strict_dynamodb: StrictDynamoDB) -> DynamoDBHistory:
-    return DynamoDBHistory(cast("DynamoDBClient", strict_dynamodb), strict_dynamodb.table_name, shards=1)
+    return DynamoDBHistory(cast("DynamoDBClient", strict_dynamodb), strict_dynamodb.table_name)
 
 
 @pytest.fixture
@@ -145,9 +146,9 @@ def test_the_due_index_lags_behind_the_table(
 ) -> None:
     strict_dynamodb.index_lag = timedelta(seconds=2)
     registry.create(a_credential(due_at=clock()), replacing=None)
-    assert registry.due(shard="0", now=clock(), limit=10) == []
+    assert due_in(registry, now=clock()) == []
     clock.now += timedelta(seconds=2)
-    assert registry.due(shard="0", now=clock(), limit=10) == [CLIENT_ID]
+    assert due_in(registry, now=clock()) == [CLIENT_ID]
 
 
 def test_an_event_that_was_just_published_is_skipped_where_the_index_still_shows_it(

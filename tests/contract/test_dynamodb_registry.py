@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.faults import AwsFault
 from tests.fakes.builders import a_credential, a_request, a_ticket
+from tests.fakes.due import due_in
 from tests.fakes.world import CLIENT_ID, NOON
 from xero_connector.adapters import dynamodb_items as items
 from xero_connector.adapters.aws_errors import CLIENT_CONFIG
@@ -69,7 +70,7 @@ def losing_client(dynamodb: "DynamoDBClient") -> "DynamoDBClient":
 
 @pytest.fixture
 def history(dynamodb: "DynamoDBClient", table: str) -> DynamoDBHistory:
-    return DynamoDBHistory(dynamodb, table, shards=8)
+    return DynamoDBHistory(dynamodb, table)
 
 
 def told(history: DynamoDBHistory) -> list[str]:
@@ -147,7 +148,7 @@ def test_a_mark_whose_answer_is_lost(
 ) -> None:
     registry.create(a_credential().noted(Action.VALIDATED), replacing=None)
     (entry,) = history.page(CLIENT_ID, limit=1, next_token=None).items
-    DynamoDBHistory(losing_client, table, shards=8).mark_published(entry)
+    DynamoDBHistory(losing_client, table).mark_published(entry)
     assert history.page(CLIENT_ID, limit=1, next_token=None).items == [replace(entry, unpublished=False)]
 
 
@@ -286,7 +287,7 @@ def test_what_is_kept_of_an_entry(dynamodb: "DynamoDBClient", table: str, regist
     ]
     assert validated["pk"] == f"CREDENTIAL#{CLIENT_ID}"
     assert validated["sk"] == "HISTORY#000000000001#01"
-    assert validated["due_shard"] == f"EVENTS#{shard_of(CLIENT_ID, 8)}"
+    assert validated["due_shard"] == "EVENTS#0"
     assert validated["due_at"] == int(NOON.timestamp()) + 30
     assert validated["ttl"] == submitted["ttl"] == int(NOON.timestamp()) + 400 * 86_400
     assert json.loads(validated["event"])["sequence"] == 11
@@ -300,23 +301,18 @@ def test_an_audit_trail_of_more_than_a_megabyte_is_read_to_its_end(
     for revision in range(1, 13):
         row = a_credential(revision=revision).noted(Action.REFRESH_REQUESTED, by=f"{revision:02d}" + "x" * 150_000)
         (entry,) = entries_of(row)
-        dynamodb.put_item(TableName=table, Item=items.to_wire(items.entry_to_item(entry, shards=8)), **IF_NEW)
+        dynamodb.put_item(TableName=table, Item=items.to_wire(items.entry_to_item(entry)), **IF_NEW)
     assert [by[:2] for by in told(history)] == [f"{revision:02d}" for revision in range(12, 0, -1)]
 
 
-def test_the_events_of_a_credential_wait_in_one_shard(
+def test_the_events_of_all_credentials_wait_in_one_shard(
     registry: DynamoDBRegistry, history: DynamoDBHistory
 ) -> None:
     ids = [f"client-{number}" for number in range(40)]
     for client_id in ids:
         registry.create(a_credential(client_id).noted(Action.VALIDATED), replacing=None)
-    later = NOON + A_MINUTE
-    shards = {
-        str(shard): [entry.client_id for entry in history.unpublished(shard=str(shard), now=later, limit=100)]
-        for shard in range(8)
-    }
-    assert sorted(client_id for waiting in shards.values() for client_id in waiting) == sorted(ids)
-    assert all(shard_of(client_id, 8) == shard for shard, waiting in shards.items() for client_id in waiting)
+    waiting = history.unpublished(shard="0", now=NOON + A_MINUTE, limit=100)
+    assert sorted(entry.client_id for entry in waiting) == sorted(ids)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +389,7 @@ def test_each_credential_is_due_in_one_shard(registry: DynamoDBRegistry) -> None
     ids = [f"client-{number}" for number in range(40)]
     for client_id in ids:
         registry.create(a_credential(client_id, due_at=NOON), replacing=None)
-    shards = {str(shard): list(registry.due(shard=str(shard), now=NOON, limit=100)) for shard in range(8)}
+    shards = {str(shard): due_in(registry, shard=str(shard), now=NOON, limit=100) for shard in range(8)}
     assert sorted(client_id for due in shards.values() for client_id in due) == sorted(ids)
     assert all(shard_of(client_id, 8) == shard for shard, due in shards.items() for client_id in due)
 
@@ -401,7 +397,7 @@ def test_each_credential_is_due_in_one_shard(registry: DynamoDBRegistry) -> None
 def test_a_credential_s_id_may_look_like_a_key(registry: DynamoDBRegistry) -> None:
     row = registry.create(a_credential("CREDENTIAL#x", due_at=NOON), replacing=None)
     assert registry.get("CREDENTIAL#x") == row
-    assert list(registry.due(shard=shard_of("CREDENTIAL#x", 8), now=NOON, limit=1)) == ["CREDENTIAL#x"]
+    assert due_in(registry, shard=shard_of("CREDENTIAL#x", 8), now=NOON) == ["CREDENTIAL#x"]
 
 
 # AWS's own errors
@@ -409,7 +405,7 @@ def test_a_credential_s_id_may_look_like_a_key(registry: DynamoDBRegistry) -> No
 
 def of(registry: DynamoDBRegistry) -> DynamoDBHistory:
     """The audit trail of a registry."""
-    return DynamoDBHistory(registry.client, registry.table_name, registry.shards)
+    return DynamoDBHistory(registry.client, registry.table_name)
 
 
 def read_before(row: Credential) -> Credential:

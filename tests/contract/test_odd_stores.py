@@ -104,10 +104,10 @@ CALLS: dict[str, Callable[[object], object]] = {
     "get tokens": lambda answer: vault(answer).get_tokens("id", version_id="v"),
     "list": lambda answer: registry(answer).page(status=None, limit=10, next_token=None),
     "due": lambda answer: registry(answer).due(shard="0", now=NOON, limit=10),
-    "history": lambda answer: DynamoDBHistory(cast("Any", Client(answer)), "table", 8).page(
+    "history": lambda answer: DynamoDBHistory(cast("Any", Client(answer)), "table").page(
         CLIENT_ID, limit=10, next_token=None
     ),
-    "unpublished": lambda answer: DynamoDBHistory(cast("Any", Client(answer)), "table", 8).unpublished(
+    "unpublished": lambda answer: DynamoDBHistory(cast("Any", Client(answer)), "table").unpublished(
         shard="0", now=NOON, limit=10
     ),
     "publish": lambda answer: EventBridgeEventBus(lambda: cast("Any", Client(answer)), "bus").publish(
@@ -401,11 +401,11 @@ def test_a_credential_is_shown_or_unreadable_whatever_is_in_any_of_its_members()
 
 def test_an_entry_is_shown_or_unreadable_whatever_is_in_any_of_its_members() -> None:
     entry = an_entry(detail="x", event={"a": 1}, unpublished=True)
-    for item in variants(from_wire(to_wire(entry_to_item(entry, shards=8)))):
+    for item in variants(from_wire(to_wire(entry_to_item(entry)))):
         with suppress(RowUnreadable):
             read = readable(entry_from_item, from_wire(to_wire(item)), "Query")
             json.dumps(history_entry_resource(read))
-            to_wire(entry_to_item(read, shards=8))
+            to_wire(entry_to_item(read))
 
 
 def test_a_ticket_and_a_request_are_good_or_unreadable_whatever_is_in_any_of_their_members() -> None:
@@ -429,10 +429,10 @@ def test_odd_organisations_do_not_cost_a_row(odd: object) -> None:
 
 def test_an_entry_that_cannot_be_read_voids_no_history() -> None:
     told: list[str] = []
-    entries = [entry_to_item(an_entry(position=position), shards=8) for position in range(3)]
+    entries = [entry_to_item(an_entry(position=position)) for position in range(3)]
     entries[1]["action"] = "forgotten"
     history = DynamoDBHistory(
-        cast("Any", Client({"Items": [to_wire(entry) for entry in entries]})), "table", 8, told.append
+        cast("Any", Client({"Items": [to_wire(entry) for entry in entries]})), "table", told.append
     )
     assert [entry.position for entry in history.page(CLIENT_ID, limit=10, next_token=None).items] == [0, 2]
     assert told == [CLIENT_ID]
@@ -476,7 +476,7 @@ def test_as_many_organisations_are_kept_as_there_is_room_for_everywhere(name: st
     assert entry.event is not None
     assert len(json.dumps(dict(entry.event), ensure_ascii=False).encode()) < LARGEST_EVENT
     assert entry.event["complete"] is False
-    assert size(entry_to_item(entry, shards=8)) < LARGEST_ITEM
+    assert size(entry_to_item(entry)) < LARGEST_ITEM
     assert len(a_tokens_secret(tenants=tenants).within_limit().to_json().encode()) <= 65_536
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract.conftest import DynamoDBTable, double_of
 from tests.fakes.builders import a_credential
+from tests.fakes.due import due_in
 from tests.fakes.stores import InMemoryRegistry
 from tests.fakes.world import CLIENT_ID, NOON
 from tests.fakes.xero import DEMO_COMPANY
@@ -185,7 +186,7 @@ def test_a_next_token_that_is_none(registry: Registry, token: str) -> None:
 
 
 def due(registry: Registry, *, at: timedelta = timedelta(), limit: int = 10) -> list[str]:
-    return list(registry.due(shard="0", now=NOON + at, limit=limit))
+    return due_in(registry, now=NOON + at, limit=limit)
 
 
 def test_what_is_due_comes_by_age(registry: Registry) -> None:
@@ -205,7 +206,7 @@ def test_a_due_time_is_reached_to_the_second(registry: Registry) -> None:
 def test_nobody_is_missed_between_two_seconds(registry: Registry) -> None:
     exact = NOON + timedelta(milliseconds=300)
     registry.create(a_credential(due_at=exact), replacing=None)
-    assert list(registry.due(shard="0", now=exact, limit=10)) == [CLIENT_ID]
+    assert due_in(registry, now=exact) == [CLIENT_ID]
     found = registry.get(CLIENT_ID)
     assert found is not None
     assert found.due_at == exact

@@ -49,7 +49,7 @@ def store(request: pytest.FixtureRequest) -> Store:
         registry = InMemoryRegistry()
         return Store(InMemorySetupLinks(registry), InMemoryHistory(registry))
     table: DynamoDBTable = double_of(request, "table")
-    return Store(DynamoDBSetupLinks(table.client, table.name, 8), DynamoDBHistory(table.client, table.name, 8))
+    return Store(DynamoDBSetupLinks(table.client, table.name), DynamoDBHistory(table.client, table.name))
 
 
 def ticket(number: int) -> str:
@@ -190,7 +190,7 @@ def test_tries_of_an_address_are_counted_within_their_window(store: Store) -> No
 
 @pytest.fixture
 def dynamodb_links(dynamodb_table: DynamoDBTable) -> DynamoDBSetupLinks:
-    return DynamoDBSetupLinks(dynamodb_table.client, dynamodb_table.name, 8)
+    return DynamoDBSetupLinks(dynamodb_table.client, dynamodb_table.name)
 
 
 def test_a_count_that_another_writes_at_the_same_time_is_made_again(dynamodb_links: DynamoDBSetupLinks) -> None:

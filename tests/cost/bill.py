@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.alarms.cloudformation import Stack
 from tests.cost import prices
-from tests.cost.counted import Counted, CountedWorld, RefreshCost
+from tests.cost.counted import RUNS_OF_A_COUNT, Counted, CountedWorld, RefreshCost
 from tests.prove.xero import InProcessXero
 
 HOURS = 730
@@ -24,6 +24,8 @@ PACE = 40
 """Refreshes a second: what the schedule allows itself bounds what Lambda bills for one."""
 LOG_BYTES_OF_A_RUN = 3_000
 LOG_BYTES_OF_A_REFRESH = 400
+_BETWEEN_COUNTS = 4
+"""Runs without a query of the count: the next one begins five minutes after the last."""
 METRICS_AT_WORK = 20
 """Names that are written in every hour."""
 _GB = 1_000_000_000
@@ -81,7 +83,9 @@ def _at_rest(counting: Counted, plain: Counted) -> Mapping[str, float]:
         "CloudWatch: dashboard": prices.DASHBOARD_MONTH,
         f"CloudWatch: about {METRICS_AT_WORK} metrics": METRICS_AT_WORK * prices.METRIC_MONTH,
         "CloudWatch: logs of the runs": RUNS * LOG_BYTES_OF_A_RUN / _GB * (prices.LOG_GB + prices.LOG_GB_MONTH),
-        f"DynamoDB: {plain.read_units:g} read units a run": RUNS * (_calls(counting) + 4 * _calls(plain)) / 5,
+        f"DynamoDB: {plain.read_units:g} read units a run": RUNS
+        * (RUNS_OF_A_COUNT * _calls(counting) + _BETWEEN_COUNTS * _calls(plain))
+        / (RUNS_OF_A_COUNT + _BETWEEN_COUNTS),
         "Lambda: a run each minute": RUNS
         * (IDLE_RUN_SECONDS * GB_OF_MEMORY * prices.LAMBDA_GB_SECOND + prices.LAMBDA_REQUEST),
         "Scheduler": RUNS * prices.SCHEDULER_INVOCATION,

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tests.doubles.capacity import Consumed, size
+from tests.fakes.in_turn import work_in_turn
 from tests.fakes.world import ADMIN, SETTINGS
 from tests.prove.units import organisations
 from tests.prove.world import World
 from tests.prove.xero import InProcessXero
+from xero_connector.domain.status import Status
 
 SHARDS = [str(shard) for shard in range(SETTINGS.due_shards)]
-_INVOCATION = timedelta(seconds=58)
+_INVOCATION = timedelta(seconds=90)
+RUNS_OF_A_COUNT = 1 + len(Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,14 @@ class CountedWorld:
         return self._count(joins)
 
     def rest(self) -> tuple[Counted, Counted]:
-        """Run the schedule where nothing is due: with the count of the fleet, every five minutes, and without."""
+        """Run the schedule where nothing is due: while the fleet is counted, and between two counts."""
+        for _ in range(RUNS_OF_A_COUNT):
+            self._sweep()
         self._world.clock.advance(301)
+        self._sweep()
         counting = self._count(self._sweep)
-        self._world.clock.advance(60)
+        for _ in range(RUNS_OF_A_COUNT):
+            self._sweep()
         return counting, self._count(self._sweep)
 
     def refresh(self, number: int) -> RefreshCost:
@@ -97,7 +104,8 @@ class CountedWorld:
 
     def _sweep(self) -> None:
         deadline = self._world.clock() + _INVOCATION
-        self._application.sweep_due_credentials(shards=SHARDS, deadline=deadline)
+        with work_in_turn():
+            self._application.sweep_due_credentials(shards=SHARDS, deadline=deadline)
 
     def _pass[Answer](self, name: str, effect: Callable[[], Answer]) -> Answer:
         self._calls[name] += 1

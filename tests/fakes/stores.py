@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
@@ -19,7 +20,8 @@ from xero_connector.domain.errors import (
 from xero_connector.domain.events import entries_of
 from xero_connector.domain.fleet import Counted, FleetCount
 from xero_connector.domain.history import HistoryEntry
-from xero_connector.domain.ports import Page
+from xero_connector.domain.ports import Due, Page
+from xero_connector.domain.run import Run
 from xero_connector.domain.setup_link import SetupLink
 from xero_connector.domain.status import Status
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokensSecret
@@ -69,15 +71,13 @@ class InMemoryRegistry:
         found = after[:limit]
         return Page(found, found[-1].client_id if len(after) > limit else None)
 
-    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
+    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[Due]:
         due = [
-            credential
+            Due(credential.due_at or now, credential.client_id)
             for credential in self.rows.values()
             if credential.is_due(now) and self.shard_of(credential.client_id) == shard
         ]
-        return [
-            credential.client_id for credential in sorted(due, key=lambda credential: credential.due_at or now)
-        ][:limit]
+        return sorted(due, key=attrgetter("since"))[:limit]
 
     def reserve(self, client_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
         held = self.reservations.get(client_id)
@@ -118,6 +118,24 @@ class InMemoryFleet:
         return False
 
 
+class InMemoryRuns:
+    def __init__(self) -> None:
+        self.kept: dict[str, Run] = {}
+
+    def latest(self, schedule: str) -> Run:
+        return self.kept.get(schedule, Run(schedule=schedule))
+
+    def begin(self, run: Run) -> Run:
+        if run.number != self.latest(run.schedule).number:
+            raise RevisionConflict(run.schedule)
+        self.kept[run.schedule] = replace(run, number=run.number + 1)
+        return self.kept[run.schedule]
+
+    def end(self, run: Run) -> None:
+        if run.number == self.latest(run.schedule).number:
+            self.kept[run.schedule] = replace(run, begins_until=None)
+
+
 class InMemoryHistory:
     """What an in-memory registry's writes left behind."""
 
@@ -139,9 +157,7 @@ class InMemoryHistory:
         due = [
             entry
             for entry in self._registry.entries.values()
-            if entry.unpublished
-            and entry.at.replace(microsecond=0) <= waited
-            and self._registry.shard_of(entry.client_id) == shard
+            if entry.unpublished and entry.at.replace(microsecond=0) <= waited and shard == "0"
         ]
         return sorted(due, key=lambda entry: (entry.at, entry.client_id, entry.revision, entry.position))[:limit]
 

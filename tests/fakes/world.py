@@ -10,6 +10,7 @@ from tests.fakes.stores import (
     InMemoryFleet,
     InMemoryHistory,
     InMemoryRegistry,
+    InMemoryRuns,
     InMemorySeal,
     InMemorySetupLinks,
     InMemoryVault,
@@ -32,7 +33,7 @@ ADMIN = "arn:aws:iam::123456789012:user/admin"
 
 SETTINGS = Settings(
     table_name="registry",
-    due_shards=8,
+    due_shards=4,
     token_writes_per_second=40,
     secret_prefix="oneenterprise/xero",
     kms_key_arn="arn:aws:kms:eu-west-1:123456789012:key/1",
@@ -98,6 +99,7 @@ class World:
             setup_links=self.setup_links,
             history=self.history,
             fleet=InMemoryFleet(self.registry),
+            runs=InMemoryRuns(),
             event_bus=self.event_bus,
             vault=self.vault,
             token_endpoint=self.xero,
@@ -192,7 +194,7 @@ class World:
 
     def sweep(self) -> Counter[str]:
         self._paused = timedelta()
-        of_a_request, self.time_left = self.time_left, timedelta(seconds=58)
+        of_a_request, self.time_left = self.time_left, timedelta(seconds=90)
         try:
             return self.app.sweep_due_credentials(shards=["0", "1"], deadline=self.deadline())
         finally:

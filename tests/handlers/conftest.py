@@ -44,7 +44,7 @@ def invoke(world: World, monkeypatch: pytest.MonkeyPatch) -> Invoke:
             get_remaining_time_in_millis=lambda: 58_000,
         )
         if function == "token_refresh":
-            ends_at = world.now + timedelta(seconds=58)
+            ends_at = world.now + timedelta(seconds=90)
             monkeypatch.setattr(handler, "invocation", SimpleNamespace(ends_at=lambda: ends_at))
         answer: dict[str, Any] = handler.lambda_handler(event, context)
         if "httpMethod" in event:

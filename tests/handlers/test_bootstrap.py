@@ -42,7 +42,7 @@ def environment(simulator: XeroSimulator, monkeypatch: pytest.MonkeyPatch) -> It
         key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
         variables = {
             "TABLE_NAME": "registry",
-            "DUE_SHARDS": "8",
+            "DUE_SHARDS": "4",
             "TOKEN_WRITES_PER_SECOND": "40",
             "SECRET_PREFIX": PREFIX,
             "KMS_KEY_ARN": key,

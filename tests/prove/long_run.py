@@ -398,7 +398,7 @@ class Simulation:
         killed = self.weather.tick_is_killed()
         self.gate.start_invocation(killed=killed)
         self.figures.killed += killed
-        self._deadline = self._app_clock() + timedelta(seconds=58)
+        self._deadline = self._app_clock() + timedelta(seconds=90)
         try:
             app.sweep_due_credentials(shards=[str(shard) for shard in range(SHARDS)], deadline=self._deadline)
         except ProcessDied:

@@ -52,7 +52,7 @@ from xero_connector.domain.tokens import ClientPair, TokensSecret, consent_versi
 from xero_connector.use_cases.complete_consent import Callback
 
 TICK = timedelta(minutes=1)
-_OF_A_REQUEST, _OF_A_SWEEP = timedelta(seconds=25), timedelta(seconds=58)
+_OF_A_REQUEST, _OF_A_SWEEP = timedelta(seconds=25), timedelta(seconds=90)
 _AFTERMATH = timedelta(minutes=35)
 """How long after a spell its marks may show: the grace, and a few ticks."""
 _LONG_ENOUGH = timedelta(minutes=23)

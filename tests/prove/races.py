@@ -14,6 +14,7 @@ from uuid import UUID
 from tests.doubles.dynamodb import never_torn, no_conflict
 from tests.doubles.faults import AwsFault, Wire, no_faults
 from tests.doubles.secrets_manager import Version
+from tests.fakes.in_turn import work_in_turn
 from tests.prove.crash import Recovery
 from tests.prove.progress import Progress
 from tests.prove.trail import Broken
@@ -176,7 +177,9 @@ def run(xero: InProcessXero, race: Race) -> RaceVerdict:
         world.dynamodb.faults = world.secrets.faults = world.events.faults = _draw_faults(draw)
         world.dynamodb.conflicts = lambda _: draw.random() < 0.05
         world.dynamodb.torn = lambda: draw.random() < 0.05
-    scheduler.run()
+    # Around all workers, so that none of them ends it for another.
+    with work_in_turn():
+        scheduler.run()
     world.dynamodb.faults = world.secrets.faults = world.events.faults = no_faults
     world.dynamodb.conflicts, world.dynamodb.torn = no_conflict, never_torn
     verdict = RaceVerdict(double_refreshes=ledger.double_refreshes)

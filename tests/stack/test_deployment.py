@@ -84,7 +84,7 @@ def test_the_schedule_covers_every_shard_every_minute(local_stack: LocalStack) -
     schedule = scheduler.get_schedule(Name=summary["Name"])
     assert schedule["State"] == "ENABLED"
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
-    assert json.loads(schedule["Target"]["Input"]) == {"shards": [str(shard) for shard in range(8)]}
+    assert json.loads(schedule["Target"]["Input"]) == {"shards": [str(shard) for shard in range(4)]}
 
 
 def test_the_schedule_calls_the_alias_and_the_alias_a_version(local_stack: LocalStack) -> None:

@@ -27,6 +27,7 @@ CHOICES: dict[str, list[dict[str, str]]] = {
     "key": [{}, {"VaultKeyArn": VAULT_KEY, "FormerVaultKeyArn": VAULT_KEY}],
     "readers": [{}, {"TokenReaderPrincipals": "arn:aws:iam::210987654321:role/integration"}],
     "schedule": [{"RefreshSchedule": "rate(1 minute)"}, {"RefreshSchedule": "rate(3 minutes)"}],
+    "schedules": [{"RefreshSchedules": number} for number in ("1", "2", "4")],
     "logs": [{"ApiLogsRole": role} for role in ("existing", "create")],
     "concurrency": [{}, {"RefreshConcurrency": "2"}],
     "updates": [{"GradualDeployment": mode} for mode in ("disabled", "enabled")],

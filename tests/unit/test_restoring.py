@@ -14,6 +14,7 @@ import pytest
 from moto import mock_aws
 
 from tests.fakes.builders import a_credential, a_tokens_secret
+from tests.fakes.due import due_in
 from tests.fakes.former_form import put_in_former_form
 from tests.fakes.registry_table import create_registry_table
 from tests.fakes.world import CLIENT_ID, NOON
@@ -92,8 +93,8 @@ def test_a_credential_comes_back_whole_with_the_newest_generation(
     assert (found.generation, found.revision) == (5, 1_000_001)
     assert (found.label, found.tenants, found.due_at) == ("Demo", (DEMO_COMPANY,), NOON)
     assert listed(registry) == listed(registry, Status.CONNECTED) == [CLIENT_ID]
-    assert registry.due(shard="0", now=NOON, limit=10) == [CLIENT_ID]
-    history = DynamoDBHistory(registry.client, "registry", 1)
+    assert due_in(registry, now=NOON) == [CLIENT_ID]
+    history = DynamoDBHistory(registry.client, "registry")
     assert [entry.by for entry in history.page(CLIENT_ID, limit=10, next_token=None).items] == ["me"]
     # The next write goes on from there.
     assert registry.save(found).revision == 1_000_002

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 ENVIRONMENT = {
     "TABLE_NAME": "registry",
-    "DUE_SHARDS": "8",
+    "DUE_SHARDS": "4",
     "TOKEN_WRITES_PER_SECOND": "40",
     "SECRET_PREFIX": "oneenterprise/xero",
     "EVENT_BUS_NAME": "events",
@@ -41,7 +41,7 @@ def test_everything_that_the_template_sets() -> None:
     settings = Settings.from_env(ENVIRONMENT)
     assert settings == Settings(
         table_name="registry",
-        due_shards=8,
+        due_shards=4,
         token_writes_per_second=40,
         secret_prefix="oneenterprise/xero",
         event_bus_name="events",

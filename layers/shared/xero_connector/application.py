@@ -16,6 +16,7 @@ from xero_connector.domain.ports import (
     Observer,
     Pause,
     Registry,
+    Runs,
     Seal,
     SetupLinks,
     TokenEndpoint,
@@ -53,6 +54,7 @@ from xero_connector.services.report_refresh import ReportRefresh
 from xero_connector.services.report_sweep import ReportSweep
 from xero_connector.services.settle_setup_link import SettleSetupLink
 from xero_connector.services.store_tokens import StoreTokens
+from xero_connector.services.take_over import TakeOver
 from xero_connector.services.users_grants import UsersGrants
 from xero_connector.services.validate_pending import ValidatePending
 from xero_connector.settings import Settings
@@ -84,6 +86,7 @@ class Ports:
     setup_links: SetupLinks
     history: History
     fleet: Fleet
+    runs: Runs
     vault: Vault
     event_bus: EventBus
     token_endpoint: TokenEndpoint
@@ -259,6 +262,7 @@ class Application:
             self.disconnect_credential,
             publish_events,
             CountFleet(ports.fleet, clock, observer),
+            TakeOver(ports.runs, clock, ports.pause),
             clock,
             ReportSweep(observer),
             pace,

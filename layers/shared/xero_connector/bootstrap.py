@@ -22,6 +22,7 @@ from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_fleet import DynamoDBFleet
 from xero_connector.adapters.dynamodb_history import DynamoDBHistory
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
+from xero_connector.adapters.dynamodb_runs import DynamoDBRuns
 from xero_connector.adapters.dynamodb_setup_links import DynamoDBSetupLinks
 from xero_connector.adapters.eventbridge_event_bus import EventBridgeEventBus
 from xero_connector.adapters.joserfc_id_tokens import JoserfcIdTokens
@@ -113,8 +114,9 @@ def ports(
         registry=registry,
         fleet=DynamoDBFleet(aws.dynamodb, settings.table_name, registry),
         consents=DynamoDBConsents(aws.dynamodb, settings.table_name),
-        setup_links=DynamoDBSetupLinks(aws.dynamodb, settings.table_name, settings.due_shards, unreadable),
-        history=DynamoDBHistory(aws.dynamodb, settings.table_name, settings.due_shards, unreadable),
+        setup_links=DynamoDBSetupLinks(aws.dynamodb, settings.table_name, unreadable),
+        history=DynamoDBHistory(aws.dynamodb, settings.table_name, unreadable),
+        runs=DynamoDBRuns(aws.dynamodb, settings.table_name),
         vault=SecretsManagerVault(
             aws.secrets_manager, settings.secret_prefix, keys, settings.stack_name, around.pause
         ),

@@ -15,8 +15,10 @@ from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import StoreUnavailable
 from xero_connector.domain.tokens import StoredTokens, TokensSecret
 from xero_connector.services.commit_tokens import Version
+from xero_connector.services.due_queue import Turn
 from xero_connector.services.end_grants import EndGrants
 from xero_connector.services.hold_lease import HeldLease
+from xero_connector.services.lanes import Place
 from xero_connector.services.read_secrets import ReadSecrets
 from xero_connector.services.store_tokens import StoreTokens
 from xero_connector.services.turn_done import TurnDone
@@ -87,12 +89,11 @@ def test_secrets_that_are_not_brought_back_are_lost(xero: InProcessXero) -> None
 def test_a_schedule_that_skips_some_lets_tokens_expire(xero: InProcessXero) -> None:
     turn = SweepDueCredentials._take_turn  # noqa: SLF001
 
-    def seldom(self: SweepDueCredentials, credential: Credential, place: int, sweep: Any) -> str:  # noqa: ANN401
-        if credential.revision % 3 == 0:
-            sweep.brake.enter(place, troubled=bool(credential.failures))
-            sweep.brake.leave(answered=None, troubled=bool(credential.failures))
+    def seldom(self: SweepDueCredentials, mine: Turn, place: Place, sweep: Any) -> str:  # noqa: ANN401
+        if mine.credential is not None and mine.credential.revision % 3 == 0:
+            sweep.lanes.end(place, answered=None, wrote=False)
             return "left_for_later"
-        return turn(self, credential, place, sweep)
+        return turn(self, mine, place, sweep)
 
     with mock.patch.object(SweepDueCredentials, "_take_turn", seldom):
         figures = some_days(xero)

@@ -177,7 +177,7 @@ def test_entries_that_are_written_after_the_credential_leave_changes_untold() ->
     def one_by_one(self: DynamoDBRegistry, credential: Credential, **condition: Any) -> Credential:  # noqa: ANN401
         written = together(self, replace(credential, notes=()), **condition)
         for entry in entries_of(replace(written, notes=credential.notes)):
-            item = dynamodb_items.entry_to_item(entry, shards=self.shards)
+            item = dynamodb_items.entry_to_item(entry)
             self._table.write(item, only_if="attribute_not_exists(pk)")
         return written
 

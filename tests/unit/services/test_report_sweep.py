@@ -76,11 +76,11 @@ def written(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:
     return found
 
 
-def counted(world: World, name: str) -> int:
-    """What one sweep counts."""
-    world.observer.counts.clear()
+def found(world: World, name: str) -> int:
+    """What one sweep finds."""
+    world.observer.gauges.clear()
     world.sweep()
-    return world.observer.counts[name]
+    return world.observer.gauges[name]
 
 
 @pytest.mark.parametrize("kind", PASSING)
@@ -89,11 +89,11 @@ def test_a_credential_that_runs_out_for_no_reason_of_its_own_is_counted(world: W
     world.advance(24 * 60)
     # What was not sent is sent again at once.
     world.xero.failures.extend([kind] * 2)
-    assert counted(world, "TokensShort") == 0
+    assert found(world, "TokensShort") == 0
     world.xero.failures.clear()
     world.xero.failures.extend([kind] * 2)
     world.advance(2 * 60)
-    assert counted(world, "TokensShort") == 1
+    assert found(world, "TokensShort") == 1
 
 
 @pytest.mark.parametrize("kind", ITS_OWN)
@@ -105,18 +105,19 @@ def test_one_that_xero_refuses_for_itself_is_not_counted(world: World, kind: Fai
     assert world.credential().last_error is not None
     world.advance(6 * 60)
     world.xero.failures.append(kind)
-    assert counted(world, "TokensShort") == 0
+    assert found(world, "TokensShort") == 0
 
 
 def test_one_that_is_late_because_of_us_is_counted(world: World) -> None:
     world.connect()
     world.advance(27 * 60)
-    assert counted(world, "TokensShort") == 1
+    assert found(world, "TokensShort") == 1
 
 
 def test_the_counts_of_the_alarms_are_written_when_nothing_is_wrong(world: World) -> None:
     world.sweep()
-    assert {"TokensShort", "UnfinishedAttempts", "SweepBegun", "SweepEnded"} <= set(world.observer.counts)
+    told = world.observer.counts.keys() | world.observer.gauges.keys()
+    assert {"TokensShort", "UnfinishedAttempts", "SweepBegun", "SweepEnded"} <= told
 
 
 def test_a_tick_that_is_killed_at_work_has_told_what_it_found(
@@ -151,7 +152,6 @@ def test_a_tick_that_is_killed_late_has_told_what_came_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sweep_due_credentials, "_REPORT_EVERY", 0.01)
-    monkeypatch.setattr(sweep_due_credentials, "_HEAD_START", 0.01)
     world.connect(CLIENT_ID)
     world.connect(OTHER)
     world.advance(20 * 60)

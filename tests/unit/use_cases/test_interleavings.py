@@ -10,6 +10,7 @@ from tests.fakes.builders import a_token, a_tokens_secret
 from tests.fakes.interruptions import ProcessDied, die, step_in
 from tests.fakes.world import ADMIN, CLIENT_ID, CLIENT_SECRET, World
 from xero_connector.domain.errors import ConnectorError, ConsentRefused, QuotaReached, StoreUnavailable
+from xero_connector.domain.ports import Due
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
@@ -157,7 +158,7 @@ def test_a_shard_that_cannot_be_read_does_not_stop_the_others_and_fails_the_run(
     world.advance(1300)
     readable = world.registry.due
 
-    def due(*, shard: str, now: datetime, limit: int) -> Sequence[str]:
+    def due(*, shard: str, now: datetime, limit: int) -> Sequence[Due]:
         if shard == "0":
             raise StoreUnavailable("Query", "ThrottlingException")
         return readable(shard=shard, now=now, limit=limit)

@@ -5,6 +5,7 @@ import pytest
 
 from tests.fakes.interruptions import step_in
 from tests.fakes.world import ADMIN, CLIENT_ID, World
+from xero_connector.domain.ports import Due
 from xero_connector.domain.status import Status
 from xero_connector.domain.token_endpoint import FailureKind
 
@@ -92,7 +93,8 @@ def test_a_credential_that_cannot_be_judged_does_not_keep_the_others_from_their_
     # No store hands on such a moment: it can be compared with no other.
     odd = replace(world.credential(MANY[0]), due_at=world.now.replace(tzinfo=None))
     world.registry.rows[MANY[0]] = odd
-    world.registry.due = lambda **_: MANY  # type: ignore[method-assign] # as the index has them
+    index = [Due(world.now, client_id) for client_id in MANY]
+    world.registry.due = lambda **_: index  # type: ignore[method-assign] # as the index has them
     with pytest.raises(TypeError):
         sweep(world)
     assert {world.credential(client_id).generation for client_id in MANY[1:]} == {2}
@@ -201,8 +203,8 @@ def test_an_attempt_of_unknown_outcome_is_counted_after_ten_minutes(world: World
     for _ in range(10):
         world.xero.failures.append(FailureKind.UNANSWERED)
         world.sweep_when_due()
-    assert world.observer.counts["UnfinishedAttempts"] == 0
+    assert world.observer.gauges["UnfinishedAttempts"] == 0
     world.xero.failures.extend([FailureKind.UNANSWERED] * 2)
     world.sweep_when_due()
     world.sweep_when_due()
-    assert world.observer.counts["UnfinishedAttempts"] == 1
+    assert world.observer.gauges["UnfinishedAttempts"] == 1

@@ -1,5 +1,6 @@
 """The pages of a consent: which way each of them offers, and what each of them may load."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
@@ -9,12 +10,22 @@ from tests.fakes.page_reader import PageReader
 from tests.fakes.setup_views import TICKET, tenants
 from xero_connector.domain import consent_refusals
 from xero_connector.domain.consent_refusals import Refusal
+from xero_connector.services.exchange_code import Connected
 from xero_connector.web.consent_pages import ConsentPages
 
 CONSOLE = "https://console.oneenterprise.com/"
 PAGES = ConsentPages(CONSOLE, "en")
 ROWS = [row for row in vars(consent_refusals).values() if isinstance(row, Refusal)]
-RELOADED = {"busy", "store_postponed", "store_unavailable", "throttled", "too_often", "xero_postponed"}
+RELOADED = {
+    "busy",
+    "consent_cut_off",
+    "consent_not_looked_up",
+    "store_postponed",
+    "store_unavailable",
+    "throttled",
+    "too_often",
+    "xero_postponed",
+}
 HOSTILE = ["<script>alert(1)</script>", '"><img src=x>', "\u202eevil", "x" * 10_000, "a\x00b", "\ud800"]
 
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
@@ -73,14 +84,16 @@ def test_what_is_only_for_now_is_not_called_not_connected(row: Refusal) -> None:
 
 
 def test_no_organisation_can_be_mended_at_once_by_who_holds_the_link() -> None:
-    offered = PAGES.connected((), pending=False, reference="1", ticket=TICKET)
+    nothing = Connected((), tenants_pending=False, repeated=False)
+    offered = PAGES.connected(replace(nothing, ticket=TICKET), reference="1")
     assert ways(read(offered))[0] == ("Choose an organisation", f"connect/{TICKET}")
-    assert ways(read(PAGES.connected((), pending=False, reference="1"))) == [("Back to OneEnterprise", CONSOLE)]
+    assert ways(read(PAGES.connected(nothing, reference="1"))) == [("Back to OneEnterprise", CONSOLE)]
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda text: repr(text)[:12])
 def test_a_name_marks_up_nothing_and_is_not_too_long(hostile: str) -> None:
-    shown = read(PAGES.connected(tenants(hostile, "Electro Land"), pending=False, reference=hostile))
+    connected = Connected(tenants(hostile, "Electro Land"), tenants_pending=False, repeated=False)
+    shown = read(PAGES.connected(connected, reference=hostile))
     assert shown.all("script") == shown.all("img") == []
     assert [one.text.endswith("Electro Land") for one in shown.all("li")] == [False, True]
     assert len(shown.text) < 1_000

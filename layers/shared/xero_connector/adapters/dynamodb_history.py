@@ -32,7 +32,6 @@ class DynamoDBHistory:
 
     client: "DynamoDBClient"
     table_name: str
-    shards: int
     unreadable: Unreadable = ignored
 
     @property
@@ -83,7 +82,7 @@ class DynamoDBHistory:
         )
 
     def mark_published(self, entry: HistoryEntry) -> None:
-        published = items.entry_to_item(replace(entry, unpublished=False), shards=self.shards)
+        published = items.entry_to_item(replace(entry, unpublished=False))
         # An entry that is gone reached its age: there is nothing left to mark.
         self._table.write(published, only_if="attribute_exists(pk)")
 

@@ -4,17 +4,19 @@ Keys: a credential's state is `CREDENTIAL#{client_id}` / `CREDENTIAL`, its detai
 `CREDENTIAL#DETAILS`, its entry in the lists by status `CREDENTIAL#{client_id}` / `STATUS`, its reservation
 `CREDENTIAL#{client_id}` / `RESERVATION`, an entry of its audit trail `CREDENTIAL#{client_id}` /
 `HISTORY#{revision}#{position}`, a connect ticket `TICKET#{hash}` / `TICKET`, an authorization request
-`REQUEST#{hash}` / `REQUEST`, a setup link `SETUP_LINK#{id}` / `SETUP_LINK` (its entries are `HISTORY#…` with the
-same first part), the tries of an address `ADDRESS#{hash}` / `TRIES`.
+`REQUEST#{hash}` / `REQUEST`, the latest run of a schedule `RUN#{first shard}` / `RUN`, a setup link
+`SETUP_LINK#{id}` / `SETUP_LINK` (its entries are `HISTORY#…` with the same first part), the tries of an address
+`ADDRESS#{hash}` / `TRIES`.
 Index `due`: `due_shard`, `due_at` (epoch seconds), only on items that are due at some time; unpublished events
-have shards of their own, `EVENTS#{shard}`. Index `credentials`: `listing`, `client_id`; details are in the listing
+have a shard of their own, `EVENTS#0`. Index `credentials`: `listing`, `client_id`; details are in the listing
 `DETAILS`, entries of the lists by status in `STATUS#{status}`, setup links in `SETUP_LINKS` (in place of a client
 ID they have the moment in which they were made, and their id). Attributes without a value are left out.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from math import floor
 from typing import Any
@@ -31,6 +33,7 @@ from xero_connector.domain.consent import (
 )
 from xero_connector.domain.errors import RowUnreadable
 from xero_connector.domain.history import Action, HistoryEntry
+from xero_connector.domain.shards import EVENTS
 from xero_connector.domain.tenant import tenants_from
 
 type Item = dict[str, Any]
@@ -129,11 +132,11 @@ def readable[Row](read: Callable[[Item], Row], item: Item, operation: str) -> Ro
 
 
 def events_shard(shard: str) -> str:
-    """The part of the due index where a shard's unpublished events are, apart from its credentials."""
+    """The part of the due index where unpublished events are, apart from the credentials."""
     return f"EVENTS#{shard}"
 
 
-def entry_to_item(entry: HistoryEntry, *, shards: int) -> Item:
+def entry_to_item(entry: HistoryEntry) -> Item:
     """Return the item of an entry; the due index sees it only while its event is unpublished."""
     due_at = epoch(entry.at + PUBLISHED_BY_ITS_WRITER_WITHIN)
     subject = entry.setup_link_id or entry.client_id
@@ -156,7 +159,7 @@ def entry_to_item(entry: HistoryEntry, *, shards: int) -> Item:
         "event": None
         if entry.event is None
         else json.dumps(dict(entry.event), separators=(",", ":"), ensure_ascii=False),
-        "due_shard": events_shard(shard_of(subject, shards)) if entry.unpublished else None,
+        "due_shard": events_shard(EVENTS) if entry.unpublished else None,
         "due_at": due_at if entry.unpublished else None,
         "ttl": epoch(entry.at + HISTORY_KEPT),
     }
@@ -245,6 +248,11 @@ def request_from_item(item: Item) -> AuthorizationRequest:
 def epoch(moment: datetime) -> int:
     """Return whole epoch seconds, as the due index and the TTL take them."""
     return floor(moment.timestamp())
+
+
+def moment(seconds: Decimal) -> datetime:
+    """Return the moment of whole epoch seconds."""
+    return datetime.fromtimestamp(int(seconds), tz=UTC)
 
 
 def written(moment: datetime | None) -> str | None:

@@ -15,7 +15,7 @@ from xero_connector.adapters.dynamodb_table import BEING_WRITTEN, Table, Unreada
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.errors import RevisionConflict, StoreUnavailable
 from xero_connector.domain.events import entries_of
-from xero_connector.domain.ports import Page
+from xero_connector.domain.ports import Due, Page
 from xero_connector.domain.status import Status
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class DynamoDBRegistry:
     def _write(self, row: Credential, *, seen: int | None) -> Credential:
         row = replace(row, revision=1 if seen is None else seen + 1)
         parts = parts_to_write(row, seen=seen, shards=self.shards)
-        entries = [items.entry_to_item(entry, shards=self.shards) for entry in entries_of(row)]
+        entries = [items.entry_to_item(entry) for entry in entries_of(row)]
         only_if, values = (
             ("revision = :seen", {":seen": seen}) if seen is not None else ("attribute_not_exists(pk)", None)
         )
@@ -83,14 +83,14 @@ class DynamoDBRegistry:
             written += 1
         return written > 0
 
-    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
+    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[Due]:
         due, _ = self._table.query(
             IndexName="due",
             KeyConditionExpression="due_shard = :shard AND due_at <= :now",
             ExpressionAttributeValues=items.to_wire({":shard": shard, ":now": items.epoch(now)}),
             Limit=limit,
         )
-        return [item["pk"].removeprefix("CREDENTIAL#") for item in due]
+        return [Due(items.moment(item["due_at"]), items.client_id_of(item)) for item in due]
 
     def reserve(self, client_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
         return self._table.write(

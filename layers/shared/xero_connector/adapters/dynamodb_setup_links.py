@@ -39,7 +39,6 @@ class DynamoDBSetupLinks:
 
     client: "DynamoDBClient"
     table_name: str
-    shards: int
     unreadable: Unreadable = ignored
 
     @property
@@ -56,7 +55,7 @@ class DynamoDBSetupLinks:
     def save(self, link: SetupLink, *entries: HistoryEntry) -> SetupLink:
         changed = replace(link, revision=link.revision + 1)
         item, seen = _to_item(changed), {":seen": link.revision}
-        others = [items.entry_to_item(entry, shards=self.shards) for entry in entries]
+        others = [items.entry_to_item(entry) for entry in entries]
         try:
             if others:
                 written = self._table.write_all(item, others, only_if="revision = :seen", values=seen)

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from xero_connector.domain.status import Status
 
 COUNTED_AGAIN_AFTER = timedelta(minutes=5)
-TRUE_FOR = timedelta(hours=1)
-"""A count that was finished earlier says nothing about now."""
+TRUE_FOR = timedelta(hours=2)
+"""A count takes a run for each status, and more where there are thousands. An older one says nothing about now."""
 _ORDER = tuple(Status)
 
 

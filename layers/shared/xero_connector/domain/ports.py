@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from xero_connector.domain.checks import AuthorizeFinding
 from xero_connector.domain.consent import AuthorizationRequest, ConnectTicket
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.fleet import Counted, FleetCount
 from xero_connector.domain.history import HistoryEntry
+from xero_connector.domain.run import Run
 from xero_connector.domain.setup_link import SetupLink
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
@@ -29,6 +30,13 @@ class Page[Item]:
 
     items: Sequence[Item]
     next_token: str | None
+
+
+class Due(NamedTuple):
+    """A credential that is due, and since when, as far as an index knows it."""
+
+    since: datetime
+    client_id: str
 
 
 class Registry(Protocol):
@@ -56,8 +64,8 @@ class Registry(Protocol):
     def page(self, *, status: Status | None, limit: int, next_token: str | None) -> Page[Credential]:
         """List credentials by client ID; raises `MalformedRequest` for a next_token that is not one."""
 
-    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
-        """Return the client IDs of a shard that are due, the longest overdue first.
+    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[Due]:
+        """Return the credentials of a shard that are due, the longest overdue first.
 
         May lag a little, and may hold some that somebody is working on: they are due when that lease ends.
         """
@@ -96,6 +104,19 @@ class Fleet(Protocol):
 
     def write_anew(self, *, most: int) -> bool:
         """Write some credentials anew that an earlier release wrote in another form; False if there was none."""
+
+
+class Runs(Protocol):
+    """Which run of each schedule is at work."""
+
+    def latest(self, schedule: str) -> Run:
+        """Read the latest as it stands after the last write; number 0 where there was none."""
+
+    def begin(self, run: Run) -> Run:
+        """Write the run after this one and return it; raises `RevisionConflict` if another was first."""
+
+    def end(self, run: Run) -> None:
+        """Write down that a run begins nothing any more, unless another one has begun."""
 
 
 class EventBus(Protocol):

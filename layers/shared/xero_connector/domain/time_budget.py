@@ -1,7 +1,7 @@
 """What the seconds of one invocation are for.
 
 API Gateway waits 29 s for an answer, a cold start included (AWS, "Quotas for REST APIs"). The functions behind it
-run for 25 s, and the function of the schedule for 58 s. Nothing is begun that could not be brought to its end.
+run for 25 s, and the function of the schedule for 90 s. Nothing is begun that could not be brought to its end.
 Nothing is presented to Xero whose answer could not be stored.
 """
 

@@ -11,7 +11,6 @@ from xero_connector.domain.status import Status
 _MOST_IN_A_RUN = 5000
 """Entries of about 120 bytes: 0.6 MB, which cost some 72 read units."""
 _MOST_WRITTEN_ANEW = 50
-_LONGEST = timedelta(seconds=2)
 _TIME_LEFT = timedelta(seconds=25)
 """With less of the run left, nothing is begun, as with everything else."""
 
@@ -20,8 +19,8 @@ _TIME_LEFT = timedelta(seconds=25)
 class CountFleet:
     """Publishes the totals of the last finished count, and goes on with the next.
 
-    It is for people to see, and never in the way: it takes a few calls of DynamoDB, and where one fails there is
-    no value in this run. That a value is missing tells that credentials cannot be counted.
+    It is for people to see, and never in the way: a run makes one query for it, and where one fails there is no
+    value in this run. That a value is missing tells that credentials cannot be counted.
     """
 
     fleet: Fleet
@@ -31,7 +30,7 @@ class CountFleet:
     def __call__(self, *, deadline: datetime) -> None:
         """Take a turn, as long as there is time."""
         try:
-            count = self._gone_on(until=min(deadline - _TIME_LEFT, self.clock() + _LONGEST))
+            count = self._gone_on(until=deadline - _TIME_LEFT)
         except (RevisionConflict, StoreUnavailable) as trouble:
             self.observer.event("fleet_not_counted", code=trouble.code, detail=trouble.detail)
             return
@@ -45,11 +44,9 @@ class CountFleet:
         before = self.fleet.read()
         if not before.is_due(self.clock()) or self.clock() >= until:
             return before
-        if before.counting is None and self.fleet.write_anew(most=_MOST_WRITTEN_ANEW):
+        if before.counting is None:
             # What another release wrote is in no list by status: it would be missing.
-            return before
-        count, left = before.begun(), _MOST_IN_A_RUN
-        while count.counting is not None and left > 0 and self.clock() < until:
-            counted = self.fleet.count(count.counting, after=count.after, most=left)
-            count, left = count.adding(counted, self.clock()), left - counted.number
-        return self.fleet.save(count)
+            written = self.fleet.write_anew(most=_MOST_WRITTEN_ANEW)
+            return before if written else self.fleet.save(before.begun())
+        counted = self.fleet.count(before.counting, after=before.after, most=_MOST_IN_A_RUN)
+        return self.fleet.save(before.adding(counted, self.clock()))

@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 
 from xero_connector.domain.ports import Clock, Pause
 
+_CAUGHT_UP = timedelta(milliseconds=100)
+"""Who comes late for a place, because the core was busy, makes up for so much."""
+
 
 class Pace:
     """Lets at most so many through in a second, whatever the number of threads.
@@ -24,7 +27,20 @@ class Pace:
         """Wait for the next free place."""
         with self._lock:
             now = self._clock()
-            place = now if self._free_at is None else max(now, self._free_at)
+            place = now if self._free_at is None else max(now - _CAUGHT_UP, self._free_at)
             self._free_at = place + self._interval
         if place > now:
             self._pause((place - now).total_seconds())
+
+    def give_back(self) -> None:
+        """Leave one's place to another: there is nothing to be written, or not yet."""
+        self._move(-self._interval)
+
+    def take(self) -> None:
+        """Take a place without waiting, for what has to be written now: the others wait longer."""
+        self._move(self._interval)
+
+    def _move(self, by: timedelta) -> None:
+        with self._lock:
+            if self._free_at is not None:
+                self._free_at = max(self._free_at, self._clock() - _CAUGHT_UP) + by

@@ -1,6 +1,6 @@
 """Publish domain events: at once where possible, and what was left by the schedule."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from xero_connector.domain.events import WITH_SETUP_URL, iso_time
 from xero_connector.domain.history import CONNECTOR, Action, HistoryEntry
 from xero_connector.domain.ports import Clock, Deadline, EventBus, History, Observer
 from xero_connector.domain.setup_view import Purpose
+from xero_connector.domain.shards import shards_of_events
 from xero_connector.domain.time_budget import TIME_TO_PUBLISH_AT_ONCE, TIME_TO_PUBLISH_ONE
 from xero_connector.services.issue_connect_link import IssueConnectLink
 from xero_connector.services.issue_setup_link import IssueSetupLink
@@ -19,7 +20,7 @@ _HEALED_BY = {
     Action.REAUTHORIZATION_REQUIRED: Purpose.REAUTHORIZE,
     Action.CLIENT_REJECTED: Purpose.REPLACE_SECRET,
 }
-_MOST_PER_SHARD = 100
+_MOST_PER_SHARD = 300
 _MOST_REFUSED = 25
 """In a row: then it is the bus that is away, and not these events that it will not take."""
 
@@ -50,13 +51,13 @@ class PublishEvents:
             except StoreUnavailable as unavailable:
                 self._postponed(entry, unavailable)
 
-    def left_over(self, *, shards: Sequence[str], deadline: datetime) -> int:
+    def left_over(self, *, deadline: datetime) -> int:
         """Publish what is not published yet; returns how many events went out.
 
         An event that is refused for itself holds up no other; where many are refused in a row, the bus is away.
         """
         published = refused = 0
-        for shard in shards:
+        for shard in shards_of_events(self.clock()):
             for entry in self.history.unpublished(shard=shard, now=self.clock(), limit=_MOST_PER_SHARD):
                 now = self.clock()
                 self.observer.measure("EventLag", (now - entry.at).total_seconds())

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from xero_connector.domain.credential import Credential
 from xero_connector.domain.events import entries_of
-from xero_connector.domain.ports import Page, Registry
+from xero_connector.domain.ports import Due, Page, Registry
 from xero_connector.domain.status import Status
 from xero_connector.services.publish_events import PublishEvents
 
@@ -34,7 +34,7 @@ class PublishingRegistry:
         """See `Registry`."""
         return self.registry.page(status=status, limit=limit, next_token=next_token)
 
-    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[str]:
+    def due(self, *, shard: str, now: datetime, limit: int) -> Sequence[Due]:
         """See `Registry`."""
         return self.registry.due(shard=shard, now=now, limit=limit)
 

@@ -1,11 +1,10 @@
 """Tell operators what a run of the schedule found, and what came of it.
 
-A run can be cut off at any moment. So what the alarms count is told before the work begins, and everything is
-written as soon as it can be.
+A run can be cut off at any moment. So what the alarms count is told as soon as it is read, for the first
+credentials before their work begins, and everything is written as soon as it can be.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +20,19 @@ _PROMISED = frozenset({Status.CONNECTED, Status.DEGRADED})
 """Readers of these credentials' tokens are promised a live one."""
 
 
+@dataclass(slots=True)
+class InDanger:
+    """How many of the credentials that a run has read so far are in danger."""
+
+    short: int = 0
+    unfinished: int = 0
+
+    def add(self, credential: Credential, now: datetime) -> None:
+        """Take one in that was read."""
+        self.short += _is_short(credential, now)
+        self.unfinished += _is_long_unfinished(credential, now)
+
+
 @dataclass(frozen=True, slots=True)
 class ReportSweep:
     """Counts, measures and logs for one run after the other."""
@@ -32,12 +44,10 @@ class ReportSweep:
         self.observer.count("SweepBegun")
         self.observer.flush()
 
-    def found(self, credentials: Sequence[Credential], now: datetime) -> None:
-        """Report how many of the credentials that are due are in danger."""
-        self.observer.count("TokensShort", sum(_is_short(credential, now) for credential in credentials))
-        self.observer.count(
-            "UnfinishedAttempts", sum(_is_long_unfinished(credential, now) for credential in credentials)
-        )
+    def found(self, danger: InDanger) -> None:
+        """Report how many of the credentials that were read are in danger, and write what is known."""
+        self.observer.gauge("TokensShort", danger.short)
+        self.observer.gauge("UnfinishedAttempts", danger.unfinished)
         self.observer.flush()
 
     def turn(self, credential: Credential, now: datetime) -> None:
@@ -54,11 +64,7 @@ class ReportSweep:
         self.observer.count("SweepFailed")
         self.observer.warning("sweep_failed", client_id=client_id, code=error.code, detail=error.detail)
 
-    def so_far(self) -> None:
-        """Write what is known while the work goes on."""
-        self.observer.flush()
-
-    def ended(self, outcomes: Counter[str], *, outage: bool, vault_closed: bool) -> None:
+    def ended(self, outcomes: Counter[str], danger: InDanger, *, outage: bool, vault_closed: bool) -> None:
         """Report a run that came to its end."""
         self.observer.count("SweepEnded")
         if outage:
@@ -66,7 +72,7 @@ class ReportSweep:
         if vault_closed:
             self.observer.count("VaultClosed")
         self.observer.event("sweep_done", due=outcomes.total(), **dict(sorted(outcomes.items())))
-        self.observer.flush()
+        self.found(danger)
 
 
 def _seconds_left(credential: Credential, now: datetime) -> float | None:
