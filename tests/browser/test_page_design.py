@@ -2,13 +2,23 @@
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Literal
 from urllib.parse import parse_qs
 
 import pytest
 from aws_lambda_powertools.event_handler import Response
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+)
 
 from tests.browser.conftest import PageServer
 from tests.fakes.setup_views import ID, REDIRECT_URI, SCOPES, TICKET, a_try, a_view, checks, tenants
@@ -93,22 +103,24 @@ def plain(chromium: Browser) -> Iterator[Page]:
 
 
 def open_page(context: BrowserContext, server: PageServer, response: Response[str]) -> tuple[Page, list[str]]:
-    """Open a page, and keep what the browser complains about and what it asks other hosts for."""
+    """Open a page; the list fills with what the browser complains about and what it asks other hosts for."""
     page, complaints = context.new_page(), []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+
+    def complain(message: ConsoleMessage) -> None:
+        # Chromium calls it an error that a page has a status of 4xx or 5xx, as it should here.
+        expected = response.status_code >= HTTPStatus.BAD_REQUEST and "Failed to load resource" in message.text
+        if message.type == "error" and not expected:
+            complaints.append(message.text)
+
+    def look_where(request: Request) -> None:
+        if not request.url.startswith((server.url, "data:")):
+            complaints.append(request.url)
+
+    page.on("console", complain)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url) if is_foreign(request.url, server) else None)
+    page.on("request", look_where)
     page.goto(server.show(response))
-    return page, [one for one in complaints if not is_the_status(one, response)]
-
-
-def is_foreign(url: str, server: PageServer) -> bool:
-    return not url.startswith((server.url, "data:"))
-
-
-def is_the_status(complaint: str, response: Response[str]) -> bool:
-    """Chromium calls it an error of the console that a page has a status of 4xx or 5xx, as it should here."""
-    return response.status_code >= 400 and "Failed to load resource" in complaint
+    return page, complaints
 
 
 def problems_of_axe(page: Page) -> list[str]:
@@ -130,6 +142,14 @@ def test_no_page_has_anything_that_axe_or_the_browser_complains_about(
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         assert problems_of_axe(page) == [], scheme
     assert complaints == []
+
+
+def test_what_the_browser_complains_about_is_seen(context: BrowserContext, server: PageServer) -> None:
+    foreign = str(PAGES["connected"].body).replace("</main>", '<img src="https://elsewhere.test/x.png"></main>')
+    headers = dict(PAGES["connected"].headers)
+    page, complaints = open_page(context, server, Response(200, "text/html", foreign, headers=headers))
+    expect(page.get_by_role("main")).to_be_visible()
+    assert any("elsewhere.test" in one for one in complaints)
 
 
 def test_axe_sees_a_page_that_is_not_accessible(context: BrowserContext) -> None:
