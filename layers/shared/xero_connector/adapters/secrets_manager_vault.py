@@ -25,7 +25,7 @@ _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 _APPLICATION = "xero-connector"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SecretsManagerVault:
     """`Vault` on Secrets Manager; names are `{prefix}/{client_id}/client` and `{prefix}/{client_id}/tokens`."""
 

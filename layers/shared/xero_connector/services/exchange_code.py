@@ -39,7 +39,7 @@ class Connected:
     stored: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ExchangeCode:
     """Presents a code at most once, under the lease of the credential, and stores the answer first."""
 

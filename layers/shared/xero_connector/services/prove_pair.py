@@ -43,7 +43,7 @@ _SECRET_WRONG = ("Xero knows this client ID, but refuses the client secret.", SA
 _CLIENT_ID_CORRECT = frozenset(AuthorizeFinding) - {AuthorizeFinding.CLIENT_UNKNOWN, AuthorizeFinding.INCONCLUSIVE}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProvePair:
     """Presents a random authorization code with the pair, then with a random secret, then probes the consent.
 

@@ -21,7 +21,7 @@ _PROMISED = frozenset({Status.CONNECTED, Status.DEGRADED})
 """Readers of these credentials' tokens are promised a live one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReportSweep:
     """Counts, measures and logs for one run after the other."""
 

@@ -50,7 +50,7 @@ class Callback:
     bindings: Callable[[str], BrowserBinding | None] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CompleteConsent:
     """Exchanges at most one code per authorization request, under the lease of the credential."""
 

@@ -47,7 +47,7 @@ class Submitted:
     connect_link: ConnectLink | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SubmitCredential:
     """Proves a pair and stores it; a pair that Xero definitely refuses leaves no trace."""
 

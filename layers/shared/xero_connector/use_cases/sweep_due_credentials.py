@@ -37,7 +37,7 @@ _REPORT_EVERY = 10
 """Seconds between two writes of the metrics: a run that is cut off loses no more of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SweepDueCredentials:
     """Refreshes, proves, disconnects and publishes what is due; leaves the rest to the next minute.
 
