@@ -14,7 +14,7 @@ from botocore.session import get_session
 
 from xero_connector.adapters.at_first_use import at_first_use
 from xero_connector.adapters.aws_connections import share_tls_context
-from xero_connector.adapters.aws_errors import CLIENT_CONFIG, EVENTS_CONFIG
+from xero_connector.adapters.aws_errors import CLIENT_CONFIG, EVENTS_CONFIG, UNCHECKED
 from xero_connector.adapters.aws_refusals import count_refusals
 from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_fleet import DynamoDBFleet
@@ -82,7 +82,7 @@ class AwsClients:
         def client(service: str, config: "Config") -> "BaseClient":
             # A session is not made for several threads.
             with making:
-                made = session.create_client(service, config=config)
+                made = session.create_client(service, config=config.merge(UNCHECKED))
             share_tls_context(made)
             count_refusals(made, observer)
             return made
