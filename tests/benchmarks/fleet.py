@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -131,3 +131,10 @@ class Fleet:
             )
             self._vault.put_client_pair(ClientPair(client_id, "s" * 48), version_id=credential.client_version_id)
             self._registry.create(replace(credential, tokens_secret_arn=stored.arn), replacing=None)
+
+    def make_due(self, client_ids: Iterable[str]) -> None:
+        """Have credentials that are there be due now, as they will be when their tokens have aged."""
+        for client_id in client_ids:
+            credential = self._registry.get(client_id)
+            assert credential is not None
+            self._registry.save(replace(credential, due_at=self._clock() - timedelta(seconds=5)))

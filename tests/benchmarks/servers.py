@@ -6,9 +6,9 @@ Prints one line of JSON with the addresses, and serves until its standard input 
 `tests/doubles` behind AWS's JSON protocol, Xero a token endpoint that accepts every refresh token. Both are kinder
 than the real ones: they are here to be fast, the same for every contender, and strict about nothing.
 
-Both are served over plain HTTP and over TLS. `POST /seed` makes credentials that are due, `/reset` removes
-everything and sets the latencies, `/calls` counts the calls since the last `/seed` or `/reset`, and `/lap` has it
-tell how many there were since the lap before.
+Both are served over plain HTTP and over TLS. `POST /seed` makes credentials that are due, `/due` makes those due
+again that were refreshed, `/reset` removes everything and sets the latencies, `/calls` counts the calls since the
+last `/seed`, `/due` or `/reset`, and `/lap` has it tell how many there were since the lap before.
 """
 
 import base64
@@ -104,6 +104,18 @@ class Backend:
             self.laps.append(Counter(self.calls))
             self.calls.clear()
             self.dynamodb.consumed = Consumed()
+            return {}
+
+    def due(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Make everything due that Xero gave tokens for."""
+        with self._lock:
+            Fleet(self.dynamodb, self.secrets_manager, utc_now).make_due(
+                {client_id for _, client_id in self.answered}
+            )
+            self.dynamodb.consumed = Consumed()
+            self.calls.clear()
+            self.answered.clear()
+            self._began = None
             return {}
 
     def counted(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +215,13 @@ class _Server(ThreadingHTTPServer):
 
 def serve(backend: Backend, certificates: Certificates | None) -> int:
     """Serve in the background and return the port."""
-    control = {"/seed": backend.seed, "/reset": backend.reset, "/calls": backend.counted, "/lap": backend.lap}
+    control = {
+        "/seed": backend.seed,
+        "/due": backend.due,
+        "/reset": backend.reset,
+        "/calls": backend.counted,
+        "/lap": backend.lap,
+    }
     handler = type("Handler", (_Handler,), {"backend": backend, "control": control})
     server = _Server((HOST, 0), handler)
     if certificates is not None:

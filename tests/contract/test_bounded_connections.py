@@ -13,9 +13,10 @@ import requests
 
 from xero_connector.adapters import bounded_connections
 from xero_connector.adapters.authlib_token_endpoint import AuthlibTokenEndpoint
-from xero_connector.adapters.bounded_connections import MOST_IDLE, Connections, tls_context
+from xero_connector.adapters.bounded_connections import MOST_IDLE, Connections
 from xero_connector.adapters.bounded_http import BoundedAdapter
 from xero_connector.adapters.budget import Budget, Limits, Transport
+from xero_connector.adapters.tls import tls_context
 from xero_connector.bootstrap import utc_now
 from xero_connector.domain.token_endpoint import FailureKind, TokenEndpointFailure
 from xero_connector.domain.tokens import ClientPair

@@ -15,6 +15,7 @@ from tests.doubles.secrets_manager import MOST_VERSIONS, StrictSecretsManager
 from tests.fakes.builders import INCARNATION, a_token, a_tokens_secret
 from tests.fakes.interruptions import step_in
 from tests.fakes.world import CLIENT_ID
+from xero_connector.adapters.secret_memory import SecretMemory
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.domain.errors import StoreUnavailable, VersionTaken
 from xero_connector.domain.tokens import ClientPair, TokensSecret, client_version_id, tokens_version_id
@@ -34,6 +35,11 @@ def put_generation(vault: SecretsManagerVault, generation: int) -> TokensSecret:
     secret = a_tokens_secret(generation=generation)
     vault.put_tokens(secret, version_id=tokens_version_id(INCARNATION, generation))
     return secret
+
+
+def in_another_process(vault: SecretsManagerVault) -> SecretsManagerVault:
+    """Return the same vault without what this one remembers."""
+    return replace(vault, memory=SecretMemory())
 
 
 def fail_once(client: "SecretsManagerClient", operation: str, code: str) -> None:
@@ -102,9 +108,10 @@ def test_a_version_that_was_just_written_may_not_be_seen_yet(
 ) -> None:
     strict_secrets_manager.read_lag = lambda: timedelta(seconds=5)
     strict_vault.put_tokens(TOKENS, version_id=TOKENS_ID)
-    assert strict_vault.get_tokens(CLIENT_ID, version_id=TOKENS_ID) is None
+    another = in_another_process(strict_vault)
+    assert another.get_tokens(CLIENT_ID, version_id=TOKENS_ID) is None
     clock.now += timedelta(seconds=5)
-    assert strict_vault.get_tokens(CLIENT_ID, version_id=TOKENS_ID) is not None
+    assert another.get_tokens(CLIENT_ID, version_id=TOKENS_ID) is not None
 
 
 def test_a_version_that_nobody_can_see_yet_is_taken_all_the_same(
@@ -112,9 +119,16 @@ def test_a_version_that_nobody_can_see_yet_is_taken_all_the_same(
 ) -> None:
     strict_secrets_manager.read_lag = lambda: timedelta(seconds=5)
     strict_vault.put_tokens(TOKENS, version_id=TOKENS_ID)
-    assert strict_vault.get_tokens(CLIENT_ID, version_id=TOKENS_ID) is None
+    assert in_another_process(strict_vault).get_tokens(CLIENT_ID, version_id=TOKENS_ID) is None
     with pytest.raises(VersionTaken):
         strict_vault.put_tokens(a_tokens_secret(), version_id=TOKENS_ID)
+
+
+def test_the_same_again_brings_a_deleted_secret_back_for_every_process(strict_vault: SecretsManagerVault) -> None:
+    strict_vault.put_client_pair(PAIR, version_id=FIRST)
+    strict_vault.delete_client_pair(CLIENT_ID)
+    strict_vault.put_client_pair(PAIR, version_id=FIRST)
+    assert in_another_process(strict_vault).get_client_pair(CLIENT_ID, version_id=FIRST) == PAIR
 
 
 def test_the_hundred_and_first_version_of_a_day_is_an_outage_and_not_a_loss(

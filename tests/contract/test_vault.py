@@ -133,7 +133,6 @@ def test_a_write_brings_a_deleted_secret_back(vault: Vault) -> None:
     assert vault.get_client_pair(CLIENT_ID, version_id=FIRST) == PAIR
 
 
-@PUTS_INTO_DELETED
 def test_the_same_again_brings_a_deleted_secret_back_too(vault: Vault) -> None:
     vault.put_client_pair(PAIR, version_id=FIRST)
     vault.delete_client_pair(CLIENT_ID)

@@ -39,13 +39,13 @@ def test_the_page_says_how_often_a_token_is_refreshed() -> None:
 
 def test_a_joining_customer_costs_what_the_page_says(found: Month) -> None:
     assert found.joined.write_units == 52
-    assert found.joined.secrets_manager == 10
+    assert found.joined.secrets_manager == 9
     assert f"${found.join:.4f}" in PAGE
 
 
 def test_a_refresh_makes_the_calls_that_the_page_names(found: Month) -> None:
     counted = found.refreshes[0].counted
-    assert (counted.secrets_manager, counted.kms, counted.management_events) == (4, 4, 8)
+    assert (counted.secrets_manager, counted.kms, counted.management_events) == (2, 2, 4)
 
 
 def test_a_refresh_of_an_ordinary_credential_writes_four_units(found: Month) -> None:

@@ -18,6 +18,7 @@ from tests.prove.trail import StatusChanges, Trail
 from tests.prove.xero import InProcessXero
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.secret_keys import VaultKeys
+from xero_connector.adapters.secret_memory import SecretMemory
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.application import Application
 from xero_connector.bootstrap import AwsClients, Surroundings, ports
@@ -235,7 +236,8 @@ class World:
     def registry_pair(self) -> ClientPair | None:
         """The client secret that the registry says is in force."""
         self.clock.advance(3600)
-        return self.vault.get_client_pair(self.client_id, version_id=self.credential.client_version_id)
+        vault = replace(self.vault, memory=SecretMemory())
+        return vault.get_client_pair(self.client_id, version_id=self.credential.client_version_id)
 
     def still_refreshes(self) -> bool:
         """Whether Xero goes on giving tokens for what the registry vouches for; uses up a refresh token."""

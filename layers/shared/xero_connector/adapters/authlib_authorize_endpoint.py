@@ -61,7 +61,7 @@ class _Impression(NamedTuple):
 _NOTHING = _Impression(AuthorizeFinding.INCONCLUSIVE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AuthlibAuthorizeEndpoint:
     """`AuthorizeEndpoint` on Xero's login host, behind bot protection: every surprise is inconclusive."""
 

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import requests
-from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.auth import ClientAuth
+from authlib.oauth2.client import OAuth2Client
 
 from xero_connector.adapters import lenient_json
 from xero_connector.adapters.bounded_http import BoundedAdapter
@@ -36,7 +37,7 @@ _REDIRECT = 300
 _CORRELATION_ID = "Xero-Correlation-Id"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AuthlibTokenEndpoint:
     """`TokenEndpoint` on Authlib: one session a call, over the connections of its transport."""
 
@@ -53,7 +54,7 @@ class AuthlibTokenEndpoint:
     ) -> TokenAnswer:
         return self._fetch(
             pair,
-            lambda session: session.fetch_token(
+            lambda client: client.fetch_token(
                 f"{self.identity_url}/connect/token",
                 grant_type="authorization_code",
                 code=code,
@@ -70,7 +71,7 @@ class AuthlibTokenEndpoint:
         scope = {"scope": " ".join(scopes)} if scopes else {}
         return self._fetch(
             pair,
-            lambda session: session.fetch_token(
+            lambda client: client.fetch_token(
                 f"{self.identity_url}/connect/token",
                 grant_type="client_credentials",
                 allow_redirects=False,
@@ -82,7 +83,7 @@ class AuthlibTokenEndpoint:
     def refresh(self, pair: ClientPair, *, refresh_token: str, within: timedelta | None = None) -> TokenAnswer:
         return self._fetch(
             pair,
-            lambda session: session.refresh_token(
+            lambda client: client.refresh_token(
                 f"{self.identity_url}/connect/token",
                 refresh_token=refresh_token,
                 allow_redirects=False,
@@ -94,9 +95,9 @@ class AuthlibTokenEndpoint:
         with (
             transport_failures(),
             Budget(self.revocation_limits, self.transport) as budget,
-            budget.bind(self._session(pair)) as session,
+            budget.bind(requests.Session()) as session,
         ):
-            answer = session.revoke_token(
+            answer = self._client(session, pair).revoke_token(
                 f"{self.identity_url}/connect/revocation",
                 token=refresh_token,
                 token_type_hint="refresh_token",  # noqa: S106 - the name of a kind of token
@@ -111,17 +112,18 @@ class AuthlibTokenEndpoint:
     def _pkce(self, code_verifier: str) -> dict[str, str]:
         return {"code_verifier": code_verifier} if self.pkce else {}
 
-    def _session(self, pair: ClientPair) -> OAuth2Session:
-        session = OAuth2Session(
+    def _client(self, session: requests.Session, pair: ClientPair) -> "_Client":
+        client = _Client(
+            session,
             pair.client_id,
             pair.client_secret,
             token_endpoint_auth_method="client_secret_basic",  # noqa: S106 - the name of a method
             revocation_endpoint_auth_method="client_secret_basic",
         )
-        session.register_client_auth_method(("client_secret_basic", _form_encoded_basic))
+        client.register_client_auth_method(("client_secret_basic", _form_encoded_basic))
         for hook in ("access_token_response", "refresh_token_response"):
-            session.register_compliance_hook(hook, self._token_answers_only)
-        return session
+            client.register_compliance_hook(hook, self._token_answers_only)
+        return client
 
     def _token_answers_only(self, answer: requests.Response) -> requests.Response:
         """Let a usable answer through, in its standard form (RFC 6749 §5.1), whatever is odd beside its tokens."""
@@ -148,7 +150,7 @@ class AuthlibTokenEndpoint:
     def _fetch(
         self,
         pair: ClientPair,
-        call: Callable[[OAuth2Session], dict[str, Any]],
+        call: Callable[["_Client"], dict[str, Any]],
         within: timedelta | None = None,
     ) -> TokenAnswer:
         # Taken before the call: however slow the answer, the token's end is never estimated too late.
@@ -156,14 +158,35 @@ class AuthlibTokenEndpoint:
         with (
             transport_failures(),
             Budget(self.token_limits.at_most(within), self.transport) as budget,
-            budget.bind(self._session(pair)) as session,
+            budget.bind(requests.Session()) as session,
         ):
-            token = call(session)
+            token = call(self._client(session, pair))
         return token_answer(token, asked_at)
 
 
+class _ClientAuth(ClientAuth):  # type: ignore[misc] # untyped
+    """Authlib's authentication of a client, as requests calls it."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.url, request.headers, request.body = self.prepare(
+            request.method, request.url, request.headers, request.body
+        )
+        return request
+
+
+class _Client(OAuth2Client):  # type: ignore[misc] # untyped
+    """Authlib's OAuth client, over the session that it is given.
+
+    Its `OAuth2Session` is the same in one piece, and imports OpenID Connect, OAuth 1 and cryptography beside it:
+    they would take as long as half of botocore.
+    """
+
+    client_auth_class = _ClientAuth
+    SESSION_REQUEST_PARAMS = ("allow_redirects",)
+
+
 def _form_encoded_basic(
-    client: OAuth2Session, _method: str, uri: str, headers: dict[str, str], body: str
+    client: "_Client", _method: str, uri: str, headers: dict[str, str], body: str
 ) -> tuple[str, dict[str, str], str]:
     """Authenticate by HTTP Basic with both halves form-encoded (RFC 6749 §2.3.1), which Authlib leaves out."""
     credentials = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"

@@ -11,16 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from ssl import SSLContext
 from typing import Any, override
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
-from urllib3.util.ssl_ import create_urllib3_context
 
 from xero_connector.adapters.budget import Budget
 
@@ -47,17 +43,6 @@ def within(budget: Budget) -> Iterator[None]:
         yield
     finally:
         _calls.budget = None
-
-
-@cache
-def tls_context(bundle: str | None) -> SSLContext:
-    """Return the one TLS context for a bundle of root certificates, certifi's without one.
-
-    To read the bundle takes longer than the rest of a refresh, so it is read once.
-    """
-    context = create_urllib3_context()
-    context.load_verify_locations(bundle or DEFAULT_CA_BUNDLE_PATH)
-    return context
 
 
 class BoundedConnection(HTTPConnection):

@@ -8,13 +8,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from xero_connector.adapters import lenient_json
-from xero_connector.adapters.bounded_connections import (
-    CONNECT_TIMEOUT,
-    Connections,
-    tls_context,
-    within,
-)
+from xero_connector.adapters.bounded_connections import CONNECT_TIMEOUT, Connections, within
 from xero_connector.adapters.budget import Budget
+from xero_connector.adapters.tls import tls_context
 
 _PIECE = 16_384
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _KEY = {"pk": "FLEET", "sk": "FLEET"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DynamoDBFleet:
     """`Fleet`: counts entries of the lists by status, and keeps how far it came in an item of its own."""
 

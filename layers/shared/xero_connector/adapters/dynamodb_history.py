@@ -26,7 +26,7 @@ _MOST_REVISIONS = 10**12
 """What the key has digits for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DynamoDBHistory:
     """`History` on the registry's table."""
 

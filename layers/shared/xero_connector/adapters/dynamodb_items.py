@@ -22,8 +22,7 @@ from math import floor
 from typing import Any
 from uuid import UUID
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
+from xero_connector.adapters.dynamodb_values import typed, untyped
 from xero_connector.adapters.item_members import Members
 from xero_connector.domain.consent import (
     AUTHORIZATION_REQUEST_KEPT,
@@ -49,18 +48,16 @@ HISTORY_KEPT = timedelta(days=400)
 """A yearly audit finds the whole year before it, and has a month to begin; after that it is not needed."""
 PUBLISHED_BY_ITS_WRITER_WITHIN = timedelta(seconds=30)
 """The writer publishes at once and outlives no request: what it left by then is left to the sweep."""
-_SERIALIZER = TypeSerializer()
-_DESERIALIZER = TypeDeserializer()
 
 
 def to_wire(item: Mapping[str, Any]) -> Item:
     """Return an item in DynamoDB's typed JSON, without the attributes that have no value."""
-    return {name: _SERIALIZER.serialize(value) for name, value in item.items() if value is not None}
+    return {name: typed(value) for name, value in item.items() if value is not None}
 
 
 def from_wire(item: Mapping[str, Any]) -> Item:
     """Read DynamoDB's typed JSON."""
-    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+    return {name: untyped(value) for name, value in item.items()}
 
 
 def credential_key(client_id: str) -> Item:

@@ -33,7 +33,7 @@ _MOST_LOOKS = 5
 """At a counter that others write at the same time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DynamoDBSetupLinks:
     """`SetupLinks` on the registry's table; DynamoDB removes what has long expired."""
 

@@ -45,7 +45,7 @@ def readable_rows[Row](
     return rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Table:
     """Single items of the table, read consistently and written under a condition."""
 

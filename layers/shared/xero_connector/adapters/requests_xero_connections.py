@@ -19,7 +19,7 @@ _LONGEST_TEXT = 255
 _REMOVED = frozenset({requests.codes.no_content, requests.codes.not_found})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class RequestsXeroConnections:
     """`XeroConnections` on Xero's API."""
 

@@ -45,7 +45,7 @@ class VaultKeys:
         return _is_of(self.in_force, key_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SecretKeys:
     """Looks at the keys of secrets, and changes that of a secret that comes back from its recovery window."""
 

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from xero_connector.adapters.aws_errors import error_code, member, translating
 from xero_connector.adapters.secret_keys import OF_THE_KEY, RECOVERY_WINDOW_DAYS, SecretKeys, VaultKeys
+from xero_connector.adapters.secret_memory import SecretMemory, Version
 from xero_connector.domain.errors import SecretDeleted, StoreUnavailable, VersionTaken
 from xero_connector.domain.ports import Pause
 from xero_connector.domain.tokens import ClientPair, StoredTokens, TokensSecret
@@ -25,15 +26,19 @@ _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 _APPLICATION = "xero-connector"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SecretsManagerVault:
-    """`Vault` on Secrets Manager; names are `{prefix}/{client_id}/client` and `{prefix}/{client_id}/tokens`."""
+    """`Vault` on Secrets Manager; names are `{prefix}/{client_id}/client` and `{prefix}/{client_id}/tokens`.
+
+    A version that this process read or put is not read again: see `SecretMemory`.
+    """
 
     client: "SecretsManagerClient"
     prefix: str
     keys: VaultKeys
     stack_name: str
     pause: Pause
+    memory: SecretMemory = field(default_factory=SecretMemory)
 
     def refuse_secrets_of_others(self, client_id: str) -> None:
         for name in (self._client_secret_name(client_id), self.tokens_secret_name(client_id)):
@@ -48,7 +53,7 @@ class SecretsManagerVault:
         found = self._get(self._client_secret_name(client_id), version_id)
         if found is None:
             return None
-        return _readable(lambda: _client_pair(found[0]))
+        return _readable(lambda: _client_pair(found.content))
 
     def delete_client_pair(self, client_id: str) -> None:
         self._delete(self._client_secret_name(client_id))
@@ -67,8 +72,7 @@ class SecretsManagerVault:
         found = self._get(self.tokens_secret_name(client_id), version_id)
         if found is None:
             return None
-        content, arn = found
-        return StoredTokens(_readable(lambda: TokensSecret.from_json(content)), arn)
+        return StoredTokens(_readable(lambda: TokensSecret.from_json(found.content)), found.arn)
 
     def delete_tokens(self, client_id: str) -> None:
         self._delete(self.tokens_secret_name(client_id))
@@ -126,7 +130,9 @@ class SecretsManagerVault:
                 if error_code(error) == _EXISTS:
                     raise VersionTaken(version_id) from None
                 raise
-            return member(answer, "ARN", str)
+            arn = member(answer, "ARN", str)
+        self.memory.remember(name, Version(version_id, content, arn))
+        return arn
 
     def _create(self, secret: "_New") -> None:
         """Create a secret without a version, so that every version comes by the same way."""
@@ -143,7 +149,9 @@ class SecretsManagerVault:
                 if error_code(error) not in {_EXISTS, _SCHEDULED_FOR_DELETION}:
                     raise
 
-    def _get(self, name: str, version_id: str) -> tuple[str, str] | None:
+    def _get(self, name: str, version_id: str) -> Version | None:
+        if (remembered := self.memory.recall(name, version_id)) is not None:
+            return remembered
         with translating("GetSecretValue"):
             try:
                 answer: Mapping[str, object] = self.client.get_secret_value(SecretId=name, VersionId=version_id)
@@ -156,7 +164,9 @@ class SecretsManagerVault:
             if "SecretBinary" in answer:
                 # Put there by hand: none of ours is binary.
                 raise StoreUnavailable("GetSecretValue", "UnreadableVersion")
-            return member(answer, "SecretString", str), member(answer, "ARN", str)
+            found = Version(version_id, member(answer, "SecretString", str), member(answer, "ARN", str))
+        self.memory.remember(name, found)
+        return found
 
     def _restore(self, name: str) -> None:
         with translating("RestoreSecret"):
@@ -167,6 +177,7 @@ class SecretsManagerVault:
                     raise
 
     def _delete(self, name: str) -> None:
+        self.memory.forget(name)
         with translating("DeleteSecret"):
             try:
                 self.client.delete_secret(SecretId=name, RecoveryWindowInDays=RECOVERY_WINDOW_DAYS)

@@ -12,7 +12,7 @@ from xero_connector.services.hold_lease import HeldLease
 from xero_connector.services.list_tenants import Listing, ListTenants
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AdoptTokens:
     """Looks for versions that the credential does not name yet, and commits what it finds."""
 

@@ -12,7 +12,7 @@ from xero_connector.domain.tokens import ClientPair, TokenAnswer
 from xero_connector.services.hold_lease import HeldLease
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AskForTokens:
     """Makes one POST, and a second at once where the first was certainly not sent.
 

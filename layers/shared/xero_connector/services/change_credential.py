@@ -11,7 +11,7 @@ from xero_connector.services.find_credential import FindCredential
 _MOST_CONFLICTS = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ChangeCredential:
     """Reads, changes and writes a credential, and again if another writer came in between."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MOST_CONFLICTS = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ChangeSetupLink:
     """Reads, changes and writes a link; tells when it begins to fail."""
 

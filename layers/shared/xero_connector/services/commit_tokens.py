@@ -32,7 +32,7 @@ class Version:
     puts: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CommitTokens:
     """Writes the credential that names a stored version, as the last write of a turn or within one."""
 

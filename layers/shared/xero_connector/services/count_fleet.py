@@ -15,7 +15,7 @@ _TIME_LEFT = timedelta(seconds=25)
 """With less of the run left, nothing is begun, as with everything else."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CountFleet:
     """Publishes the totals of the last finished count, and goes on with the next.
 

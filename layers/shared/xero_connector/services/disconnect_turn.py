@@ -36,7 +36,7 @@ class PostponedError(Exception):
         self.client_refused = client_refused
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class DisconnectTurn:
     """The lease, the end of the turn, and what goes into the credential with its next write.
 

@@ -34,7 +34,7 @@ class _State(StrEnum):
     """It could not be found out, and that is noted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EndGrants:
     """Revokes the refresh tokens of each user, and asks with an access token what is still connected.
 

@@ -10,7 +10,7 @@ from xero_connector.domain.ports import Clock, Consents, Deadline, Observer
 from xero_connector.domain.time_budget import TIME_TO_END_A_REQUEST
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EndRequest:
     """Completes, fails or reopens the request of a callback."""
 

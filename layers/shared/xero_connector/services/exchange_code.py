@@ -42,7 +42,7 @@ class Connected:
     ticket: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ExchangeCode:
     """Presents a code at most once, under the lease of the credential, and stores the answer first."""
 

@@ -27,7 +27,7 @@ _NOT_PRESENTED = frozenset({FailureKind.NOT_SENT, FailureKind.THROTTLED})
 """The code is certainly not used up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FailConsent:
     """Ends a consent under its lease, and returns the refusal that the browser is shown."""
 

@@ -26,7 +26,7 @@ from xero_connector.services.refresh_turn import Outcome, Refresh, RefreshTurn
 from xero_connector.services.report_refresh import ReportRefresh
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FailRefresh:
     """Ends a turn without new tokens, under its lease."""
 

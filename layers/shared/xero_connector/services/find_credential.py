@@ -7,7 +7,7 @@ from xero_connector.domain.errors import NotFound
 from xero_connector.domain.ports import Registry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FindCredential:
     """Reads the registry."""
 

@@ -10,7 +10,7 @@ from xero_connector.domain.setup_link import SetupLink, setup_link_id
 from xero_connector.services.settle_setup_link import SettleSetupLink
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FindSetupLink:
     """Reads the link; one that was used stays readable, so that a second visit shows where things stand."""
 

@@ -27,7 +27,7 @@ def unchanged(credential: Credential, _: datetime) -> Credential:
     return credential
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class HeldLease:
     """A lease that was taken, and the credential as its holder last wrote it.
 
@@ -167,7 +167,7 @@ def _given_back(credential: Credential) -> Credential:
     return credential
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HoldLease:
     """Takes the lease of a credential."""
 

@@ -12,7 +12,7 @@ _LONGEST_PAUSE = 4.0
 """Seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Insist:
     """Repeats an act that may be repeated, with pauses, until the invocation has no time for another."""
 

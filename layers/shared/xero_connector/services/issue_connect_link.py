@@ -15,7 +15,7 @@ class ConnectLink:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IssueConnectLink:
     """Issues connect tickets; earlier ones stay valid until they expire. Only the ticket's hash is kept."""
 

@@ -18,7 +18,7 @@ class IssuedSetupLink:
     setup_url: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IssueSetupLink:
     """Issues setup links. Only the ticket's hash is kept."""
 

@@ -10,7 +10,7 @@ from xero_connector.domain.ports import Clock, Seal
 from xero_connector.services.read_secrets import ReadSecrets
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class KeepEarlierGrant:
     """Seals the refresh token of the present grant, so that a disconnect can end it with the others."""
 

@@ -15,7 +15,7 @@ _OLDER_GENERATIONS = 2
 """How far back the last resort goes: an older answer may be the one that Xero gave last."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PresentOlderTokens:
     """Presents the older tokens of the present grant, and stores what one of them brings."""
 

@@ -44,7 +44,7 @@ _HALF = {_CLIENT_ID_UNKNOWN: "client_id", _SECRET_WRONG: "client_secret"}
 _CLIENT_ID_CORRECT = frozenset(AuthorizeFinding) - {AuthorizeFinding.CLIENT_UNKNOWN, AuthorizeFinding.INCONCLUSIVE}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProvePair:
     """Presents a random authorization code with the pair, then with a random secret, then probes the consent.
 

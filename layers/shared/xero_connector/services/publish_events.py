@@ -25,7 +25,7 @@ _MOST_REFUSED = 25
 """In a row: then it is the bus that is away, and not these events that it will not take."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PublishEvents:
     """Publishes events that the registry holds already, so that none is lost and none tells of what never was.
 

@@ -11,7 +11,7 @@ from xero_connector.domain.status import Status
 from xero_connector.services.publish_events import PublishEvents
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PublishingRegistry:
     """`Registry` over another one: no writer can forget to publish, for none of them has to think of it."""
 

@@ -10,7 +10,7 @@ from xero_connector.domain.tokens import StoredTokens
 from xero_connector.services.read_secrets import ReadSecrets
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReadGrant:
     """Reads the grant of a credential; raises `SecretNotVisible` where no part of it can be read."""
 

@@ -12,7 +12,7 @@ from xero_connector.domain.tokens import ClientPair, StoredTokens
 _ENDED = FINAL | {Status.DISCONNECTING}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReadSecrets:
     """Reads by version id; brings back a secret that is scheduled for deletion while its credential lives.
 

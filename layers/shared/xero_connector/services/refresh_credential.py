@@ -39,7 +39,7 @@ WORKS_ON = frozenset(
 """Where there may be a grant to refresh, or work that was cut off."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RefreshCredential:
     """The refresh protocol (see `docs/decisions/0003`): lease, roll forward, replay, put, commit.
 

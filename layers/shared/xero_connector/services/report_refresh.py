@@ -9,7 +9,7 @@ from xero_connector.domain.token_endpoint import OUTAGE, TokenEndpointFailure
 from xero_connector.services.refresh_turn import Outcome, Refresh
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReportRefresh:
     """Counts and logs an outcome, and returns it."""
 

@@ -33,7 +33,7 @@ class InDanger:
         self.unfinished += _is_long_unfinished(credential, now)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReportSweep:
     """Counts, measures and logs for one run after the other."""
 

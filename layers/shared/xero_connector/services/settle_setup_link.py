@@ -10,7 +10,7 @@ from xero_connector.domain.status import Status
 from xero_connector.services.change_setup_link import ChangeSetupLink
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SettleSetupLink:
     """Looks at the credential: it names the link by which its pair came, and shows whether consent was given."""
 

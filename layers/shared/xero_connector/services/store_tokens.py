@@ -37,7 +37,7 @@ _OF_ONE_SECRET = frozenset({"LimitExceededException"})
 """What stands in the way of one secret's writes, and says nothing about the vault."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StoreTokens:
     """Stores answers of the token endpoint, and adopts those that an earlier attempt stored.
 

@@ -23,7 +23,7 @@ _LONG_ENOUGH = timedelta(minutes=2)
 """A turn, and a clock that is a minute off."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UsersGrants:
     """Reads the grants one user after the other: those that the credential holds first, the present one last."""
 

@@ -18,7 +18,7 @@ from xero_connector.services.turn_done import TurnDone
 WORKS_ON = frozenset({Status.PENDING_VALIDATION, Status.REJECTED})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ValidatePending:
     """Decides a `pending_validation`: proven, rejected, or asked again later; later deletes what was rejected.
 

@@ -55,7 +55,7 @@ class Callback:
         return digest(self.state or "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CompleteConsent:
     """Exchanges at most one code per authorization request, under the lease of the credential."""
 

@@ -19,7 +19,7 @@ _FIRST = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CreateConnectLink:
     """Checks that a consent is possible, records who asked, and issues the link."""
 

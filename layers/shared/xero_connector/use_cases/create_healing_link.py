@@ -13,7 +13,7 @@ from xero_connector.services.find_credential import FindCredential
 from xero_connector.services.issue_setup_link import IssuedSetupLink, IssueSetupLink
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CreateHealingLink:
     """Finds out what heals the credential, records who asked, and issues the link."""
 

@@ -18,7 +18,7 @@ class SetupLinkWish:
     lifetime: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CreateSetupLink:
     """Issues a link for a new credential."""
 

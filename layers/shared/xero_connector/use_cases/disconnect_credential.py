@@ -27,7 +27,7 @@ from xero_connector.services.turn_done import TurnDone
 _MAY_HAVE_ENDED = frozenset({Status.DISCONNECTING, Status.DISCONNECTED})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DisconnectCredential:
     """Ends a credential in turns; each step may be repeated, so the sweep finishes what was cut off."""
 

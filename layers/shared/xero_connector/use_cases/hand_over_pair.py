@@ -71,7 +71,7 @@ class _Unfit(Exception):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HandOverPair:
     """Submits a new pair, or swaps a refused secret.
 

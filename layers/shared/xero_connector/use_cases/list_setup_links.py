@@ -11,7 +11,7 @@ _MOST_PAGES = 5
 """Of the store, for one page of the list: a state is not a key, so links in other states are read over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ListSetupLinks:
     """Lists links, the newest first, or finds one."""
 

@@ -28,7 +28,7 @@ _STAGES = {
 _OF_A_CONSENT = frozenset({Stage.CONSENT, Stage.REAUTHORIZE})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OpenSetupLink:
     """Reads link and credential. It consumes nothing, so scanners and link previews may open it too."""
 

@@ -7,7 +7,7 @@ from xero_connector.domain.ports import History, Page
 from xero_connector.services.find_credential import FindCredential
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReadHistory:
     """Lists who did what and when, newest first, including earlier submissions of the client ID."""
 

@@ -30,7 +30,7 @@ _NO_GRANT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RefreshNow:
     """Runs the refresh protocol at once, within the version quota."""
 

@@ -31,7 +31,7 @@ WORKS_ON = frozenset(Status) - {Status.DISCONNECTING, Status.DISCONNECTED}
 """Where a new secret is of use; a rejected credential takes one until its secret is deleted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReplaceClientSecret:
     """Proves the new secret first; the old one stays in force until the credential names the new.
 

@@ -32,7 +32,7 @@ _LOOKED_AT_BY_PROOFS = frozenset({Status.VALIDATED, Status.REAUTHORIZATION_REQUI
 """Where no refresh reads the pair, unless there is a grant."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RevalidateCredential:
     """Makes the proof and writes down what it found; only a definite refusal changes the status."""
 

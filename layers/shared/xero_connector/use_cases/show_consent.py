@@ -24,7 +24,7 @@ _NO_LONGER: Mapping[Status, Refusal] = MappingProxyType(
 _ENDED = frozenset({Status.DISCONNECTING, Status.DISCONNECTED})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ShowConsent:
     """Reads and writes nothing, so that a page can be loaded any number of times."""
 

@@ -22,7 +22,7 @@ class StartedConsent:
     browser: BrowserBinding
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StartConsent:
     """Makes a new authorization request each time, so that a ticket can be opened again after a failure."""
 

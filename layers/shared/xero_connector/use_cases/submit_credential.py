@@ -61,7 +61,7 @@ class _Origin:
         return self.submitted_by if self.setup_link_id is None else by_setup_link(self.setup_link_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SubmitCredential:
     """Proves a pair and stores it; a pair that Xero definitely refuses leaves no trace."""
 

@@ -47,7 +47,7 @@ _LOOK_EVERY = 0.25
 _WROTE_TOKENS = frozenset({Outcome.REFRESHED, Outcome.PARKED})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SweepDueCredentials:
     """Refreshes, proves, disconnects and publishes what is due; leaves the rest to the next minute.
 

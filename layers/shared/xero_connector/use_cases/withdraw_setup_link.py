@@ -9,7 +9,7 @@ from xero_connector.services.change_setup_link import ChangeSetupLink
 from xero_connector.services.settle_setup_link import SettleSetupLink
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class WithdrawSetupLink:
     """Withdraws a link; again changes nothing."""
 
