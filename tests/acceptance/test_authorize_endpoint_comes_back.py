@@ -85,7 +85,7 @@ def test_cancel_stores_nothing_and_the_link_stays_good(
     page = browser.go_through(link, decision="deny")
     assert page.outcome == (HTTPStatus.BAD_REQUEST, "consent_denied")
     assert "nothing was connected" in page.body
-    assert "choose Allow access" in page.body
+    assert "Allow access" in page.body
     assert page.offers_another_try
     assert_never_connected(world, pair.client_id)
     assert_kept(world, pair)
