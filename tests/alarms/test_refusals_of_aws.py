@@ -14,6 +14,7 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.session import get_session
 
 from functions.token_refresh import handler
 from local.xero_simulator.apps import IntegrationType
@@ -45,9 +46,8 @@ class Refusal:
         self.code: str | None = None
         self.about = ""
         """What the request has to hold, to be refused."""
-        boto3.setup_default_session()
-        session: Any = boto3.DEFAULT_SESSION
-        session.events.register(f"before-send.{operation}", self._answer)
+        composition_root: Any = bootstrap
+        composition_root.get_session().register(f"before-send.{operation}", self._answer)
 
     def _answer(self, request: AWSRequest, **_: object) -> AWSResponse | None:
         body: Any = request.body
@@ -111,10 +111,11 @@ def deployment(
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
     monkeypatch.setattr(bootstrap, "time", SimpleNamespace(sleep=lambda _: None))
     # Moto copies a table while other threads write to it.
+    session = get_session()
+    monkeypatch.setattr(bootstrap, "get_session", lambda: session)
     start_afresh()
     with work_in_turn():
         yield deployment
-    boto3.DEFAULT_SESSION = None
 
 
 @drives("StoresRefuse")
@@ -125,6 +126,8 @@ def test_the_key_is_disabled(deployment: Deployment) -> None:
     deployment.run(1)
     assert "StoresRefuse" not in deployment.board.on
     refusal.code = "DecryptionFailure"
+    # In an execution environment that has not read it yet.
+    start_afresh()
     deployment.now += timedelta(minutes=20)
     deployment.run(8)
     assert {"StoresRefuse", "StoresInTrouble"} <= deployment.board.on
@@ -140,6 +143,8 @@ def test_one_secret_that_is_refused_rings_nothing(deployment: Deployment) -> Non
     deployment.connect(2)
     refusal.about = f"{PREFIX}/{deployment.client_ids[0]}/"
     refusal.code = "DecryptionFailure"
+    # In an execution environment that has not read it yet.
+    start_afresh()
     deployment.now += timedelta(minutes=20)
     deployment.run(12)
     assert any("StoreRefused" in identity for identity in deployment.metrics.identities())

@@ -20,7 +20,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
+
+_SEE_OTHER = 303
 
 
 def main() -> None:
@@ -31,6 +33,7 @@ def main() -> None:
     os.sched_setaffinity(0, {job["core"]})
     kinds: Mapping[str, Callable[..., Any]] = {
         "invoke": invoke,
+        "consent": consent,
         "import_boto3": import_boto3,
         "bare_refreshes": bare_refreshes,
     }
@@ -90,6 +93,29 @@ def invoke(event: object, seconds: float) -> object:
     """Invoke the handler; the first time imports it."""
     answer = importlib.import_module("handler").lambda_handler(event, Context(seconds))
     return {name: answer[name] for name in answer if name != "body"}
+
+
+def consent(tickets: Sequence[str], request: Mapping[str, Any], seconds: float) -> list[float]:
+    """Open connect links as a browser does and come back from Xero; return how long each callback took."""
+    handler = importlib.import_module("handler").lambda_handler
+    took = []
+    for ticket in tickets:
+        link = {**request, "path": f"/connect/{ticket}", "resource": "/connect/{ticket}"}
+        opened = handler(link, Context(seconds))["multiValueHeaders"]
+        asked = dict(parse_qsl(urlsplit(opened["Location"][0]).query))
+        query = {"code": asked["nonce"], "state": asked["state"]}
+        back = {
+            **request,
+            "multiValueHeaders": {"Cookie": [opened["Set-Cookie"][0].partition(";")[0]]},
+            "queryStringParameters": query,
+            "multiValueQueryStringParameters": {name: [value] for name, value in query.items()},
+        }
+        began = time.monotonic()
+        answer = handler(back, Context(seconds))
+        took.append(time.monotonic() - began)
+        if answer["statusCode"] != _SEE_OTHER:
+            raise RuntimeError(answer["body"])
+    return took
 
 
 def import_boto3() -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -12,10 +12,12 @@ from uuid import UUID
 from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.secrets_manager import StrictSecretsManager
 from tests.fakes.builders import a_credential
+from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 from xero_connector.adapters.dynamodb_registry import DynamoDBRegistry
 from xero_connector.adapters.secret_keys import VaultKeys
 from xero_connector.adapters.secrets_manager_vault import SecretsManagerVault
 from xero_connector.domain.checks import Check, CheckResult, granted_scopes_check
+from xero_connector.domain.consent import ConnectTicket, digest, new_token
 from xero_connector.domain.credential import LastError
 from xero_connector.domain.status import Status
 from xero_connector.domain.tenant import Tenant
@@ -26,6 +28,7 @@ TABLE, BUS, PREFIX, SHARDS = "registry", "events", "oneenterprise/xero", 4
 KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000001"
 SCOPE = "offline_access openid accounting.contacts"
 _LIFETIME = timedelta(minutes=30)
+_TICKET_LIVES = timedelta(days=7)
 
 
 def access_token(client_id: str, now: datetime) -> str:
@@ -131,6 +134,30 @@ class Fleet:
             )
             self._vault.put_client_pair(ClientPair(client_id, "s" * 48), version_id=credential.client_version_id)
             self._registry.create(replace(credential, tokens_secret_arn=stored.arn), replacing=None)
+
+    def await_consents(self, consents: DynamoDBConsents, count: int) -> Sequence[str]:
+        """Make so many credentials that nobody has consented to yet; return a connect ticket for each."""
+        now = self._clock()
+        tickets = [new_token() for _ in range(count)]
+        for ticket in tickets:
+            client_id = digest(ticket)[:32].upper()
+            credential = a_credential(
+                client_id,
+                incarnation=UUID(bytes=sha256(client_id.encode()).digest()[:16]),
+                status=Status.VALIDATED,
+                requested_scopes=tuple(SCOPE.split()),
+                allowance=VersionAllowance.full(now),
+                created_at=now,
+                updated_at=now,
+            )
+            self._vault.put_client_pair(ClientPair(client_id, "s" * 48), version_id=credential.client_version_id)
+            self._registry.create(credential, replacing=None)
+            consents.add_ticket(
+                ConnectTicket(
+                    ticket_hash=digest(ticket), client_id=client_id, created_at=now, expires_at=now + _TICKET_LIVES
+                )
+            )
+        return tickets
 
     def make_due(self, client_ids: Iterable[str]) -> None:
         """Have credentials that are there be due now, as they will be when their tokens have aged."""

@@ -14,6 +14,7 @@ from tests.benchmarks.sweep_measures import TICK, measure_sweep, tick
 WARM_UP = 20
 """Refreshes before the ones that are counted: imports, connections, data keys."""
 BARE_THREADS = 8
+AWS_SECONDS, XERO_SECONDS = 0.005, 0.15
 
 
 def _client_ids(count: int, prefix: str) -> list[str]:
@@ -76,6 +77,7 @@ _FIRST_EVENTS: Mapping[str, Callable[[], Any]] = {
     "token_refresh": lambda: TICK,
     "credential_api": lambda: api_request("GET", "/credentials"),
     "oauth_callback": lambda: api_request("GET", "/oAuth2CallBack"),
+    "setup_page": lambda: api_request("GET", "/setup/{ticket}"),
 }
 
 
@@ -95,6 +97,24 @@ def cold_start(bench: Bench, function: str, *, repetitions: int) -> Figure:
     return Figure.of(ratios, "x", first_invocation_ms=median(ours), boto3_ms=median(bare))
 
 
+def callback_overhead(bench: Bench, *, repetitions: int) -> Figure:
+    """What a callback takes beside waiting for Xero, in units of that: Xero answers in 150 ms, AWS in 5.
+
+    Over TLS, in a process that had a callback before; each customer connects for the first time.
+    """
+    bench.tell("/reset", aws_seconds=AWS_SECONDS, xero_seconds=XERO_SECONDS)
+    request = api_request("GET", "/oAuth2CallBack")
+    tickets = bench.tell("/tickets", count=1 + repetitions)["tickets"]
+    step = {"do": "consent", "tickets": tickets, "request": request, "seconds": 25}
+    (came_back,) = bench.run("oauth_callback", [step])
+    calls: dict[str, int] = bench.tell("/calls")["calls"]
+    waited = (calls["token"] + calls["connections"]) / len(tickets) * XERO_SECONDS
+    took = came_back.answer[1:]
+    return Figure.of(
+        [seconds / waited - 1 for seconds in took], "x", callback_ms=1000 * median(took), waiting_ms=1000 * waited
+    )
+
+
 def layer_size(bench: Bench) -> Figure:
     """What the layer unpacks to."""
     files = [path for path in bench.artefact.layer.rglob("*") if path.is_file()]
@@ -112,4 +132,6 @@ def measure_all(bench: Bench, *, repetitions: int, say: Callable[[str], object])
     for function in _FIRST_EVENTS:
         say(f"cold start of {function}")
         figures[f"cold_start_ratio_{function}"] = cold_start(bench, function, repetitions=repetitions)
+    say("overhead of a callback")
+    figures["callback_overhead_ratio"] = callback_overhead(bench, repetitions=3 * repetitions)
     return {**figures, **measure_sweep(bench, say)}

@@ -23,10 +23,13 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import BaseServer
-from typing import Any, override
-from urllib.parse import parse_qsl
+from typing import Any, cast, override
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 from botocore.exceptions import ClientError
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from tests.benchmarks.certificates import Certificates, make_certificates
 from tests.benchmarks.fleet import BUS, KEY_ARN, TABLE, Fleet, access_token
@@ -35,8 +38,10 @@ from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.eventbridge import StrictEventBridge
 from tests.doubles.kms import StrictKms
 from tests.doubles.secrets_manager import StrictSecretsManager
+from xero_connector.adapters.dynamodb_consents import DynamoDBConsents
 
 HOST = "127.0.0.1"
+SIGNING_KEY = RSAKey.generate_key(2048)
 _OPERATIONS = {
     "PutItem": "put_item",
     "GetItem": "get_item",
@@ -118,6 +123,13 @@ class Backend:
             self._began = None
             return {}
 
+    def tickets(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Make credentials that nobody has consented to, each with a connect ticket."""
+        with self._lock:
+            fleet = Fleet(self.dynamodb, self.secrets_manager, utc_now)
+            found = fleet.await_consents(DynamoDBConsents(cast("Any", self.dynamodb), TABLE), **order)
+            return {"tickets": found}
+
     def counted(self, _: dict[str, Any]) -> dict[str, Any]:
         """Tell the calls, the units of DynamoDB, and when Xero answered whom, in seconds since the first call."""
         consumed = self.dynamodb.consumed
@@ -137,6 +149,11 @@ class Backend:
             "TrentService": self.kms,
             "AWSEvents": self.events,
         }[service]
+        if operation == "CreateSecret":
+            # botocore adds one to every call; the double takes only what the product gives.
+            body.pop("ClientRequestToken", None)
+        for entry in body.get("Entries", []):
+            entry["Time"] = datetime.fromtimestamp(entry["Time"], UTC)
         for name in _BYTES:
             if name in body:
                 body[name] = base64.b64decode(body[name])
@@ -151,7 +168,25 @@ class Backend:
             for name, value in answer.items()
         }
 
-    def token(self, authorization: str, form: dict[str, str]) -> dict[str, Any]:
+    def get(self, path: str) -> object:
+        """Answer for Xero's signing keys, and for the organisations of a token."""
+        time.sleep(self.xero_seconds)
+        keys = path.endswith("/jwks")
+        with self._lock:
+            self.calls["keys" if keys else "connections"] += 1
+        if keys:
+            return {"keys": [{**SIGNING_KEY.as_dict(private=False), "kid": "benchmark", "use": "sig"}]}
+        return [
+            {
+                "id": str(UUID(int=1000 + number)),
+                "tenantId": str(UUID(int=number)),
+                "tenantType": "ORGANISATION",
+                "tenantName": f"Organisation {number}",
+            }
+            for number in range(2)
+        ]
+
+    def token(self, authorization: str, form: dict[str, str], issuer: str) -> dict[str, Any]:
         client_id = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[0]
         time.sleep(self.slow_seconds if client_id.startswith("510E") else self.xero_seconds)
         if client_id.startswith("DEAD"):
@@ -160,19 +195,28 @@ class Backend:
             self._serial += 1
             self.calls["token"] += 1
             self.answered.append((time.time(), client_id))
-        return {
-            "access_token": access_token(client_id, utc_now()),
-            "refresh_token": f"{self._serial:08d}{form['refresh_token'][8:]}",
+        now = utc_now()
+        answer = {
+            "access_token": access_token(client_id, now),
+            "refresh_token": f"{self._serial:08d}{'r' * 36}",
             "token_type": "Bearer",
             "expires_in": 1800,
             "scope": "offline_access openid accounting.contacts",
         }
+        if form["grant_type"] == "authorization_code":
+            # The browser of the benchmarks hands in the nonce as the code.
+            seconds = int(now.timestamp())
+            claims: dict[str, Any] = {"iss": issuer, "aud": client_id, "sub": "0" * 32, "nonce": form["code"]}
+            claims |= {"iat": seconds, "exp": seconds + 300, "xero_userid": str(UUID(int=7))}
+            answer["id_token"] = jwt.encode({"alg": "RS256", "kid": "benchmark"}, claims, SIGNING_KEY)
+        return answer
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     backend: Backend
+    scheme: str
     control: dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
     def do_POST(self) -> None:
@@ -184,13 +228,22 @@ class _Handler(BaseHTTPRequestHandler):
                 kind = self.headers["Content-Type"]
                 answer = self.backend.aws(target, json.loads(content))
             elif self.path == "/connect/token":
-                answer = self.backend.token(self.headers["Authorization"], dict(parse_qsl(content.decode())))
+                issuer = f"{self.scheme}://{self.headers['Host']}"
+                answer = self.backend.token(
+                    self.headers["Authorization"], dict(parse_qsl(content.decode())), issuer
+                )
             else:
                 answer = self.control[self.path](json.loads(content or b"{}"))
         except GrantIsDead:
             status, answer = 400, {"error": "invalid_grant"}
         except ClientError as refused:
             status, answer = 400, {"__type": refused.response["Error"]["Code"], "message": "refused"}
+        self._send(status, kind, answer)
+
+    def do_GET(self) -> None:
+        self._send(200, "application/json", self.backend.get(urlsplit(self.path).path))
+
+    def _send(self, status: int, kind: str, answer: object) -> None:
         body = json.dumps(answer, default=str).encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)
@@ -218,11 +271,13 @@ def serve(backend: Backend, certificates: Certificates | None) -> int:
     control = {
         "/seed": backend.seed,
         "/due": backend.due,
+        "/tickets": backend.tickets,
         "/reset": backend.reset,
         "/calls": backend.counted,
         "/lap": backend.lap,
     }
-    handler = type("Handler", (_Handler,), {"backend": backend, "control": control})
+    scheme = "https" if certificates else "http"
+    handler = type("Handler", (_Handler,), {"backend": backend, "control": control, "scheme": scheme})
     server = _Server((HOST, 0), handler)
     if certificates is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _NOT_FOUND = "ResourceNotFoundException"
 _EXISTS = "ResourceExistsException"
 _SCHEDULED_FOR_DELETION = "InvalidRequestException"
-_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
-"""Seconds before each try to put: a secret that was just created or restored takes a moment to be seen."""
+_PAUSES = (0.0, 0.0, 0.2, 0.5, 1.0, 2.0)
+"""Seconds before each try to put: a secret that was just created or restored can take a moment to be seen."""
 _APPLICATION = "xero-connector"
 
 
