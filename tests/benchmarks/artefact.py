@@ -17,6 +17,7 @@ _LOGICAL_IDS = {
     "token_refresh": "TokenRefresh",
     "credential_api": "CredentialApi",
     "oauth_callback": "OAuthCallback",
+    "setup_page": "SetupPage",
 }
 
 
