@@ -7,7 +7,8 @@ Prints one line of JSON with the addresses, and serves until its standard input 
 than the real ones: they are here to be fast, the same for every contender, and strict about nothing.
 
 Both are served over plain HTTP and over TLS. `POST /seed` makes credentials that are due, `/reset` removes
-everything and sets the latencies, `/calls` counts the calls since the last `/seed` or `/reset`.
+everything and sets the latencies, `/calls` counts the calls since the last `/seed` or `/reset`. After a reset with
+`rotating`, Xero rotates refresh tokens as the real one does; `kept_world.py` has the control for that.
 """
 
 import base64
@@ -27,8 +28,10 @@ from urllib.parse import parse_qsl
 
 from botocore.exceptions import ClientError
 
+from tests.benchmarks import kept_world
 from tests.benchmarks.certificates import Certificates, make_certificates
 from tests.benchmarks.fleet import BUS, KEY_ARN, TABLE, Fleet, access_token
+from tests.benchmarks.rotation import InvalidGrantError, Rotation
 from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.eventbridge import StrictEventBridge
 from tests.doubles.kms import StrictKms
@@ -76,6 +79,7 @@ class Backend:
         self.secrets_manager = StrictSecretsManager(utc_now)
         self.kms = StrictKms(KEY_ARN)
         self.events = StrictEventBridge(BUS)
+        self.rotation = Rotation(utc_now) if latencies.get("rotating") else None
         self.calls: Counter[str] = Counter()
         self.answered: list[tuple[float, str]] = []
         self._serial = 0
@@ -103,6 +107,8 @@ class Backend:
         for name in _BYTES:
             if name in body:
                 body[name] = base64.b64decode(body[name])
+        for entry in body.get("Entries", ()):
+            entry["Time"] = datetime.fromtimestamp(entry["Time"], tz=UTC)
         if self.aws_seconds:
             time.sleep(self.aws_seconds)
         with self._lock:
@@ -113,20 +119,30 @@ class Backend:
             for name, value in answer.items()
         }
 
-    def token(self, authorization: str, form: dict[str, str]) -> dict[str, Any]:
-        client_id = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[0]
-        time.sleep(self.slow_seconds if client_id.startswith("SLOW") else self.xero_seconds)
+    def token(self, authorization: str | None, form: dict[str, str]) -> dict[str, Any]:
+        client_id = form.get("client_id") or _basic_user(authorization or "")
+        seconds = self.slow_seconds if client_id.startswith("SLOW") else self.xero_seconds
         with self._lock:
             self._serial += 1
+            refresh_token = f"{self._serial:08d}{form['refresh_token'][8:]}"
+        if self.rotation:
+            self.rotation.answer(client_id, form["refresh_token"], refresh_token, seconds=seconds)
+        else:
+            time.sleep(seconds)
+        with self._lock:
             self.calls["token"] += 1
             self.answered.append((time.time(), client_id))
         return {
             "access_token": access_token(client_id, utc_now()),
-            "refresh_token": f"{self._serial:08d}{form['refresh_token'][8:]}",
+            "refresh_token": refresh_token,
             "token_type": "Bearer",
             "expires_in": 1800,
             "scope": "offline_access openid accounting.contacts",
         }
+
+
+def _basic_user(authorization: str) -> str:
+    return base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[0]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -136,7 +152,12 @@ class _Handler(BaseHTTPRequestHandler):
     control: dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
     def do_POST(self) -> None:
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        content = self.rfile.read(length)
+        if len(content) < length:
+            # The client was killed as it wrote.
+            self.close_connection = True
+            return
         status, kind = 200, "application/json"
         try:
             answer: dict[str, Any]
@@ -144,11 +165,13 @@ class _Handler(BaseHTTPRequestHandler):
                 kind = self.headers["Content-Type"]
                 answer = self.backend.aws(target, json.loads(content))
             elif self.path == "/connect/token":
-                answer = self.backend.token(self.headers["Authorization"], dict(parse_qsl(content.decode())))
+                answer = self.backend.token(self.headers.get("Authorization"), dict(parse_qsl(content.decode())))
             else:
                 answer = self.control[self.path](json.loads(content or b"{}"))
         except ClientError as refused:
             status, answer = 400, {"__type": refused.response["Error"]["Code"], "message": "refused"}
+        except InvalidGrantError as refused:
+            status, answer = 400, {"error": str(refused)}
         body = json.dumps(answer, default=str).encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)
@@ -173,7 +196,12 @@ class _Server(ThreadingHTTPServer):
 
 def serve(backend: Backend, certificates: Certificates | None) -> int:
     """Serve in the background and return the port."""
-    control = {"/seed": backend.seed, "/reset": backend.reset, "/calls": backend.counted}
+    control = {
+        "/seed": backend.seed,
+        "/reset": backend.reset,
+        "/calls": backend.counted,
+        **kept_world.controls(backend),
+    }
     handler = type("Handler", (_Handler,), {"backend": backend, "control": control})
     server = _Server((HOST, 0), handler)
     if certificates is not None:
