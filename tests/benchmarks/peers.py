@@ -130,11 +130,7 @@ class Grounds:
         for name, text in contents.items():
             (self.files(peer) / name).write_text(text)
 
-    @contextmanager
-    def running(
-        self, peer: Peer, steps: Sequence[Mapping[str, Any]], result: Path
-    ) -> Iterator[subprocess.Popen[bytes]]:
-        """Have a peer work in a process of its own; whatever stores for it is done at the end."""
+    def _command(self, peer: Peer, steps: Sequence[Mapping[str, Any]], result: Path) -> Sequence[str]:
         job = {
             "library": peer.library,
             "store": peer.store,
@@ -154,31 +150,41 @@ class Grounds:
             "steps": steps,
             "result": str(result),
         }
-        platform = peer.store == "platform"
+        return [str(self.python), "-I", "-B", str(_PEER), json.dumps(job)]
+
+    @contextmanager
+    def running(
+        self, peer: Peer, steps: Sequence[Mapping[str, Any]], result: Path
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Have a peer work in a process of its own; whatever stores for it is done at the end."""
         process = subprocess.Popen(  # noqa: S603 - our own file
-            [str(self.python), "-I", "-B", str(_PEER), json.dumps(job)],
+            self._command(peer, steps, result),
             env=CLEAN_ENVIRONMENT,
-            stdout=subprocess.PIPE if platform else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if peer.store == "platform" else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        keeper = None
-        if platform:
-            assert process.stdout is not None
-            keeper = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "tests.benchmarks.airbyte_platform", str(self.files(peer))],
-                cwd=CHECKOUT,
-                env={"PYTHONPATH": ".", "PATH": os.defpath},
-                stdin=process.stdout,
-            )
-            process.stdout.close()
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            if keeper is not None:
-                keeper.wait()
+        with self._platform(peer, process):
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                process.wait()
+
+    @contextmanager
+    def _platform(self, peer: Peer, connector: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Have Airbyte's platform store what a connector prints, to the end of it."""
+        if connector.stdout is None:
+            yield
+            return
+        with subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "tests.benchmarks.airbyte_platform", str(self.files(peer))],
+            cwd=CHECKOUT,
+            env={"PYTHONPATH": ".", "PATH": os.defpath},
+            stdin=connector.stdout,
+        ):
+            connector.stdout.close()
+            yield
 
     def run(self, peer: Peer, steps: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, float]]:
         """Have a peer work to its end; return what it measured of each step."""
