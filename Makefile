@@ -55,7 +55,7 @@ prove: .venv/.synced ## The reliability experiments: crashes, races, simulated w
 	@exec $(PYTHON) -m tests.prove
 
 .PHONY: bench
-bench: $(ENVIRONMENTS) ## The benchmarks, on the built artefact: writes .bench/results.json and a table
+bench: $(ENVIRONMENTS) .tools/peers/.synced ## The benchmarks, on the built artefact, and its peers: writes .bench/results.json and a table
 	@exec $(PYTHON) -m tests.benchmarks
 
 .PHONY: check
@@ -112,6 +112,7 @@ format: .venv/.synced ## Format the code and apply the safe lint fixes
 lock: $(UV) ## Bring uv.lock up to date with pyproject.toml, then the layer's requirements
 	@$(UV) lock
 	@$(UV) lock --project tools/checkov
+	@$(UV) lock --project tools/peers
 	@$(MAKE) requirements
 
 # With hashes: what the layer installs is what the lock saw, whichever index serves it. Only what can reach a Lambda
@@ -162,6 +163,12 @@ $(UV):
 .tools/checkov/.synced: tools/checkov/pyproject.toml tools/checkov/uv.lock | $(UV)
 	$(call say,Syncing .tools/checkov)
 	@UV_PROJECT_ENVIRONMENT="$(CURDIR)/.tools/checkov" $(UV) sync --quiet --locked --project tools/checkov
+	@touch $@
+
+# airbyte-cdk pins much of what it needs. With byte code, for what is measured is not its compilation.
+.tools/peers/.synced: tools/peers/pyproject.toml tools/peers/uv.lock | $(UV)
+	$(call say,Syncing .tools/peers)
+	@UV_PROJECT_ENVIRONMENT="$(CURDIR)/.tools/peers" $(UV) sync --quiet --locked --compile-bytecode --project tools/peers
 	@touch $@
 
 .PHONY: chromium

@@ -1,24 +1,41 @@
 """Run the benchmarks.
 
-    python -m tests.benchmarks [--repetitions 5] [--output .bench/results.json]
+    python -m tests.benchmarks [--repetitions 5] [--output .bench/results.json] [--only figures|peers] [--growth]
 
-Takes figures of the built artefact, several times each, and prints a table. Every time is a ratio within one run:
-absolute times are those of this machine. Nothing passes or fails here.
+Takes figures of the built artefact, several times each, and prints a table; then measures the product beside its
+peers. Absolute times are those of this machine: what can be compared is a ratio within one run. Nothing passes or
+fails here.
+
+`--only` leaves out the other half, and keeps what an earlier run found of it. `--growth` takes nothing but the
+growth with the number of credentials (ten minutes), and draws docs/growth.svg. `python -m tests.benchmarks.page`
+writes what was found into docs/performance.md.
 """
 
 import argparse
 import json
+import os
+import platform
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from local.stack.progress import print_progress
 from tests.benchmarks.artefact import CHECKOUT
 from tests.benchmarks.bench import Bench
+from tests.benchmarks.contest import Row, contest
+from tests.benchmarks.contest import table as contest_table
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.figures import FIGURES
+from tests.benchmarks.growth import as_json, measure_growth
+from tests.benchmarks.growth_plot import PLOT, drawn
 from tests.benchmarks.measures import measure_all
+
+MOST_OF_PEERS = 3
+"""Repetitions of the peers' speed: half of their time is the library's start."""
 
 
 def main() -> None:
@@ -26,13 +43,43 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--output", type=Path, default=CHECKOUT / ".bench" / "results.json")
+    parser.add_argument("--only", choices=["figures", "peers"])
+    parser.add_argument("--growth", action="store_true")
     options = parser.parse_args()
     say = print_progress()
+    if options.growth:
+        points = as_json(measure_growth(say))
+        write(options.output, {"growth": points}, afresh=False)
+        PLOT.write_text(drawn(points))
+        return
+    figures: Mapping[str, Figure] = {}
+    rows: Sequence[Row] = ()
     with tempfile.TemporaryDirectory(prefix="xero-connector-bench-") as directory, Bench(Path(directory)) as bench:
-        figures = measure_all(bench, repetitions=options.repetitions, say=say)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({name: asdict(figure) for name, figure in figures.items()}, indent=2))
-    sys.stdout.write(table(figures))
+        if options.only != "peers":
+            figures = measure_all(bench, repetitions=options.repetitions, say=say)
+        if options.only != "figures":
+            rows = contest(
+                bench, Path(directory) / "peers", repetitions=min(options.repetitions, MOST_OF_PEERS), say=say
+            )
+    results: dict[str, Any] = {name: asdict(figure) for name, figure in figures.items()}
+    if rows:
+        results["peers"] = [asdict(row) for row in rows]
+    write(options.output, results, afresh=options.only is None)
+    sys.stdout.write(table(figures) + (contest_table(rows) if rows else ""))
+
+
+def write(output: Path, results: Mapping[str, Any], *, afresh: bool) -> None:
+    """Write the results, without those of an earlier run or beside them; the growth is kept."""
+    if unnamed := results.keys() - FIGURES.keys() - {"growth"}:
+        raise RuntimeError(f"figures.py does not say what these are: {sorted(unnamed)}")
+    earlier = json.loads(output.read_text()) if output.exists() else {}
+    kept = {name: earlier[name] for name in earlier if name == "growth" or not afresh}
+    run = {
+        "date": datetime.now(tz=UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps({**kept, **results, "run": run}, indent=2))
 
 
 def table(figures: Mapping[str, Figure]) -> str:

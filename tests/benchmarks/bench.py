@@ -17,6 +17,7 @@ from tests.template.transformed import Deployed
 
 _CONTENDER = Path(__file__).with_name("contender.py")
 CLIENT_CORE, SERVER_CORE = 0, (os.cpu_count() or 1) - 1
+CLEAN_ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 type Step = dict[str, Any]
 
 
@@ -85,18 +86,13 @@ class Bench(AbstractContextManager["Bench"]):
         """Have the contender ask the servers' control between two measured steps."""
         return {"do": "tell", "url": self.addresses["plain"] + path, "body": body}
 
-    def run(self, function: str, steps: Sequence[Step], *, tls: bool = True) -> list[Result]:
+    def run(
+        self, function: str, steps: Sequence[Step], *, tls: bool = True, byte_code: bool = False
+    ) -> list[Result]:
         """Run steps in a new process on a core of its own; return the measured ones."""
-        base = self.addresses["tls" if tls else "plain"]
-        job = {
-            "path": [str(self.artefact.functions[function]), str(self.artefact.layer)],
-            "environment": self.environment(function, base),
-            "core": CLIENT_CORE,
-            "steps": steps,
-        }
         done = subprocess.run(  # noqa: S603 - our own file
-            [str(python()), "-I", "-B", str(_CONTENDER), json.dumps(job)],
-            env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+            self.command(function, steps, tls=tls, byte_code=byte_code),
+            env=CLEAN_ENVIRONMENT,
             capture_output=True,
             check=False,
             timeout=600,
@@ -104,6 +100,19 @@ class Bench(AbstractContextManager["Bench"]):
         if done.returncode:
             raise RuntimeError(done.stderr.decode()[-4000:])
         return [Result(**result) for result in json.loads(done.stdout.decode().rstrip().rsplit("\n", 1)[-1])]
+
+    def command(
+        self, function: str, steps: Sequence[Step], *, tls: bool = True, byte_code: bool = False
+    ) -> Sequence[str]:
+        """Return what does these steps; with byte code of its own where the start is not what is measured."""
+        job = {
+            "path": [str(self.artefact.functions[function]), str(self.artefact.layer)],
+            "environment": self.environment(function, self.addresses["tls" if tls else "plain"]),
+            "core": CLIENT_CORE,
+            "steps": steps,
+        }
+        compiled = ["-X", f"pycache_prefix={self._directory / 'byte-code'}"] if byte_code else ["-B"]
+        return [str(python()), "-I", *compiled, str(_CONTENDER), json.dumps(job)]
 
     def environment(self, function: str, base: str) -> Mapping[str, str]:
         """Return a function's environment with Xero and AWS at our addresses."""

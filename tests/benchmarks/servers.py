@@ -8,7 +8,8 @@ than the real ones: they are here to be fast, the same for every contender, and 
 
 Both are served over plain HTTP and over TLS. `POST /seed` makes credentials that are due, `/due` makes those due
 again that were refreshed, `/reset` removes everything and sets the latencies, `/calls` counts the calls since the
-last `/seed`, `/due` or `/reset`, and `/lap` has it tell how many there were since the lap before.
+last `/seed`, `/due` or `/reset`, and `/lap` has it tell how many there were since the lap before. After a reset
+with `rotating`, Xero rotates refresh tokens as the real one does; `kept_world.py` has the control for that.
 """
 
 import base64
@@ -31,8 +32,10 @@ from botocore.exceptions import ClientError
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from tests.benchmarks import kept_world
 from tests.benchmarks.certificates import Certificates, make_certificates
 from tests.benchmarks.fleet import BUS, KEY_ARN, TABLE, Fleet, access_token
+from tests.benchmarks.rotation import InvalidGrantError, Rotation
 from tests.doubles.capacity import Consumed
 from tests.doubles.dynamodb import StrictDynamoDB
 from tests.doubles.eventbridge import StrictEventBridge
@@ -87,6 +90,7 @@ class Backend:
         self.secrets_manager = StrictSecretsManager(utc_now)
         self.kms = StrictKms(KEY_ARN)
         self.events = StrictEventBridge(BUS)
+        self.rotation = Rotation(utc_now) if latencies.get("rotating") else None
         self.calls: Counter[str] = Counter()
         self.answered: list[tuple[float, str]] = []
         self.laps: list[Counter[str]] = []
@@ -157,6 +161,8 @@ class Backend:
         for name in _BYTES:
             if name in body:
                 body[name] = base64.b64decode(body[name])
+        for entry in body.get("Entries", ()):
+            entry["Time"] = datetime.fromtimestamp(entry["Time"], tz=UTC)
         if self.aws_seconds:
             time.sleep(self.aws_seconds)
         with self._lock:
@@ -186,30 +192,41 @@ class Backend:
             for number in range(2)
         ]
 
-    def token(self, authorization: str, form: dict[str, str], issuer: str) -> dict[str, Any]:
-        client_id = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[0]
-        time.sleep(self.slow_seconds if client_id.startswith("510E") else self.xero_seconds)
+    def token(self, authorization: str | None, form: dict[str, str], issuer: str) -> dict[str, Any]:
+        client_id = form.get("client_id") or _basic_user(authorization or "")
+        seconds = self.slow_seconds if client_id.startswith("510E") else self.xero_seconds
+        presented = form.get("refresh_token", "0" * 8 + "r" * 36)
+        with self._lock:
+            self._serial += 1
+            refresh_token = f"{self._serial:08d}{presented[8:]}"
+        if self.rotation:
+            self.rotation.answer(client_id, presented, refresh_token, seconds=seconds)
+        else:
+            time.sleep(seconds)
         if client_id.startswith("DEAD"):
             raise GrantIsDead
         with self._lock:
-            self._serial += 1
             self.calls["token"] += 1
             self.answered.append((time.time(), client_id))
         now = utc_now()
         answer = {
             "access_token": access_token(client_id, now),
-            "refresh_token": f"{self._serial:08d}{'r' * 36}",
+            "refresh_token": refresh_token,
             "token_type": "Bearer",
             "expires_in": 1800,
             "scope": "offline_access openid accounting.contacts",
         }
         if form["grant_type"] == "authorization_code":
             # The browser of the benchmarks hands in the nonce as the code.
-            seconds = int(now.timestamp())
+            at = int(now.timestamp())
             claims: dict[str, Any] = {"iss": issuer, "aud": client_id, "sub": "0" * 32, "nonce": form["code"]}
-            claims |= {"iat": seconds, "exp": seconds + 300, "xero_userid": str(UUID(int=7))}
+            claims |= {"iat": at, "exp": at + 300, "xero_userid": str(UUID(int=7))}
             answer["id_token"] = jwt.encode({"alg": "RS256", "kid": "benchmark"}, claims, SIGNING_KEY)
         return answer
+
+
+def _basic_user(authorization: str) -> str:
+    return base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[0]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -220,7 +237,12 @@ class _Handler(BaseHTTPRequestHandler):
     control: dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
     def do_POST(self) -> None:
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        content = self.rfile.read(length)
+        if len(content) < length:
+            # The client was killed as it wrote.
+            self.close_connection = True
+            return
         status, kind = 200, "application/json"
         try:
             answer: dict[str, Any]
@@ -229,15 +251,16 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = self.backend.aws(target, json.loads(content))
             elif self.path == "/connect/token":
                 issuer = f"{self.scheme}://{self.headers['Host']}"
-                answer = self.backend.token(
-                    self.headers["Authorization"], dict(parse_qsl(content.decode())), issuer
-                )
+                form = dict(parse_qsl(content.decode()))
+                answer = self.backend.token(self.headers.get("Authorization"), form, issuer)
             else:
                 answer = self.control[self.path](json.loads(content or b"{}"))
         except GrantIsDead:
             status, answer = 400, {"error": "invalid_grant"}
         except ClientError as refused:
             status, answer = 400, {"__type": refused.response["Error"]["Code"], "message": "refused"}
+        except InvalidGrantError as refused:
+            status, answer = 400, {"error": str(refused)}
         self._send(status, kind, answer)
 
     def do_GET(self) -> None:
@@ -275,6 +298,7 @@ def serve(backend: Backend, certificates: Certificates | None) -> int:
         "/reset": backend.reset,
         "/calls": backend.counted,
         "/lap": backend.lap,
+        **kept_world.controls(backend),
     }
     scheme = "https" if certificates else "http"
     handler = type("Handler", (_Handler,), {"backend": backend, "control": control, "scheme": scheme})
