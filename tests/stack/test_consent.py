@@ -160,7 +160,7 @@ def test_a_forged_state_is_refused(journey: Journey, app: XeroApp, browser: Loop
     before = exchanges(journey, app)
     for forged in (state[:-2] + "AA", state.lower(), "", "x" * 5_000):
         answer = journey.call_back(browser, callback_url.replace(state, forged))
-        assert_page(answer, HTTPStatus.BAD_REQUEST, "not connected")
+        assert_page(answer, HTTPStatus.BAD_REQUEST, "no consent to complete")
     assert exchanges(journey, app) == before
 
 
