@@ -2,6 +2,7 @@
 # ruff: noqa: SLF001 - botocore shows its connections to nobody
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -105,6 +106,7 @@ def test_time_outs_and_the_pool_are_those_of_the_client(server: tuple[str, Path]
     session = client(server[0])._endpoint.http_session
     assert (session._timeout.connect_timeout, session._timeout.read_timeout) == (1, 3)
     assert session._max_pool_connections == 64
+    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in session._socket_options
 
 
 def test_calls_to_xero_and_to_aws_share_a_context(

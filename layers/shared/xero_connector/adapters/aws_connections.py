@@ -38,4 +38,6 @@ def share_tls_context(client: "BaseClient") -> None:
         proxies=config.proxies or get_environ_proxies(made.meta.endpoint_url),
         timeout=(config.connect_timeout, config.read_timeout),  # type: ignore[arg-type] # as botocore calls it
         max_pool_connections=config.max_pool_connections,
+        # No waiting for an acknowledgement between the two parts of a request.
+        socket_options=endpoint.http_session._socket_options,  # noqa: SLF001
     )
