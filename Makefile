@@ -119,6 +119,14 @@ lock: $(UV) ## Bring uv.lock up to date with pyproject.toml, then the layer's re
 # (Linux, one Python) belongs there; the local package itself is copied by SAM, not installed.
 EXPORT_OPTIONS := --quiet --locked --no-dev --no-emit-project --no-header --no-annotate
 
+.PHONY: guide
+guide: .venv/.synced ## Write docs/xero-setup.md from the words of the setup page
+	@$(PYTHON) -m tools.guide
+
+.PHONY: pictures
+pictures: .venv/.synced chromium ## Take the pictures of README, of the pages as they are
+	@$(PYTHON) -m tests.browser.pictures
+
 .PHONY: requirements
 requirements: $(UV) ## Export the layer's requirements.txt from uv.lock
 	@$(UV) export $(EXPORT_OPTIONS) --output-file $(LAYER_REQUIREMENTS)

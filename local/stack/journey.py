@@ -13,10 +13,12 @@ import requests
 
 from local.stack.clients import AdminClient, LoopbackSession
 from local.stack.local_stack import LocalStack
+from local.xero_simulator.portal_user import PortalUser
 from local.xero_simulator.user import XeroUser
 
 _TIMEOUT_SECONDS = 35
 _POLL_SECONDS = 1.0
+_TERMS = "I have read and agree to the Xero Developer Platform Terms & Conditions"
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 _CONNECT = re.compile(r'href="(\.\./connect/[A-Za-z0-9_-]+)"')
 
@@ -66,6 +68,24 @@ class Journey:
         ).json()
         self._see(answer["client_secret"])
         return XeroApp(answer["client_id"], answer["client_secret"])
+
+    def create_app_in_portal(self, name: str) -> XeroApp:
+        """Create a Web app in the developer portal, as a customer does; its secret is saved."""
+        person = PortalUser(self.stack.browser(), self.stack.description.xero_url)
+        person.log_in()
+        person.follow("New app")
+        person.fill("App name", name)
+        person.tick("Web app")
+        person.fill("Company or application URL", "https://electroland.example")
+        person.fill("Redirect URI", self.stack.description.callback_url)
+        person.tick(_TERMS)
+        person.press("Create app")
+        person.follow("Configuration")
+        person.press("Generate a secret")
+        app = XeroApp(person.read("Client ID"), person.read("Client secret 1"))
+        person.press("Save")
+        self._see(app.client_secret)
+        return app
 
     def submit(self, app: XeroApp, **fields: object) -> requests.Response:
         """Submit an app's pair as the admin."""

@@ -24,6 +24,7 @@ from local.stack.processes import (
     uninterrupted,
 )
 from local.stack.progress import Progress, print_progress
+from local.stack.tls_front import TlsFront
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # A *.localhost name, so that browsers keep Secure cookies over http.
@@ -44,16 +45,27 @@ class LocalStack:
     Leaving the block, by whatever way, ends every process and removes every file; the processes end even if this
     one is killed outright. `parameters` are further template parameters.
 
+    With a `tls_host`, which is that of the template's own redirect URI, people meet it over TLS: `tls_front` is
+    the end of TLS for that host.
+
     `.local/stack.json` describes the stack that started last, `.local/stacks/<run>/stack.json` this one.
     """
 
     description: StackDescription
     cloud: LocalCloud
     outputs: Mapping[str, str]
+    tls_front: TlsFront
 
-    def __init__(self, *, report: Progress | None = None, parameters: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        report: Progress | None = None,
+        parameters: Mapping[str, str] | None = None,
+        tls_host: str | None = None,
+    ) -> None:
         self._report = report or print_progress()
         self._parameters = dict(parameters or {})
+        self._tls_host = tls_host
         self._resources = contextlib.ExitStack()
         self.run_id = f"{os.getpid()}-{secrets.token_hex(3)}"
         self.directory = CHECKOUT / ".local" / "stacks" / self.run_id
@@ -119,24 +131,22 @@ class LocalStack:
         self._report("sam build")
         built = deployment.build()
         admin = self.cloud.create_user(ADMIN, policy_document=ALLOW_ALL)
-        callback_url = f"http://{HOST}:{self.cloud.port}/oAuth2CallBack"
         self._report("sam deploy")
         self._deploy(
             deployment,
             built,
             admin.credentials,
             {
-                "RedirectUri": callback_url,
                 "XeroLoginUrl": xero_url,
                 "XeroIdentityUrl": xero_url,
                 "XeroApiUrl": xero_url,
                 # MiniStack knows neither composite alarms nor metric math.
                 "AlarmGroups": "disabled",
-                **self._domain(),
+                **self._address(undo),
                 **self._parameters,
             },
         )
-        self.description = self._describe(callback_url, xero_url, admin.credentials)
+        self.description = self._describe(xero_url, admin.credentials)
         self._report("deployed; waiting for the first answer of the admin API")
         self._wait_until_ready()
         self._publish(undo)
@@ -199,24 +209,30 @@ class LocalStack:
             raise process.failure("the Xero simulator did not say its address") from error
         return url
 
-    def _domain(self) -> dict[str, str]:
-        """A custom domain, because the redirect URI must exist before the API has an id."""
-        zone = self.cloud.client("route53").create_hosted_zone(Name=HOST, CallerReference=self.run_id)
-        certificate = self.cloud.client("acm").request_certificate(DomainName=HOST)
+    def _address(self, undo: contextlib.ExitStack) -> dict[str, str]:
+        """Where people meet it; a custom domain, because the redirect URI must exist before the API has an id."""
+        if self._tls_host is None:
+            return {"RedirectUri": f"http://{HOST}:{self.cloud.port}/oAuth2CallBack", **self._domain(HOST)}
+        self.tls_front = undo.enter_context(TlsFront(self._tls_host, self.cloud.port))
+        return self._domain(self._tls_host)
+
+    def _domain(self, host: str) -> dict[str, str]:
+        zone = self.cloud.client("route53").create_hosted_zone(Name=host, CallerReference=self.run_id)
+        certificate = self.cloud.client("acm").request_certificate(DomainName=host)
         return {
-            "DomainName": HOST,
+            "DomainName": host,
             "CertificateArn": certificate["CertificateArn"],
             "HostedZoneId": zone["HostedZone"]["Id"].rpartition("/")[2],
         }
 
-    def _describe(self, callback_url: str, xero_url: str, admin: Credentials) -> StackDescription:
+    def _describe(self, xero_url: str, admin: Credentials) -> StackDescription:
         stacks = self.cloud.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
         parameters = {item["ParameterKey"]: item["ParameterValue"] for item in stacks[0]["Parameters"]}
         return StackDescription(
             # By path: Python resolves *.localhost on few systems, and a signature covers the host.
             api_url=f"{self.cloud.endpoint_url}/_aws/execute-api/{self.outputs['ApiId']}/v1",
-            callback_url=callback_url,
+            callback_url=parameters["RedirectUri"],
             xero_url=xero_url,
             aws_endpoint_url=self.cloud.endpoint_url,
             region=REGION,

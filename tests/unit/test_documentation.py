@@ -515,8 +515,8 @@ def sentences_of_the_source() -> str:
 
 
 def quoted_sentences() -> Iterator[str]:
-    checks = tables(section("docs/xero-setup.md", "## What the checks tell you"))[0]
-    for row in [*checks, *table("docs/xero-setup.md", "## If something does not work")]:
+    checks = tables(section("docs/troubleshooting.md", "## What the checks tell you"))[0]
+    for row in [*checks, *table("docs/troubleshooting.md", "## If something does not work")]:
         for cell in row:
             if not cell.startswith("On Xero's page"):
                 yield from re.findall(r"(?<![*\w])\*([^*]+)\*(?![*\w])", cell)
@@ -532,7 +532,7 @@ def test_the_sentences_that_the_guide_quotes_are_those_of_the_source() -> None:
 def test_the_table_of_retired_scopes_is_that_of_the_source() -> None:
     described = {
         names(retired)[0]: tuple(names(instead))
-        for retired, instead in table("docs/xero-setup.md", "### Retired scopes")
+        for retired, instead in table("docs/troubleshooting.md", "### Retired scopes")
     }
     assert described == dict(GRANULAR_SCOPES)
 

@@ -767,6 +767,8 @@ def test_a_refused_secret_is_replaced_and_no_consent_is_needed(world: World) -> 
     known_to_xero(world, NEW_SECRET)
     visitor.sends(client_id="", client_secret=NEW_SECRET)
     assert visitor.link.state(world.now) is LinkState.USED
+    # The schedule has not used it yet: it would be untrue that Xero refuses it.
+    assert visitor.opens().stage is Stage.CONNECTING
     world.sweep()
     assert visitor.opens().stage is Stage.CONNECTED
     assert len(events(world, "SetupLinkUsed")) == 1

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from xero_connector.domain import setup_refusals
+from xero_connector.domain.checks import CheckResult
 from xero_connector.domain.consent import ConnectTicket, digest
 from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.healing import wants_secret
@@ -108,13 +109,19 @@ def _scopes(link: SetupLink, credential: Credential | None) -> tuple[str, ...] |
     return link.scopes if credential is None else credential.requested_scopes
 
 
+def _was_just_healed(credential: Credential) -> bool:
+    """Whether Xero has accepted a new secret that the schedule has not used yet; a refusal takes that back."""
+    pair = credential.checks.get("pair")
+    return credential.has_grant and pair is not None and pair.result is CheckResult.PASS
+
+
 def _stage(link: SetupLink, credential: Credential | None) -> Stage:
     if link.client_id is None:
         return Stage.PAIR
     if credential is None or not link.leads_to(credential):
         return Stage.ENDED
     if wants_secret(credential):
-        return Stage.SECRET
+        return Stage.CONNECTING if _was_just_healed(credential) else Stage.SECRET
     stage = _STAGES[credential.status]
     if credential.integration_type is IntegrationType.CUSTOM_CONNECTION and stage in _OF_A_CONSENT:
         return Stage.CONNECTING
