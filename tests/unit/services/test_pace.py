@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Lock
 
+from tests.fakes.in_turn import work_in_turn
 from tests.fakes.world import NOON, World
 from xero_connector.application import Application
 from xero_connector.services.pace import Pace
@@ -38,6 +39,7 @@ def test_many_threads_together_keep_the_pace() -> None:
     assert round(max(pauses), 6) == 2.0
 
 
+@work_in_turn()
 def test_a_sweep_asks_xero_no_faster_than_the_vault_can_store(world: World) -> None:
     for number in range(5):
         world.connect(f"CLIENT{number}")
