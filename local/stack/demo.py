@@ -17,7 +17,7 @@ from local.stack.progress import Progress, print_progress
 SCHEDULE_WITHIN_SECONDS = 130  # the schedule comes once a minute: the next tick, or the one after
 EVENTS_WITHIN_SECONDS = 10
 ORGANISATIONS = ("Demo Company (UK)", "Electro Land")
-EVENTS = ["CredentialValidated", "SetupLinkUsed", "CredentialConnected"]
+EVENTS = ["SetupLinkUsed", "CredentialValidated", "CredentialConnected"]
 _SHOWN = 6
 _SHOWN_OF_A_PATH = 20
 _LEAST_SECRETS = 10

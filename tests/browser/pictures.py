@@ -42,4 +42,6 @@ def taken(browser: Browser) -> Iterator[tuple[str, bytes]]:
 if __name__ == "__main__":
     with started() as chromium:
         for name, picture in taken(chromium):
+            if len(picture) > LARGEST_BYTES:
+                raise SystemExit(f"{name}.png has {len(picture):,} bytes, more than {LARGEST_BYTES:,}")
             (FOLDER / f"{name}.png").write_bytes(picture)
