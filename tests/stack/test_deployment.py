@@ -105,6 +105,8 @@ def test_the_limits_of_the_public_pages_hang_on_the_stage_and_it_is_not_traced(l
         "~1connect~1{ticket}/GET": 50,
         "~1oAuth2CallBack/GET": 50,
         "~1consent~1{consent_id}/GET": 50,
+        "~1setup~1{ticket}/GET": 50,
+        "~1setup~1{ticket}/POST": 10,
     }
     assert not stage["tracingEnabled"]
 
