@@ -257,6 +257,14 @@ def test_the_way_to_consent_lasts_a_week_from_the_pair_even_where_the_link_ends_
     assert visitor.opens().stage is Stage.CONNECTED
 
 
+def test_the_page_says_how_long_the_way_to_consent_lasts(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    assert visitor.opens().expires_at == NOON + A_WEEK
+    world.advance(timedelta(days=6).total_seconds())
+    assert visitor.sends().expires_at == NOON + timedelta(days=6) + A_WEEK
+
+
 def test_where_the_way_to_consent_has_ended_the_page_says_so(world: World) -> None:
     known_to_xero(world)
     visitor = customer(world)
@@ -564,6 +572,20 @@ def test_a_process_that_dies_leaves_a_link_that_goes_on(world: World, fake: str,
     with pytest.raises(ProcessDied):
         visitor.sends()
     _check_it_goes_on(world, visitor)
+
+
+def test_a_process_whose_clock_is_behind_leads_on_all_the_same(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    # The last write of the link is lost, so the next process finds out that the link was used.
+    step_in(world.setup_links, "save", before=die, skip=1)
+    with pytest.raises(ProcessDied):
+        visitor.sends()
+    world.advance(-1)
+    assert visitor.opens().stage is Stage.CONSENT
+    world.advance(60)
+    visitor.consents(visitor.opens())
+    assert visitor.opens().stage is Stage.CONNECTED
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -48,6 +48,9 @@ class OpenSetupLink:
         stage = _stage(link, credential)
         if stage in {Stage.PAIR, Stage.SECRET} and link.is_over(self.clock()):
             raise setup_refusals.setup_link_expired()
+        connect = None
+        if credential is not None and stage in _OF_A_CONSENT:
+            connect = self._connect_ticket(ticket, link, credential)
         last_try = self._last_try(link, browser_hash)
         return SetupView(
             stage=stage,
@@ -56,12 +59,12 @@ class OpenSetupLink:
             integration_type=link.integration_type if credential is None else credential.integration_type,
             scopes=_scopes(link, credential) or self.default_scopes,
             redirect_uri=self.redirect_uri,
-            expires_at=link.expires_at,
+            expires_at=link.expires_at if connect is None else connect.expires_at,
             client_id=link.client_id,
             checks={} if credential is None else credential.checks,
             tenants=() if credential is None else credential.tenants,
             tenants_pending=credential is not None and credential.tenants_pending,
-            connect_ticket=self._connect_ticket(ticket, link) if stage in _OF_A_CONSENT else None,
+            connect_ticket=None if connect is None else connect_ticket(ticket),
             last_try=last_try if stage in {Stage.PAIR, Stage.SECRET} else None,
         )
 
@@ -79,28 +82,27 @@ class OpenSetupLink:
         last = link.last_try
         return last.result if last is not None and last.browser_hash == browser_hash else None
 
-    def _connect_ticket(self, ticket: str, link: SetupLink) -> str:
+    def _connect_ticket(self, ticket: str, link: SetupLink, credential: Credential) -> ConnectTicket:
         """Return the connect ticket of this link; it is made once, with the first visit that leads to consent."""
-        derived = connect_ticket(ticket)
-        now = self.clock()
-        present = self.consents.get_ticket(digest(derived))
+        ticket_hash = digest(connect_ticket(ticket))
+        present = self.consents.get_ticket(ticket_hash)
         if present is None:
-            present = self._new_ticket(derived, link)
+            present = self._new_ticket(ticket_hash, link, credential)
             self.consents.add_ticket(present)
-        if present.expires_at <= now:
+        if present.expires_at <= self.clock():
             raise setup_refusals.setup_link_expired()
-        return derived
+        return present
 
-    def _new_ticket(self, derived: str, link: SetupLink) -> ConnectTicket:
-        client_id = link.client_id
-        if client_id is None:
-            raise AssertionError("only a link with a credential leads to consent")
-        now = self.clock()
+    def _new_ticket(self, ticket_hash: str, link: SetupLink, credential: Credential) -> ConnectTicket:
         expires_at = link.expires_at
         if link.used_at is not None:
             expires_at = max(expires_at, link.used_at + self.connect_link_lifetime)
         return ConnectTicket(
-            ticket_hash=digest(derived), client_id=client_id, created_at=now, expires_at=expires_at
+            ticket_hash=ticket_hash,
+            client_id=credential.client_id,
+            # The credential may be from a process whose clock is ahead, and a ticket from before it leads nowhere.
+            created_at=max(self.clock(), credential.created_at),
+            expires_at=expires_at,
         )
 
 
