@@ -354,6 +354,11 @@ def test_a_proven_pair_leads_on_to_consent(stage: Stage) -> None:
     assert "A sentence for admins" not in shown.text
 
 
+@pytest.mark.parametrize("stage", [Stage.WAITING, Stage.CONNECTING, Stage.CONSENT, Stage.REAUTHORIZE])
+def test_whose_pair_was_kept_can_be_seen_by_another_person_with_the_same_link(stage: Stage) -> None:
+    assert f"Client Identifier: {ID}" in page(a_view(stage)).text
+
+
 @pytest.mark.parametrize("stage", [Stage.CONSENT, Stage.REAUTHORIZE])
 def test_what_would_end_on_xero_s_error_page_is_corrected_first(stage: Stage) -> None:
     found = checks(redirect_uri=CheckResult.FAIL)
