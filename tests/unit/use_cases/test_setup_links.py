@@ -535,6 +535,28 @@ def test_one_pair_at_a_time(world: World) -> None:
     assert (after.stage, after.client_id) == (Stage.CONSENT, CLIENT_ID)
 
 
+def test_a_window_that_is_gone_is_not_said_to_be_at_work(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    step_in(world.xero, "exchange_code", before=die)
+    with pytest.raises(ProcessDied):
+        visitor.sends()
+    assert problem(visitor.sends()) is TryProblem.IN_PROGRESS
+    world.advance(CLAIM_LIFETIME.total_seconds())
+    assert visitor.opens().last_try is None
+    assert visitor.sends().stage is Stage.CONSENT
+
+
+def test_an_app_that_is_in_other_hands_is_not_called_another_window(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    world.registry.reserve(CLIENT_ID, owner="an admin", now=world.now, until=world.now + timedelta(minutes=1))
+    assert problem(visitor.sends()) is TryProblem.APP_BUSY
+    world.advance(61)
+    assert problem(visitor.opens()) is TryProblem.APP_BUSY
+    assert visitor.sends().stage is Stage.CONSENT
+
+
 def test_a_second_pair_after_the_first_was_accepted_changes_nothing(world: World) -> None:
     known_to_xero(world)
     world.xero.secrets["B" * 32] = CLIENT_SECRET

@@ -222,6 +222,7 @@ def test_a_step_says_no_control_of_xero_s_that_its_drawing_lacks() -> None:
         (TryProblem.CUSTOM_CONNECTION, ["integration_type"]),
         (TryProblem.WEB_APP, ["integration_type"]),
         (TryProblem.IN_PROGRESS, []),
+        (TryProblem.APP_BUSY, []),
         (TryProblem.FORM_EXPIRED, []),
         (TryProblem.TOO_MANY_TRIES, []),
         (TryProblem.XERO_UNAVAILABLE, []),

@@ -9,7 +9,7 @@ from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.healing import wants_secret
 from xero_connector.domain.ports import Clock, Consents, Registry
 from xero_connector.domain.setup_link import OPENED_AGAIN_AFTER, SetupLink, connect_ticket
-from xero_connector.domain.setup_view import SetupView, Stage, Try
+from xero_connector.domain.setup_view import SetupView, Stage, Try, TryProblem
 from xero_connector.domain.status import Status
 from xero_connector.services.change_setup_link import ChangeSetupLink
 from xero_connector.services.find_setup_link import FindSetupLink
@@ -77,10 +77,13 @@ class OpenSetupLink:
 
         return self.change_setup_link(link.setup_link_id, opened)
 
-    @staticmethod
-    def _last_try(link: SetupLink, browser_hash: str) -> Try | None:
+    def _last_try(self, link: SetupLink, browser_hash: str) -> Try | None:
         last = link.last_try
-        return last.result if last is not None and last.browser_hash == browser_hash else None
+        if last is None or last.browser_hash != browser_hash:
+            return None
+        # The other window has ended since, or its process is gone: the form can be sent.
+        is_past = last.result.problem is TryProblem.IN_PROGRESS and link.takes_claim(self.clock())
+        return None if is_past else last.result
 
     def _connect_ticket(self, ticket: str, link: SetupLink, credential: Credential) -> ConnectTicket:
         """Return the connect ticket of this link; it is made once, with the first visit that leads to consent."""
