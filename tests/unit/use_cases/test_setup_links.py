@@ -25,6 +25,7 @@ from xero_connector.domain.history import Action
 from xero_connector.domain.setup_link import (
     CLAIM_LIFETIME,
     FAILING_AFTER,
+    MOST_REFUSALS,
     MOST_TRIES,
     MOST_TRIES_OF_AN_ADDRESS,
     TRIES_WINDOW,
@@ -504,6 +505,17 @@ def test_a_link_cannot_be_used_to_guess(world: World) -> None:
     world.advance(TRIES_WINDOW.total_seconds())
     known_to_xero(world)
     assert visitor.sends().stage is Stage.CONSENT
+
+
+def test_a_link_that_takes_nothing_more_names_no_time_to_come_back(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    world.setup_links.links[visitor.link.setup_link_id] = replace(visitor.link, refusals=MOST_REFUSALS)
+    view = visitor.sends()
+    assert problem(view) is TryProblem.TOO_MANY_REFUSALS
+    assert view.last_try is not None
+    assert view.last_try.again_at is None
+    assert world.xero.calls == []
 
 
 def test_an_address_cannot_go_from_link_to_link(world: World) -> None:

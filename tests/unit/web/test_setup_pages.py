@@ -225,6 +225,7 @@ def test_a_step_says_no_control_of_xero_s_that_its_drawing_lacks() -> None:
         (TryProblem.APP_BUSY, []),
         (TryProblem.FORM_EXPIRED, []),
         (TryProblem.TOO_MANY_TRIES, []),
+        (TryProblem.TOO_MANY_REFUSALS, []),
         (TryProblem.XERO_UNAVAILABLE, []),
         (TryProblem.UNAVAILABLE, []),
     ],
@@ -284,7 +285,7 @@ def test_after_too_many_tries_the_page_says_when_to_come_back() -> None:
 @pytest.mark.parametrize("problem", TryProblem)
 def test_the_secret_is_asked_for_again_where_that_can_help_at_once(problem: TryProblem) -> None:
     summary = page(a_view(last_try=a_try(problem))).one("section", role="alert").text
-    no_use = {"mobile_app", "credential_exists", "in_progress", "too_many_tries"}
+    no_use = {"mobile_app", "credential_exists", "in_progress", "too_many_tries", "too_many_refusals"}
     assert ("Enter the secret again" in summary) == (problem not in no_use)
 
 

@@ -68,6 +68,8 @@ class TryProblem(StrEnum):
     """The form was not one that this browser got, or its cookie is gone: nothing was sent to Xero."""
     TOO_MANY_TRIES = "too_many_tries"
     """The limit of the link or of the address: nothing was sent to Xero."""
+    TOO_MANY_REFUSALS = "too_many_refusals"
+    """The limit of the link's whole life: nothing was sent to Xero, and nothing will be."""
     XERO_UNAVAILABLE = "xero_unavailable"
     """A replaced secret about which Xero gave no definite answer: it is not kept, and the old one stays."""
     UNAVAILABLE = "unavailable"

@@ -121,7 +121,9 @@ class HandOverPair:
             return None
         return link.client_id
 
-    def _not_now(self, link: SetupLink, sender: Sender) -> tuple[TryProblem, datetime] | None:
+    def _not_now(self, link: SetupLink, sender: Sender) -> tuple[TryProblem, datetime | None] | None:
+        if link.is_exhausted:
+            return TryProblem.TOO_MANY_REFUSALS, None
         now = self.clock()
         if (allowed_at := link.try_allowed_at(now)) > now:
             return TryProblem.TOO_MANY_TRIES, allowed_at
