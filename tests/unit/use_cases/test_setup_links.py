@@ -331,6 +331,18 @@ def test_a_pair_that_was_kept_and_is_refused_later_can_be_corrected_by_the_same_
     assert world.credential().client_secret_number == 2
 
 
+def test_a_pair_that_was_kept_and_is_refused_for_good_is_said_to_be_refused(world: World) -> None:
+    world.xero.failures.append(FailureKind.UNAVAILABLE)
+    visitor = customer(world)
+    assert not visitor.sends().never_accepted
+    while world.credential().status is not Status.REJECTED:
+        world.sweep_when_due()
+        view = visitor.opens()
+        assert (view.stage, view.never_accepted) == (Stage.SECRET, True)
+    world.sweep_when_due()
+    assert visitor.opens().stage is Stage.REFUSED
+
+
 # A pair that is refused
 
 

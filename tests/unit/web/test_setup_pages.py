@@ -393,6 +393,20 @@ def test_a_connection_without_an_organisation_says_so() -> None:
     assert page(a_view(Stage.CONNECTED, tenants=())).one("h1").text == "No organisation was chosen"
 
 
+def test_a_pair_that_xero_never_accepted_may_be_of_another_app() -> None:
+    shown = page(a_view(Stage.SECRET, never_accepted=True))
+    assert "ask your administrator for a new link" in shown.text
+    assert "no longer accepts" not in shown.text
+    assert "new link" not in page(a_view(Stage.SECRET)).text
+
+
+def test_a_pair_that_xero_refused_for_good_is_not_called_disconnected() -> None:
+    shown = page(a_view(Stage.REFUSED))
+    assert shown.all("form") == []
+    assert "disconnected" not in shown.text
+    assert "ask your administrator for a new link" in shown.text.lower()
+
+
 def test_a_connection_that_has_ended_offers_no_form() -> None:
     shown = page(a_view(Stage.ENDED))
     assert shown.all("form") == []

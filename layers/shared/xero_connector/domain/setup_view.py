@@ -35,6 +35,8 @@ class Stage(StrEnum):
     """A Custom connection whose pair is proven and whose first tokens come within minutes."""
     CONNECTED = "connected"
     """There is nothing left to do."""
+    REFUSED = "refused"
+    """A pair that was kept while Xero gave no answer: Xero refused it since, and it is deleted."""
     ENDED = "ended"
     """The credential was disconnected since, or is being disconnected."""
 
@@ -98,7 +100,8 @@ class SetupView:
 
     `integration_type` is None where the customer chooses. `scopes` are those that consent asks for, or that a
     Custom connection has to be given. `client_id`, `checks` and `tenants` belong to the credential, where there is
-    one. `connect_ticket` opens `connect/{ticket}` in the stages `CONSENT` and `REAUTHORIZE`.
+    one. `never_accepted` if Xero has refused its pair from the first: then the client ID may be the wrong half.
+    `connect_ticket` opens `connect/{ticket}` in the stages `CONSENT` and `REAUTHORIZE`.
     """
 
     stage: Stage
@@ -112,5 +115,6 @@ class SetupView:
     checks: Mapping[str, Check] = field(default_factory=dict)
     tenants: tuple[Tenant, ...] = ()
     tenants_pending: bool = False
+    never_accepted: bool = False
     connect_ticket: str | None = field(default=None, repr=False)
     last_try: Try | None = None

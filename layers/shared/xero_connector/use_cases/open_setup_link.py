@@ -23,8 +23,9 @@ _STAGES = {
     Status.CLIENT_REJECTED: Stage.SECRET,
     Status.DISCONNECTING: Stage.ENDED,
     Status.DISCONNECTED: Stage.ENDED,
-    Status.REJECTED: Stage.ENDED,
+    Status.REJECTED: Stage.REFUSED,
 }
+_NEVER_ACCEPTED = frozenset({Status.PENDING_VALIDATION, Status.REJECTED})
 _OF_A_CONSENT = frozenset({Stage.CONSENT, Stage.REAUTHORIZE})
 
 
@@ -64,6 +65,9 @@ class OpenSetupLink:
             checks={} if credential is None else credential.checks,
             tenants=() if credential is None else credential.tenants,
             tenants_pending=credential is not None and credential.tenants_pending,
+            never_accepted=stage is Stage.SECRET
+            and credential is not None
+            and credential.status in _NEVER_ACCEPTED,
             connect_ticket=None if connect is None else connect_ticket(ticket),
             last_try=last_try if stage in {Stage.PAIR, Stage.SECRET} else None,
         )

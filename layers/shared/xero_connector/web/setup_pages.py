@@ -26,6 +26,7 @@ _OUTCOMES = {
     "unlisted": "good",
     "without_organisation": "note",
     "ended": "note",
+    "refused": "bad",
     "reauthorize": "note",
 }
 _FOR_NOW = HTTPStatus.SERVICE_UNAVAILABLE
@@ -65,9 +66,10 @@ class SetupPages:
                 shown = _consent(words, view)
             case Stage.CONNECTED:
                 shown = _connected(view)
-            case Stage.WAITING | Stage.CONNECTING | Stage.ENDED:
-                template = "stopped.html" if view.stage is Stage.ENDED else "setup/waiting.html"
-                shown = _Shown(template, f"setup.{view.stage}")
+            case Stage.WAITING | Stage.CONNECTING:
+                shown = _Shown("setup/waiting.html", f"setup.{view.stage}")
+            case Stage.REFUSED | Stage.ENDED:
+                shown = _Shown("stopped.html", f"setup.{view.stage}")
         values = {
             "view": view,
             "token": token,
