@@ -15,6 +15,7 @@ from xero_connector.domain.consent import new_token
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import (
     Conflict,
+    ConsentRefused,
     MalformedRequest,
     NotFound,
     RevisionConflict,
@@ -753,6 +754,19 @@ def test_a_used_link_that_is_withdrawn_shows_nothing_more(world: World) -> None:
     with pytest.raises(SetupRefused):
         visitor.opens()
     assert visitor.link.state(world.now) is LinkState.USED
+
+
+def test_the_way_to_consent_ends_with_the_link_that_is_withdrawn(world: World) -> None:
+    world.connect()
+    lose_grant(world)
+    visitor = healing(world)
+    view = visitor.opens()
+    assert view.connect_ticket is not None
+    world.app.start_consent(view.connect_ticket, binding=None)
+    world.app.withdraw_setup_link(visitor.link.setup_link_id)
+    with pytest.raises(ConsentRefused) as refused:
+        world.app.start_consent(view.connect_ticket, binding=None)
+    assert refused.value.code == "ticket_withdrawn"
 
 
 def test_an_expired_link_takes_nothing(world: World) -> None:

@@ -107,6 +107,7 @@ class OpenSetupLink:
         return ConnectTicket(
             ticket_hash=ticket_hash,
             client_id=credential.client_id,
+            setup_link_id=link.setup_link_id,
             # The credential may be from a process whose clock is ahead, and a ticket from before it leads nowhere.
             created_at=max(self.clock(), credential.created_at),
             expires_at=expires_at,
