@@ -898,6 +898,24 @@ def test_the_events_carry_a_link_that_heals(world: World, event_type: str) -> No
     assert (visitor.link.created_by, visitor.link.label) == ("connector", "Electro Land")
 
 
+@pytest.mark.parametrize("trouble", ["down", "answers_lost"])
+def test_an_event_that_the_bus_does_not_take_makes_its_links_once(world: World, trouble: str) -> None:
+    world.connect()
+    setattr(world.event_bus, trouble, True)
+    lose_grant(world)
+    for _ in range(5):
+        world.advance(60)
+        world.sweep()
+    setattr(world.event_bus, trouble, False)
+    world.advance(60)
+    world.sweep()
+    (link,) = world.setup_links.links
+    assert {
+        setup_link_id(event["setup_url"].rsplit("/", 1)[1]) for event in events(world, "ReauthorizationRequired")
+    } == {link}
+    assert len({event["connect_url"] for event in events(world, "ReauthorizationRequired")}) == 1
+
+
 def test_a_custom_connection_that_lost_its_grant_has_no_link_to_consent(world: World) -> None:
     world.registry.rows[CLIENT_ID] = a_credential(
         status=Status.REAUTHORIZATION_REQUIRED, integration_type=IntegrationType.CUSTOM_CONNECTION, revision=1
