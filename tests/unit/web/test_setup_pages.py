@@ -416,6 +416,13 @@ def test_a_connection_that_has_ended_offers_no_form() -> None:
 # Refusals
 
 
+@pytest.mark.parametrize("posted", [False, True])
+def test_what_cannot_be_shown_for_now_looks_again_unless_it_was_posted_to(posted: bool) -> None:  # noqa: FBT001 - a case
+    refusal = setup_refusals.store_unavailable()
+    shown = read(SetupPages(None, "en").refused(refusal, reference="request-1", posted=posted))
+    assert ("data-polls" in shown.one("main").attributes) != posted
+
+
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row.key)
 def test_every_refusal_says_what_happened_and_what_to_do(row: setup_refusals.Refusal) -> None:
     response = SetupPages(None, "en").refused(row(), reference="request-1")
