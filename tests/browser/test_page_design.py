@@ -269,6 +269,28 @@ def test_a_waiting_page_looks_again_and_goes_on_by_itself(context: BrowserContex
     expect(page.get_by_role("heading", level=1)).to_have_text("Xero accepts your app")
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        PAGES["refused-store_unavailable"],
+        Response(429, "application/problem+json", '{"code":"throttled"}', headers={}),
+    ],
+    ids=["503", "429"],
+)
+def test_a_waiting_page_outlives_a_look_that_says_nothing(
+    context: BrowserContext, server: PageServer, trouble: Response[str]
+) -> None:
+    page = context.new_page()
+    page.clock.install()
+    page.goto(server.show(PAGES["setup-waiting"]))
+    server.show(trouble)
+    page.clock.run_for(61_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Waiting for Xero")
+    server.show(PAGES["setup-consent"])
+    page.clock.run_for(61_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Xero accepts your app")
+
+
 def test_a_consent_that_is_being_completed_is_looked_at_again(context: BrowserContext, server: PageServer) -> None:
     page = context.new_page()
     page.clock.install()

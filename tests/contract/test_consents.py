@@ -35,6 +35,9 @@ def test_a_ticket_is_kept(consents: Consents) -> None:
     ticket = a_ticket(HASH, expires_at=NOON + timedelta(days=7, microseconds=1))
     consents.add_ticket(ticket)
     assert consents.get_ticket(HASH) == ticket
+    of_a_setup_link = a_ticket("c" * 64, setup_link_id="0" * 32)
+    consents.add_ticket(of_a_setup_link)
+    assert consents.get_ticket("c" * 64) == of_a_setup_link
     assert consents.get_ticket("e" * 64) is None
 
 

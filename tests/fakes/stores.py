@@ -259,12 +259,12 @@ class InMemorySetupLinks:
         found = newest_first[begin : begin + limit]
         return Page(found, found[-1].setup_link_id if len(found) == limit else None)
 
-    def count_try(self, address_hash: str, *, now: datetime, window: timedelta) -> int:
+    def count_try(self, address_hash: str, *, now: datetime, window: timedelta) -> tuple[int, datetime]:
         tries, since = self.tries.get(address_hash, (0, now))
         if since + window <= now:
             tries, since = 0, now
         self.tries[address_hash] = tries + 1, since
-        return tries + 1
+        return self.tries[address_hash]
 
 
 class InMemoryVault:

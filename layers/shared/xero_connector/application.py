@@ -197,7 +197,9 @@ class Application:
             ports.deadline,
             observer,
         )
-        self.start_consent = StartConsent(registry, ports.consents, ports.authorize, clock, observer)
+        self.start_consent = StartConsent(
+            registry, ports.consents, ports.setup_links, ports.authorize, clock, observer
+        )
         end_request = EndRequest(ports.consents, clock, ports.deadline, observer)
         exchange_code = ExchangeCode(
             read_secrets,

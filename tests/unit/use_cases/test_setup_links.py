@@ -15,6 +15,7 @@ from xero_connector.domain.consent import new_token
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import (
     Conflict,
+    ConsentRefused,
     MalformedRequest,
     NotFound,
     RevisionConflict,
@@ -25,6 +26,7 @@ from xero_connector.domain.history import Action
 from xero_connector.domain.setup_link import (
     CLAIM_LIFETIME,
     FAILING_AFTER,
+    MOST_REFUSALS,
     MOST_TRIES,
     MOST_TRIES_OF_AN_ADDRESS,
     TRIES_WINDOW,
@@ -257,6 +259,14 @@ def test_the_way_to_consent_lasts_a_week_from_the_pair_even_where_the_link_ends_
     assert visitor.opens().stage is Stage.CONNECTED
 
 
+def test_the_page_says_how_long_the_way_to_consent_lasts(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    assert visitor.opens().expires_at == NOON + A_WEEK
+    world.advance(timedelta(days=6).total_seconds())
+    assert visitor.sends().expires_at == NOON + timedelta(days=6) + A_WEEK
+
+
 def test_where_the_way_to_consent_has_ended_the_page_says_so(world: World) -> None:
     known_to_xero(world)
     visitor = customer(world)
@@ -320,6 +330,18 @@ def test_a_pair_that_was_kept_and_is_refused_later_can_be_corrected_by_the_same_
     assert (refused.stage, refused.client_id) == (Stage.SECRET, CLIENT_ID)
     assert visitor.sends(client_id="", client_secret=NEW_SECRET).stage is Stage.CONSENT
     assert world.credential().client_secret_number == 2
+
+
+def test_a_pair_that_was_kept_and_is_refused_for_good_is_said_to_be_refused(world: World) -> None:
+    world.xero.failures.append(FailureKind.UNAVAILABLE)
+    visitor = customer(world)
+    assert not visitor.sends().never_accepted
+    while world.credential().status is not Status.REJECTED:
+        world.sweep_when_due()
+        view = visitor.opens()
+        assert (view.stage, view.never_accepted) == (Stage.SECRET, True)
+    world.sweep_when_due()
+    assert visitor.opens().stage is Stage.REFUSED
 
 
 # A pair that is refused
@@ -498,13 +520,28 @@ def test_a_link_cannot_be_used_to_guess(world: World) -> None:
     assert visitor.sends().stage is Stage.CONSENT
 
 
+def test_a_link_that_takes_nothing_more_names_no_time_to_come_back(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    world.setup_links.links[visitor.link.setup_link_id] = replace(visitor.link, refusals=MOST_REFUSALS)
+    view = visitor.sends()
+    assert problem(view) is TryProblem.TOO_MANY_REFUSALS
+    assert view.last_try is not None
+    assert view.last_try.again_at is None
+    assert world.xero.calls == []
+
+
 def test_an_address_cannot_go_from_link_to_link(world: World) -> None:
     for _ in range(MOST_TRIES_OF_AN_ADDRESS // MOST_TRIES):
         visitor = customer(world)
         for _ in range(MOST_TRIES):
             visitor.sends()
     asked = len(world.xero.calls)
-    assert problem(customer(world).sends()) is TryProblem.TOO_MANY_TRIES
+    world.advance(50 * 60)
+    view = customer(world).sends()
+    assert problem(view) is TryProblem.TOO_MANY_TRIES
+    assert view.last_try is not None
+    assert view.last_try.again_at == NOON + timedelta(hours=1)
     assert len(world.xero.calls) == asked
     elsewhere = replace(customer(world), address="address-2")
     assert problem(elsewhere.sends()) is TryProblem.SECRET_WRONG
@@ -525,6 +562,28 @@ def test_one_pair_at_a_time(world: World) -> None:
     assert visitor.link.client_id == CLIENT_ID
     after = second.opens()
     assert (after.stage, after.client_id) == (Stage.CONSENT, CLIENT_ID)
+
+
+def test_a_window_that_is_gone_is_not_said_to_be_at_work(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    step_in(world.xero, "exchange_code", before=die)
+    with pytest.raises(ProcessDied):
+        visitor.sends()
+    assert problem(visitor.sends()) is TryProblem.IN_PROGRESS
+    world.advance(CLAIM_LIFETIME.total_seconds())
+    assert visitor.opens().last_try is None
+    assert visitor.sends().stage is Stage.CONSENT
+
+
+def test_an_app_that_is_in_other_hands_is_not_called_another_window(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    world.registry.reserve(CLIENT_ID, owner="an admin", now=world.now, until=world.now + timedelta(minutes=1))
+    assert problem(visitor.sends()) is TryProblem.APP_BUSY
+    world.advance(61)
+    assert problem(visitor.opens()) is TryProblem.APP_BUSY
+    assert visitor.sends().stage is Stage.CONSENT
 
 
 def test_a_second_pair_after_the_first_was_accepted_changes_nothing(world: World) -> None:
@@ -564,6 +623,20 @@ def test_a_process_that_dies_leaves_a_link_that_goes_on(world: World, fake: str,
     with pytest.raises(ProcessDied):
         visitor.sends()
     _check_it_goes_on(world, visitor)
+
+
+def test_a_process_whose_clock_is_behind_leads_on_all_the_same(world: World) -> None:
+    known_to_xero(world)
+    visitor = customer(world)
+    # The last write of the link is lost, so the next process finds out that the link was used.
+    step_in(world.setup_links, "save", before=die, skip=1)
+    with pytest.raises(ProcessDied):
+        visitor.sends()
+    world.advance(-1)
+    assert visitor.opens().stage is Stage.CONSENT
+    world.advance(60)
+    visitor.consents(visitor.opens())
+    assert visitor.opens().stage is Stage.CONNECTED
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -681,6 +754,19 @@ def test_a_used_link_that_is_withdrawn_shows_nothing_more(world: World) -> None:
     with pytest.raises(SetupRefused):
         visitor.opens()
     assert visitor.link.state(world.now) is LinkState.USED
+
+
+def test_the_way_to_consent_ends_with_the_link_that_is_withdrawn(world: World) -> None:
+    world.connect()
+    lose_grant(world)
+    visitor = healing(world)
+    view = visitor.opens()
+    assert view.connect_ticket is not None
+    world.app.start_consent(view.connect_ticket, binding=None)
+    world.app.withdraw_setup_link(visitor.link.setup_link_id)
+    with pytest.raises(ConsentRefused) as refused:
+        world.app.start_consent(view.connect_ticket, binding=None)
+    assert refused.value.code == "ticket_withdrawn"
 
 
 def test_an_expired_link_takes_nothing(world: World) -> None:
@@ -812,6 +898,24 @@ def test_the_events_carry_a_link_that_heals(world: World, event_type: str) -> No
     visitor = Customer(world, event["setup_url"])
     assert visitor.opens().stage is (Stage.SECRET if event_type == "ClientRejected" else Stage.REAUTHORIZE)
     assert (visitor.link.created_by, visitor.link.label) == ("connector", "Electro Land")
+
+
+@pytest.mark.parametrize("trouble", ["down", "answers_lost"])
+def test_an_event_that_the_bus_does_not_take_makes_its_links_once(world: World, trouble: str) -> None:
+    world.connect()
+    setattr(world.event_bus, trouble, True)
+    lose_grant(world)
+    for _ in range(5):
+        world.advance(60)
+        world.sweep()
+    setattr(world.event_bus, trouble, False)
+    world.advance(60)
+    world.sweep()
+    (link,) = world.setup_links.links
+    assert {
+        setup_link_id(event["setup_url"].rsplit("/", 1)[1]) for event in events(world, "ReauthorizationRequired")
+    } == {link}
+    assert len({event["connect_url"] for event in events(world, "ReauthorizationRequired")}) == 1
 
 
 def test_a_custom_connection_that_lost_its_grant_has_no_link_to_consent(world: World) -> None:

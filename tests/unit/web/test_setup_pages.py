@@ -222,8 +222,10 @@ def test_a_step_says_no_control_of_xero_s_that_its_drawing_lacks() -> None:
         (TryProblem.CUSTOM_CONNECTION, ["integration_type"]),
         (TryProblem.WEB_APP, ["integration_type"]),
         (TryProblem.IN_PROGRESS, []),
+        (TryProblem.APP_BUSY, []),
         (TryProblem.FORM_EXPIRED, []),
         (TryProblem.TOO_MANY_TRIES, []),
+        (TryProblem.TOO_MANY_REFUSALS, []),
         (TryProblem.XERO_UNAVAILABLE, []),
         (TryProblem.UNAVAILABLE, []),
     ],
@@ -283,7 +285,7 @@ def test_after_too_many_tries_the_page_says_when_to_come_back() -> None:
 @pytest.mark.parametrize("problem", TryProblem)
 def test_the_secret_is_asked_for_again_where_that_can_help_at_once(problem: TryProblem) -> None:
     summary = page(a_view(last_try=a_try(problem))).one("section", role="alert").text
-    no_use = {"mobile_app", "credential_exists", "in_progress", "too_many_tries"}
+    no_use = {"mobile_app", "credential_exists", "in_progress", "too_many_tries", "too_many_refusals"}
     assert ("Enter the secret again" in summary) == (problem not in no_use)
 
 
@@ -354,6 +356,11 @@ def test_a_proven_pair_leads_on_to_consent(stage: Stage) -> None:
     assert "A sentence for admins" not in shown.text
 
 
+@pytest.mark.parametrize("stage", [Stage.WAITING, Stage.CONNECTING, Stage.CONSENT, Stage.REAUTHORIZE])
+def test_whose_pair_was_kept_can_be_seen_by_another_person_with_the_same_link(stage: Stage) -> None:
+    assert f"Client Identifier: {ID}" in page(a_view(stage)).text
+
+
 @pytest.mark.parametrize("stage", [Stage.CONSENT, Stage.REAUTHORIZE])
 def test_what_would_end_on_xero_s_error_page_is_corrected_first(stage: Stage) -> None:
     found = checks(redirect_uri=CheckResult.FAIL)
@@ -386,6 +393,20 @@ def test_a_connection_without_an_organisation_says_so() -> None:
     assert page(a_view(Stage.CONNECTED, tenants=())).one("h1").text == "No organisation was chosen"
 
 
+def test_a_pair_that_xero_never_accepted_may_be_of_another_app() -> None:
+    shown = page(a_view(Stage.SECRET, never_accepted=True))
+    assert "ask your administrator for a new link" in shown.text
+    assert "no longer accepts" not in shown.text
+    assert "new link" not in page(a_view(Stage.SECRET)).text
+
+
+def test_a_pair_that_xero_refused_for_good_is_not_called_disconnected() -> None:
+    shown = page(a_view(Stage.REFUSED))
+    assert shown.all("form") == []
+    assert "disconnected" not in shown.text
+    assert "ask your administrator for a new link" in shown.text.lower()
+
+
 def test_a_connection_that_has_ended_offers_no_form() -> None:
     shown = page(a_view(Stage.ENDED))
     assert shown.all("form") == []
@@ -393,6 +414,13 @@ def test_a_connection_that_has_ended_offers_no_form() -> None:
 
 
 # Refusals
+
+
+@pytest.mark.parametrize("posted", [False, True])
+def test_what_cannot_be_shown_for_now_looks_again_unless_it_was_posted_to(posted: bool) -> None:  # noqa: FBT001 - a case
+    refusal = setup_refusals.store_unavailable()
+    shown = read(SetupPages(None, "en").refused(refusal, reference="request-1", posted=posted))
+    assert ("data-polls" in shown.one("main").attributes) != posted
 
 
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row.key)

@@ -186,6 +186,7 @@ def ticket_to_item(ticket: ConnectTicket) -> Item:
     return {
         **ticket_key(ticket.ticket_hash),
         "client_id": ticket.client_id,
+        "setup_link_id": ticket.setup_link_id,
         "created_at": ticket.created_at.isoformat(),
         "expires_at": ticket.expires_at.isoformat(),
         # A day longer than it is good for: an expired link can then say that it expired.
@@ -199,6 +200,7 @@ def ticket_from_item(item: Item) -> ConnectTicket:
     return ConnectTicket(
         ticket_hash=members.text("pk").removeprefix("TICKET#"),
         client_id=members.text("client_id"),
+        setup_link_id=members.text_or_none("setup_link_id"),
         created_at=members.moment("created_at"),
         expires_at=members.moment("expires_at"),
     )

@@ -85,7 +85,7 @@ class DynamoDBSetupLinks:
         links = readable_rows(_from_item, found, self.unreadable)
         return Page(links, None if last is None else encoded_token(items.from_wire(last)["client_id"]))
 
-    def count_try(self, address_hash: str, *, now: datetime, window: timedelta) -> int:
+    def count_try(self, address_hash: str, *, now: datetime, window: timedelta) -> tuple[int, datetime]:
         for _ in range(_MOST_LOOKS):
             before = self._table.read(items.address_key(address_hash))
             tries, since = (0, now) if before is None else items.readable(_tries_from_item, before, "GetItem")
@@ -104,7 +104,7 @@ class DynamoDBSetupLinks:
                 seen = {":seen": before["revision"]}
                 written = self._table.write(item, only_if="revision = :seen", values=seen)
             if written:
-                return tries + 1
+                return tries + 1, since
         # So many at once are a flood, whatever their number.
         raise StoreUnavailable("PutItem", "ConditionalCheckFailedException")
 

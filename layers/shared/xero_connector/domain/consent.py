@@ -48,12 +48,16 @@ def is_digest(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectTicket:
-    """The right to start a consent for one credential, as often as needed, until it expires."""
+    """The right to start a consent for one credential, as often as needed, until it expires.
+
+    It ends with the setup link whose page led to it, if one did.
+    """
 
     ticket_hash: str
     client_id: str
     created_at: datetime
     expires_at: datetime
+    setup_link_id: str | None = None
 
 
 class RequestPhase(StrEnum):

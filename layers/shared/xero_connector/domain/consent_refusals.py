@@ -63,6 +63,13 @@ ticket_expired = Refusal(
     detail="This connect link has expired.",
     can_retry=False,
 )
+ticket_withdrawn = Refusal(
+    key="ticket_withdrawn",
+    code="ticket_withdrawn",
+    status=HTTPStatus.GONE,
+    detail="The setup link that led to this connect link was withdrawn.",
+    can_retry=False,
+)
 # The status of the credential allows no consent.
 not_connectable = Refusal(
     key="not_connectable",

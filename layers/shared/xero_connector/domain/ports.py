@@ -163,8 +163,8 @@ class SetupLinks(Protocol):
     def page(self, *, limit: int, next_token: str | None) -> Page[SetupLink]:
         """List links, the newest first; raises `MalformedRequest` for a next_token that is not one."""
 
-    def count_try(self, address_hash: str, *, now: datetime, window: timedelta) -> int:
-        """Count a try of an address; returns how many it has made since its window began."""
+    def count_try(self, address_hash: str, *, now: datetime, window: timedelta) -> tuple[int, datetime]:
+        """Count a try of an address; returns how many it has made since its window began, and when that was."""
 
 
 class Vault(Protocol):

@@ -150,10 +150,13 @@ class SetupLink:
         """Whether the link takes no pair any more."""
         return self.withdrawn_at is not None or self.expires_at <= now
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether so many pairs were refused that the link takes no other."""
+        return self.refusals >= MOST_REFUSALS
+
     def try_allowed_at(self, now: datetime) -> datetime:
         """When the next try is allowed: not later than `now` if it is allowed already."""
-        if self.refusals >= MOST_REFUSALS:
-            return self.expires_at
         if self.tries_since is None or self.tries < MOST_TRIES:
             return now
         return self.tries_since + TRIES_WINDOW

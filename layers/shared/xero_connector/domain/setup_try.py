@@ -23,7 +23,7 @@ def problem_of(error: ConnectorError) -> TryProblem:
         case Conflict(code="credential_exists"):
             return TryProblem.CREDENTIAL_EXISTS
         case Conflict() | LeaseUnavailable():
-            return TryProblem.IN_PROGRESS
+            return TryProblem.APP_BUSY
         case XeroUnavailable():
             return TryProblem.XERO_UNAVAILABLE
         case _:

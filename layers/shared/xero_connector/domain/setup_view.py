@@ -35,6 +35,8 @@ class Stage(StrEnum):
     """A Custom connection whose pair is proven and whose first tokens come within minutes."""
     CONNECTED = "connected"
     """There is nothing left to do."""
+    REFUSED = "refused"
+    """A pair that was kept while Xero gave no answer: Xero refused it since, and it is deleted."""
     ENDED = "ended"
     """The credential was disconnected since, or is being disconnected."""
 
@@ -61,11 +63,15 @@ class TryProblem(StrEnum):
     CREDENTIAL_EXISTS = "credential_exists"
     """OneEnterprise has a pair with this client ID already."""
     IN_PROGRESS = "in_progress"
-    """Another window is handing over a pair at this moment."""
+    """Another window is handing over a pair by this link at this moment."""
+    APP_BUSY = "app_busy"
+    """The credential is in somebody else's hands, such as the schedule's: nothing was kept."""
     FORM_EXPIRED = "form_expired"
     """The form was not one that this browser got, or its cookie is gone: nothing was sent to Xero."""
     TOO_MANY_TRIES = "too_many_tries"
     """The limit of the link or of the address: nothing was sent to Xero."""
+    TOO_MANY_REFUSALS = "too_many_refusals"
+    """The limit of the link's whole life: nothing was sent to Xero, and nothing will be."""
     XERO_UNAVAILABLE = "xero_unavailable"
     """A replaced secret about which Xero gave no definite answer: it is not kept, and the old one stays."""
     UNAVAILABLE = "unavailable"
@@ -94,7 +100,8 @@ class SetupView:
 
     `integration_type` is None where the customer chooses. `scopes` are those that consent asks for, or that a
     Custom connection has to be given. `client_id`, `checks` and `tenants` belong to the credential, where there is
-    one. `connect_ticket` opens `connect/{ticket}` in the stages `CONSENT` and `REAUTHORIZE`.
+    one. `never_accepted` if Xero has refused its pair from the first: then the client ID may be the wrong half.
+    `connect_ticket` opens `connect/{ticket}` in the stages `CONSENT` and `REAUTHORIZE`.
     """
 
     stage: Stage
@@ -108,5 +115,6 @@ class SetupView:
     checks: Mapping[str, Check] = field(default_factory=dict)
     tenants: tuple[Tenant, ...] = ()
     tenants_pending: bool = False
+    never_accepted: bool = False
     connect_ticket: str | None = field(default=None, repr=False)
     last_try: Try | None = None

@@ -1,9 +1,10 @@
 """Publish domain events: at once where possible, and what was left by the schedule."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from xero_connector.domain.credential import IntegrationType
 from xero_connector.domain.errors import StoreUnavailable
@@ -23,6 +24,8 @@ _HEALED_BY = {
 _MOST_PER_SHARD = 300
 _MOST_REFUSED = 25
 """In a row: then it is the bus that is away, and not these events that it will not take."""
+_MOST_MADE = 1_000
+"""Events whose links a process keeps until the bus takes them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -39,6 +42,8 @@ class PublishEvents:
     clock: Clock
     deadline: Deadline
     observer: Observer
+    _made: dict[UUID, Mapping[str, Any]] = field(default_factory=dict, init=False)
+    """The links of events that the bus did not take: each try with links of its own would fill table and lists."""
 
     def at_once(self, entries: Iterable[HistoryEntry]) -> None:
         """Publish what was just written; what does not go out, or not in time, is left to the schedule."""
@@ -77,8 +82,14 @@ class PublishEvents:
     def _publish(self, entry: HistoryEntry) -> None:
         if entry.event is None or entry.event_type is None:
             return
-        self.event_bus.publish(entry.event_type, {**entry.event, **self._healing_links(entry)}, at=entry.at)
+        links = self._made.get(entry.entry_id)
+        if links is None:
+            links = self._healing_links(entry)
+            if links and len(self._made) < _MOST_MADE:
+                self._made[entry.entry_id] = links
+        self.event_bus.publish(entry.event_type, {**entry.event, **links}, at=entry.at)
         self.history.mark_published(entry)
+        self._made.pop(entry.entry_id, None)
 
     def _healing_links(self, entry: HistoryEntry) -> Mapping[str, Any]:
         # Made only now: the registry holds no ticket in the clear.

@@ -26,7 +26,9 @@ class SettleSetupLink:
         credential = self.registry.get(client_id)
         if credential is None or not _was_used(link, credential):
             return link
-        return self.change_setup_link(link.setup_link_id, lambda link: link.used(client_id, self.clock()))
+        # The credential may be from a process whose clock is ahead, and was there before its link was used.
+        now = max(self.clock(), credential.created_at)
+        return self.change_setup_link(link.setup_link_id, lambda link: link.used(client_id, now))
 
 
 def _client_id_to_look_at(link: SetupLink) -> str | None:

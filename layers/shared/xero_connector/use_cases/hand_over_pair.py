@@ -121,13 +121,15 @@ class HandOverPair:
             return None
         return link.client_id
 
-    def _not_now(self, link: SetupLink, sender: Sender) -> tuple[TryProblem, datetime] | None:
+    def _not_now(self, link: SetupLink, sender: Sender) -> tuple[TryProblem, datetime | None] | None:
+        if link.is_exhausted:
+            return TryProblem.TOO_MANY_REFUSALS, None
         now = self.clock()
         if (allowed_at := link.try_allowed_at(now)) > now:
             return TryProblem.TOO_MANY_TRIES, allowed_at
-        tries = self.setup_links.count_try(sender.address_hash, now=now, window=_ADDRESS_WINDOW)
+        tries, since = self.setup_links.count_try(sender.address_hash, now=now, window=_ADDRESS_WINDOW)
         if tries > MOST_TRIES_OF_AN_ADDRESS:
-            return TryProblem.TOO_MANY_TRIES, now + _ADDRESS_WINDOW
+            return TryProblem.TOO_MANY_TRIES, since + _ADDRESS_WINDOW
         return None
 
     def _claim(self, link: SetupLink, client_id: str, *, healed: str | None) -> bool:

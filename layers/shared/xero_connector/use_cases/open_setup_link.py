@@ -10,7 +10,7 @@ from xero_connector.domain.credential import Credential, IntegrationType
 from xero_connector.domain.healing import wants_secret
 from xero_connector.domain.ports import Clock, Consents, Registry
 from xero_connector.domain.setup_link import OPENED_AGAIN_AFTER, SetupLink, connect_ticket
-from xero_connector.domain.setup_view import SetupView, Stage, Try
+from xero_connector.domain.setup_view import SetupView, Stage, Try, TryProblem
 from xero_connector.domain.status import Status
 from xero_connector.services.change_setup_link import ChangeSetupLink
 from xero_connector.services.find_setup_link import FindSetupLink
@@ -24,8 +24,9 @@ _STAGES = {
     Status.CLIENT_REJECTED: Stage.SECRET,
     Status.DISCONNECTING: Stage.ENDED,
     Status.DISCONNECTED: Stage.ENDED,
-    Status.REJECTED: Stage.ENDED,
+    Status.REJECTED: Stage.REFUSED,
 }
+_NEVER_ACCEPTED = frozenset({Status.PENDING_VALIDATION, Status.REJECTED})
 _OF_A_CONSENT = frozenset({Stage.CONSENT, Stage.REAUTHORIZE})
 
 
@@ -49,6 +50,9 @@ class OpenSetupLink:
         stage = _stage(link, credential)
         if stage in {Stage.PAIR, Stage.SECRET} and link.is_over(self.clock()):
             raise setup_refusals.setup_link_expired()
+        connect = None
+        if credential is not None and stage in _OF_A_CONSENT:
+            connect = self._connect_ticket(ticket, link, credential)
         last_try = self._last_try(link, browser_hash)
         return SetupView(
             stage=stage,
@@ -57,12 +61,15 @@ class OpenSetupLink:
             integration_type=link.integration_type if credential is None else credential.integration_type,
             scopes=_scopes(link, credential) or self.default_scopes,
             redirect_uri=self.redirect_uri,
-            expires_at=link.expires_at,
+            expires_at=link.expires_at if connect is None else connect.expires_at,
             client_id=link.client_id,
             checks={} if credential is None else credential.checks,
             tenants=() if credential is None else credential.tenants,
             tenants_pending=credential is not None and credential.tenants_pending,
-            connect_ticket=self._connect_ticket(ticket, link) if stage in _OF_A_CONSENT else None,
+            never_accepted=stage is Stage.SECRET
+            and credential is not None
+            and credential.status in _NEVER_ACCEPTED,
+            connect_ticket=None if connect is None else connect_ticket(ticket),
             last_try=last_try if stage in {Stage.PAIR, Stage.SECRET} else None,
         )
 
@@ -75,33 +82,36 @@ class OpenSetupLink:
 
         return self.change_setup_link(link.setup_link_id, opened)
 
-    @staticmethod
-    def _last_try(link: SetupLink, browser_hash: str) -> Try | None:
+    def _last_try(self, link: SetupLink, browser_hash: str) -> Try | None:
         last = link.last_try
-        return last.result if last is not None and last.browser_hash == browser_hash else None
+        if last is None or last.browser_hash != browser_hash:
+            return None
+        # The other window has ended since, or its process is gone: the form can be sent.
+        is_past = last.result.problem is TryProblem.IN_PROGRESS and link.takes_claim(self.clock())
+        return None if is_past else last.result
 
-    def _connect_ticket(self, ticket: str, link: SetupLink) -> str:
+    def _connect_ticket(self, ticket: str, link: SetupLink, credential: Credential) -> ConnectTicket:
         """Return the connect ticket of this link; it is made once, with the first visit that leads to consent."""
-        derived = connect_ticket(ticket)
-        now = self.clock()
-        present = self.consents.get_ticket(digest(derived))
+        ticket_hash = digest(connect_ticket(ticket))
+        present = self.consents.get_ticket(ticket_hash)
         if present is None:
-            present = self._new_ticket(derived, link)
+            present = self._new_ticket(ticket_hash, link, credential)
             self.consents.add_ticket(present)
-        if present.expires_at <= now:
+        if present.expires_at <= self.clock():
             raise setup_refusals.setup_link_expired()
-        return derived
+        return present
 
-    def _new_ticket(self, derived: str, link: SetupLink) -> ConnectTicket:
-        client_id = link.client_id
-        if client_id is None:
-            raise AssertionError("only a link with a credential leads to consent")
-        now = self.clock()
+    def _new_ticket(self, ticket_hash: str, link: SetupLink, credential: Credential) -> ConnectTicket:
         expires_at = link.expires_at
         if link.used_at is not None:
             expires_at = max(expires_at, link.used_at + self.connect_link_lifetime)
         return ConnectTicket(
-            ticket_hash=digest(derived), client_id=client_id, created_at=now, expires_at=expires_at
+            ticket_hash=ticket_hash,
+            client_id=credential.client_id,
+            setup_link_id=link.setup_link_id,
+            # The credential may be from a process whose clock is ahead, and a ticket from before it leads nowhere.
+            created_at=max(self.clock(), credential.created_at),
+            expires_at=expires_at,
         )
 
 

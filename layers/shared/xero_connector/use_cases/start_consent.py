@@ -11,7 +11,7 @@ from xero_connector.domain.consent import (
     is_token,
     new_token,
 )
-from xero_connector.domain.ports import AuthorizeEndpoint, Clock, Consents, Observer, Registry
+from xero_connector.domain.ports import AuthorizeEndpoint, Clock, Consents, Observer, Registry, SetupLinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class StartConsent:
 
     registry: Registry
     consents: Consents
+    setup_links: SetupLinks
     authorize: AuthorizeEndpoint
     clock: Clock
     observer: Observer
@@ -43,6 +44,8 @@ class StartConsent:
         now = self.clock()
         if connect_ticket.expires_at <= now:
             raise consent_refusals.ticket_expired()
+        if connect_ticket.setup_link_id is not None:
+            self._check_not_withdrawn(connect_ticket.setup_link_id)
         credential = self.registry.get(connect_ticket.client_id)
         if credential is None or not credential.takes_consent:
             raise consent_refusals.not_connectable()
@@ -73,3 +76,8 @@ class StartConsent:
             nonce=browser.nonce(state),
         )
         return StartedConsent(url, browser)
+
+    def _check_not_withdrawn(self, setup_link_id: str) -> None:
+        link = self.setup_links.get(setup_link_id)
+        if link is not None and link.withdrawn_at is not None:
+            raise consent_refusals.ticket_withdrawn()

@@ -26,9 +26,11 @@ _OUTCOMES = {
     "unlisted": "good",
     "without_organisation": "note",
     "ended": "note",
+    "refused": "bad",
     "reauthorize": "note",
 }
 _FOR_NOW = HTTPStatus.SERVICE_UNAVAILABLE
+_FOR_NOW_LOOKS_AGAIN = 60
 _OF_THE_FORM = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 
 
@@ -65,9 +67,10 @@ class SetupPages:
                 shown = _consent(words, view)
             case Stage.CONNECTED:
                 shown = _connected(view)
-            case Stage.WAITING | Stage.CONNECTING | Stage.ENDED:
-                template = "stopped.html" if view.stage is Stage.ENDED else "setup/waiting.html"
-                shown = _Shown(template, f"setup.{view.stage}")
+            case Stage.WAITING | Stage.CONNECTING:
+                shown = _Shown("setup/waiting.html", f"setup.{view.stage}")
+            case Stage.REFUSED | Stage.ENDED:
+                shown = _Shown("stopped.html", f"setup.{view.stage}")
         values = {
             "view": view,
             "token": token,
@@ -90,8 +93,11 @@ class SetupPages:
         )
         return respond(page, words)
 
-    def refused(self, refusal: SetupRefused, *, reference: str) -> Response[str]:
-        """Say why there is nothing to show, and what to do."""
+    def refused(self, refusal: SetupRefused, *, reference: str, posted: bool = False) -> Response[str]:
+        """Say why there is nothing to show, and what to do.
+
+        What is so for now is looked at again, unless the page was `posted` to: that would send the form again.
+        """
         words = catalogue.shipped(self.language)
         texts = f"setup.refusals.{refusal.key}"
         # A page that was posted to is opened anew, without what was posted.
@@ -100,7 +106,8 @@ class SetupPages:
             **self._around(words, texts, f"{refusal.code} / {reference}", again=again),
             "kind": "wait" if refusal.status is _FOR_NOW else "bad",
         }
-        return respond(Page(template="stopped.html", status=refusal.status, values=values), words)
+        polls = _FOR_NOW_LOOKS_AGAIN if refusal.status is _FOR_NOW and not posted else None
+        return respond(Page(template="stopped.html", status=refusal.status, values=values, polls=polls), words)
 
     def _around(self, words: Catalogue, texts: str, reference: str, *, again: str | None = None) -> dict[str, Any]:
         ways = [] if again is None else [{"href": "", "text": again}]

@@ -31,7 +31,13 @@ _IS_REALLY = {
 }
 """What to choose the next time."""
 _OF_NO_USE_NOW = frozenset(
-    {TryProblem.MOBILE_APP, TryProblem.CREDENTIAL_EXISTS, TryProblem.IN_PROGRESS, TryProblem.TOO_MANY_TRIES}
+    {
+        TryProblem.MOBILE_APP,
+        TryProblem.CREDENTIAL_EXISTS,
+        TryProblem.IN_PROGRESS,
+        TryProblem.TOO_MANY_TRIES,
+        TryProblem.TOO_MANY_REFUSALS,
+    }
 )
 """Where entering the secret again at once would not help."""
 _LONGEST_TYPED = 200

@@ -31,7 +31,9 @@ def resolver(
 
     def refuse(refusal: SetupRefused) -> Response[str]:
         report(refusal)
-        return SetupPages(console_url(), accepted_language(app)).refused(refusal, reference=reference(app))
+        posted = app.current_event.http_method == "POST"
+        pages = SetupPages(console_url(), accepted_language(app))
+        return pages.refused(refusal, reference=reference(app), posted=posted)
 
     def unavailable(error: ConnectorError) -> Response[str]:
         report(error)

@@ -93,6 +93,9 @@
     try {
       const answer = await fetch(location.href, { cache: "no-store", headers: { Accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      // What cannot be shown for now, or is no page at all, says nothing of how things stand.
+      const isNews = page.getElementById("main") && !(answer.status === 503 && state(document)?.startsWith("setup."));
+      if (!isNews) return;
       if (answer.redirected) location.replace(answer.url);
       else if (state(page) !== state(document)) location.reload();
       for (const looked of all("[data-looked]")) {
