@@ -241,6 +241,7 @@ class Application:
             find_setup_link,
             change_setup_link,
             clock,
+            observer,
             redirect_uri=settings.redirect_uri,
             default_scopes=settings.scopes,
             connect_link_lifetime=settings.connect_link_lifetime,

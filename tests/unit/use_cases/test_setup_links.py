@@ -851,13 +851,27 @@ def test_a_refused_secret_is_replaced_and_no_consent_is_needed(world: World) -> 
     assert (view.stage, view.purpose, view.client_id) == (Stage.SECRET, Purpose.REPLACE_SECRET, CLIENT_ID)
     assert problem(visitor.sends(client_id="ignored", client_secret="wrong")) is TryProblem.SECRET_WRONG
     known_to_xero(world, NEW_SECRET)
-    visitor.sends(client_id="", client_secret=NEW_SECRET)
+    assert visitor.sends(client_id="", client_secret=NEW_SECRET).stage is Stage.RESUMING
     assert visitor.link.state(world.now) is LinkState.USED
-    # The schedule has not used it yet: it would be untrue that Xero refuses it.
-    assert visitor.opens().stage is Stage.CONNECTING
+    # Nothing asks for a secret again while the schedule has not used this one.
+    assert visitor.sends(client_id="", client_secret=NEW_SECRET).stage is Stage.RESUMING
+    assert world.credential().client_secret_number == 2
     world.sweep()
     assert visitor.opens().stage is Stage.CONNECTED
     assert len(events(world, "SetupLinkUsed")) == 1
+
+
+def test_a_new_secret_that_xero_refuses_after_all_is_asked_for_again(world: World) -> None:
+    world.connect()
+    make_rejected(world)
+    visitor = healing(world)
+    known_to_xero(world, NEW_SECRET)
+    assert visitor.sends(client_secret=NEW_SECRET).stage is Stage.RESUMING
+    known_to_xero(world, "yet-another")
+    world.advance(1)
+    world.sweep()
+    assert visitor.opens().stage is Stage.SECRET
+    assert visitor.sends(client_secret="yet-another").stage is Stage.RESUMING
 
 
 def test_a_new_secret_without_an_answer_is_not_kept_and_the_page_says_so(world: World) -> None:
@@ -954,3 +968,15 @@ def test_a_try_shows_no_secret() -> None:
     form = SetupForm(client_id=CLIENT_ID, client_secret=CLIENT_SECRET, integration_type="web_app")
     assert CLIENT_SECRET not in repr(form)
     assert not hasattr(Try(problem=TryProblem.SECRET_WRONG, client_id=CLIENT_ID), "client_secret")
+
+
+def test_a_page_is_shown_where_its_opening_cannot_be_written_down(world: World) -> None:
+    visitor = customer(world)
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("PutItem", "InternalServerError")
+
+    world.setup_links.save = away  # type: ignore[assignment,method-assign]
+    assert visitor.opens().stage is Stage.PAIR
+    assert visitor.link.last_opened_at is None
+    assert [name for name, _ in world.observer.events] == ["setup_link_opening_not_noted"]

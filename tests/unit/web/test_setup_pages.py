@@ -105,7 +105,7 @@ def test_a_page_allows_what_it_holds_and_nothing_else(view: SetupView) -> None:
         inline = shown.one(kind).text
         assert f"{kind}-src 'sha256-{b64encode(sha256(inline.encode()).digest()).decode()}';" in policy
     assert ("form-action 'self'" in policy) == bool(shown.all("form"))
-    assert ("connect-src 'self'" in policy) == (view.stage in {Stage.WAITING, Stage.CONNECTING})
+    assert ("connect-src 'self'" in policy) == (view.stage in {Stage.WAITING, Stage.CONNECTING, Stage.RESUMING})
     assert "base-uri 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     for name, value in {
@@ -330,7 +330,9 @@ def test_a_refused_secret_is_all_that_is_asked_for() -> None:
 # The other stages
 
 
-@pytest.mark.parametrize(("stage", "seconds"), [(Stage.WAITING, "60"), (Stage.CONNECTING, "30")])
+@pytest.mark.parametrize(
+    ("stage", "seconds"), [(Stage.WAITING, "60"), (Stage.CONNECTING, "30"), (Stage.RESUMING, "30")]
+)
 def test_a_page_that_waits_looks_again_by_itself(stage: Stage, seconds: str) -> None:
     shown = page(a_view(stage))
     assert shown.one("meta", **{"http-equiv": "refresh"})["content"] == seconds
@@ -339,7 +341,7 @@ def test_a_page_that_waits_looks_again_by_itself(stage: Stage, seconds: str) -> 
     assert "" in hrefs(shown)
 
 
-@pytest.mark.parametrize("stage", sorted(set(Stage) - {Stage.WAITING, Stage.CONNECTING}))
+@pytest.mark.parametrize("stage", sorted(set(Stage) - {Stage.WAITING, Stage.CONNECTING, Stage.RESUMING}))
 def test_no_other_page_does(stage: Stage) -> None:
     shown = page(a_view(stage))
     assert shown.all("meta", **{"http-equiv": "refresh"}) == []

@@ -33,6 +33,8 @@ class Stage(StrEnum):
     """The grant is dead: a Xero user gives consent again."""
     CONNECTING = "connecting"
     """A Custom connection whose pair is proven and whose first tokens come within minutes."""
+    RESUMING = "resuming"
+    """Xero accepts the new secret of a connection, which is renewed with it within minutes."""
     CONNECTED = "connected"
     """There is nothing left to do."""
     REFUSED = "refused"

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from xero_connector.domain import setup_refusals
-from xero_connector.domain.checks import CheckResult
 from xero_connector.domain.consent import ConnectTicket, digest
 from xero_connector.domain.credential import Credential, IntegrationType
+from xero_connector.domain.errors import RevisionConflict, StoreUnavailable
 from xero_connector.domain.healing import wants_secret
-from xero_connector.domain.ports import Clock, Consents, Registry
+from xero_connector.domain.ports import Clock, Consents, Observer, Registry
 from xero_connector.domain.setup_link import OPENED_AGAIN_AFTER, SetupLink, connect_ticket
 from xero_connector.domain.setup_view import SetupView, Stage, Try, TryProblem
 from xero_connector.domain.status import Status
@@ -21,7 +21,7 @@ _STAGES = {
     Status.CONNECTED: Stage.CONNECTED,
     Status.DEGRADED: Stage.CONNECTED,
     Status.REAUTHORIZATION_REQUIRED: Stage.REAUTHORIZE,
-    Status.CLIENT_REJECTED: Stage.SECRET,
+    Status.CLIENT_REJECTED: Stage.RESUMING,
     Status.DISCONNECTING: Stage.ENDED,
     Status.DISCONNECTED: Stage.ENDED,
     Status.REJECTED: Stage.REFUSED,
@@ -39,6 +39,7 @@ class OpenSetupLink:
     find_setup_link: FindSetupLink
     change_setup_link: ChangeSetupLink
     clock: Clock
+    observer: Observer
     redirect_uri: str
     default_scopes: tuple[str, ...]
     connect_link_lifetime: timedelta
@@ -80,7 +81,14 @@ class OpenSetupLink:
             before = link.last_opened_at
             return link.opened(now) if before is None or before + OPENED_AGAIN_AFTER <= now else link
 
-        return self.change_setup_link(link.setup_link_id, opened)
+        try:
+            return self.change_setup_link(link.setup_link_id, opened)
+        except (RevisionConflict, StoreUnavailable) as unavailable:
+            # The page can be shown all the same: the next visit writes it down.
+            self.observer.warning(
+                "setup_link_opening_not_noted", setup_link_id=link.setup_link_id, detail=unavailable.detail
+            )
+            return link
 
     def _last_try(self, link: SetupLink, browser_hash: str) -> Try | None:
         last = link.last_try
@@ -119,19 +127,13 @@ def _scopes(link: SetupLink, credential: Credential | None) -> tuple[str, ...] |
     return link.scopes if credential is None else credential.requested_scopes
 
 
-def _was_just_healed(credential: Credential) -> bool:
-    """Whether Xero has accepted a new secret that the schedule has not used yet; a refusal takes that back."""
-    pair = credential.checks.get("pair")
-    return credential.has_grant and pair is not None and pair.result is CheckResult.PASS
-
-
 def _stage(link: SetupLink, credential: Credential | None) -> Stage:
     if link.client_id is None:
         return Stage.PAIR
     if credential is None or not link.leads_to(credential):
         return Stage.ENDED
     if wants_secret(credential):
-        return Stage.CONNECTING if _was_just_healed(credential) else Stage.SECRET
+        return Stage.SECRET
     stage = _STAGES[credential.status]
     if credential.integration_type is IntegrationType.CUSTOM_CONNECTION and stage in _OF_A_CONSENT:
         return Stage.CONNECTING

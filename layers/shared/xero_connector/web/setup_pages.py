@@ -18,7 +18,7 @@ from xero_connector.web.pages.guide import Route, Step, steps
 from xero_connector.web.pages.respond import Page, respond
 from xero_connector.web.setup_problems import Problem, problem_of
 
-_LOOKS_AGAIN: Mapping[Stage, int] = {Stage.WAITING: 60, Stage.CONNECTING: 30}
+_LOOKS_AGAIN: Mapping[Stage, int] = {Stage.WAITING: 60, Stage.CONNECTING: 30, Stage.RESUMING: 30}
 """Seconds after which a page looks again by itself."""
 _CHECKS = ("redirect_uri", "scopes", "pair")
 _OUTCOMES = {
@@ -67,7 +67,7 @@ class SetupPages:
                 shown = _consent(words, view)
             case Stage.CONNECTED:
                 shown = _connected(view)
-            case Stage.WAITING | Stage.CONNECTING:
+            case Stage.WAITING | Stage.CONNECTING | Stage.RESUMING:
                 shown = _Shown("setup/waiting.html", f"setup.{view.stage}")
             case Stage.REFUSED | Stage.ENDED:
                 shown = _Shown("stopped.html", f"setup.{view.stage}")
