@@ -195,3 +195,9 @@ def test_one_that_is_slow_and_writes_nothing_gives_its_place_back_once(world: Wo
     paced.end(slow, answered=False, wrote=False)
     assert waited(world, paced) == 0
     assert waited(world, paced) == 1
+
+
+def test_a_clock_that_is_set_back_takes_no_room_away(world: World, lanes: Lanes) -> None:
+    turns(lanes, True)
+    world.advance(-3600)
+    assert len(fill(lanes)) == NARROWEST + 1

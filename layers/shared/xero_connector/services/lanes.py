@@ -131,7 +131,8 @@ class Lanes:
             self._pace.give_back()
 
     def _more(self, now: datetime) -> int:
-        return min((now - self._answered_at) // _ONE_MORE_EVERY, _MOST_MORE)
+        # A clock that is set back must not take room away.
+        return min(max((now - self._answered_at) // _ONE_MORE_EVERY, 0), _MOST_MORE)
 
     def _slow_after(self) -> timedelta:
         usual = median(self._seconds) if self._seconds else 0
