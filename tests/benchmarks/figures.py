@@ -12,6 +12,7 @@ FIGURES: Mapping[str, str] = {
     "cold_start_ratio_token_refresh": "CPU of the first invocation over that of importing boto3 for two clients",
     "cold_start_ratio_credential_api": "The same for the admin API",
     "cold_start_ratio_oauth_callback": "The same for the pages",
+    "cold_start_ratio_setup_page": "The same for the setup page",
     "layer_mb": "What the layer unpacks to",
     "callback_overhead_ratio": "Time of a callback without Xero's, over the time that Xero takes",
     "idle_sweep_queries": "Queries of a sweep that finds nothing due",
